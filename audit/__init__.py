@@ -1,0 +1,1 @@
+"""counterproof audits synthetic data before it is released."""

@@ -1,0 +1,240 @@
+"""The plugin contract: what a metric declares, and how metrics are found.
+
+A metric is a function of a :class:`~counterproof.metrics.workbench.Workbench` that yields
+:class:`Value` s. The engine owns the rest: it calls the same function on real re-splits for the
+floor and on permuted data for the anchor, and turns the values into measurements.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from counterproof.metrics.estimate import Better, Estimate, Evidence, Group, Panel, Status
+
+if TYPE_CHECKING:
+    from counterproof.metrics.workbench import Workbench
+
+Family = Literal["fidelity", "coverage", "leakage", "fairness", "utility"]
+FAMILIES: tuple[str, ...] = get_args(Family)
+Null = Literal["resplit", "membership", "halves", "none"]
+Modality = Literal["table", "image", "features"]
+ENTRY_POINTS = "counterproof.metrics"
+
+
+class MetricError(ValueError):
+    """A metric was declared, named or configured wrongly; the message says how."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Value:
+    """What a metric yields: one quantity at one place.
+
+    Leave ``estimate`` None and say ``status`` and ``reason`` where it could not be measured.
+    """
+
+    estimate: Estimate | None = None
+    field: str = "value"
+    group: Group = ()
+    n: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    better: Better | None = None
+    unit: str | None = None
+    status: Status = "measured"
+    reason: str = ""
+    alarm: str = ""
+    decidable: bool = True
+    evidence: tuple[Evidence, ...] = ()
+    panels: tuple[Panel, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What a metric cannot do without.
+
+    Attributes:
+        holdout: Real rows that the generator never saw.
+        label: A label column.
+        groups: Group columns.
+        modalities: Kinds of data it is defined on.
+        smallest_n: Rows per side below which its gate cannot pass.
+    """
+
+    holdout: bool = False
+    label: bool = False
+    groups: bool = False
+    modalities: frozenset[Modality] = frozenset({"table", "image", "features"})
+    smallest_n: int = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tolerance:
+    """A gate of the default policy, with its reason.
+
+    Attributes:
+        field: The gated field; ``excess`` is made by the engine from value and floor.
+        operator: ``<=`` or ``>=``.
+        limit: The limit to pass; also the limit to fail unless ``fail`` is given.
+        reason: Why this much.
+        cells: Judge every group of the field instead of the data set as a whole.
+        fail: Another limit to fail.
+        level: ``warn`` gates never change an exit code.
+    """
+
+    field: str
+    operator: Literal["<=", ">="]
+    limit: float
+    reason: str
+    cells: bool = False
+    fail: float | None = None
+    level: Literal["fail", "warn"] = "fail"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A measured question, as declared by :func:`metric`.
+
+    Attributes:
+        id: ``family.name``, or ``vendor.name`` for plugins.
+        family: Which of the five questions it answers.
+        title: The name in prose.
+        function: Yields values for a workbench.
+        algo: Version of the algorithm; a change invalidates caches and baselines.
+        better: Which direction is good.
+        headline: The field that a gate without a field means.
+        unit: What the numbers are in.
+        needs: What it cannot do without.
+        null: How the engine makes the floor: ``resplit`` re-splits real rows into reference and
+            candidate, ``membership`` re-splits train and holdout against the same release,
+            ``halves`` trains on halves of the real training rows, ``none`` has no floor.
+        draws: How many re-splits.
+        anchored: Judge the excess on the scale of column-permuted data (unbounded metrics).
+        tolerances: Its gates in the default policy.
+    """
+
+    id: str
+    family: Family
+    title: str
+    function: Callable[..., Iterable[Value]]
+    algo: int = 1
+    better: Better = "lower"
+    headline: str = "value"
+    unit: str = ""
+    needs: Needs = dataclasses.field(default_factory=Needs)
+    null: Null = "resplit"
+    draws: int = 20
+    anchored: bool = False
+    tolerances: tuple[Tolerance, ...] = ()
+
+    def parameters(self) -> dict[str, inspect.Parameter]:
+        """The keyword-only options of the function: the metric's typed parameters."""
+        signature = inspect.signature(self.function, eval_str=True)
+        return {n: p for n, p in signature.parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
+
+    def configure(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Defaults overlaid with validated options.
+
+        Raises:
+            MetricError: An option is unknown or of another type.
+        """
+        from pydantic import TypeAdapter, ValidationError
+
+        known = self.parameters()
+        params = {name: p.default for name, p in known.items()}
+        for name, given in options.items():
+            if name not in known:
+                raise MetricError(f"{self.id} has no option {name!r}; it has {', '.join(known) or 'none'}")
+            try:
+                params[name] = TypeAdapter(known[name].annotation).validate_python(given)
+            except ValidationError as error:
+                problem = error.errors()[0]["msg"]
+                raise MetricError(f"{self.id}: option {name} = {given!r}: {problem}") from None
+        return params
+
+    def values(self, bench: Workbench, params: Mapping[str, Any]) -> Iterator[Value]:
+        """Run the function once."""
+        yield from self.function(bench, **params)
+
+
+def metric(
+    *,
+    id: str,
+    family: Family,
+    title: str = "",
+    algo: int = 1,
+    better: Better = "lower",
+    headline: str = "value",
+    unit: str = "",
+    needs: Needs | None = None,
+    null: Null = "resplit",
+    draws: int = 20,
+    anchored: bool = False,
+    tolerances: Iterable[Tolerance] = (),
+) -> Callable[[Callable[..., Iterable[Value]]], Metric]:
+    """Declare a metric; see :class:`Metric` for the arguments.
+
+    >>> @metric(id="acme.rows", family="coverage", better="higher", null="none")
+    ... def rows(bench):
+    ...     yield Value(estimate=Estimate(value=1.0, low=1.0, high=1.0))
+    >>> rows.id, rows.headline
+    ('acme.rows', 'value')
+    """
+    if family not in FAMILIES:
+        raise MetricError(f"{id}: family {family!r} is none of {', '.join(FAMILIES)}")
+
+    def declare(function: Callable[..., Iterable[Value]]) -> Metric:
+        return Metric(
+            id=id,
+            family=family,
+            title=title or id.rpartition(".")[2].replace("_", " "),
+            function=function,
+            algo=algo,
+            better=better,
+            headline=headline,
+            unit=unit,
+            needs=needs or Needs(),
+            null=null,
+            draws=draws,
+            anchored=anchored,
+            tolerances=tuple(tolerances),
+        )
+
+    return declare
+
+
+@cache
+def installed() -> dict[str, EntryPoint]:
+    """Every registered metric by id, not yet imported.
+
+    Raises:
+        MetricError: Two packages register the same id.
+    """
+    found: dict[str, EntryPoint] = {}
+    for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda e: e.name):
+        other = found.get(entry.name)
+        if other is not None and other.value != entry.value:
+            raise MetricError(f"two packages register the metric {entry.name}: {other.value} and {entry.value}")
+        found[entry.name] = entry
+    return found
+
+
+def load(identifier: str) -> Metric:
+    """Import one metric by its id.
+
+    Raises:
+        MetricError: No such metric, it cannot be imported, or it is registered under another id.
+    """
+    entry = installed().get(identifier)
+    if entry is None:
+        raise MetricError(f"no metric is called {identifier}")
+    try:
+        found = entry.load()
+    except Exception as error:
+        raise MetricError(f"{identifier} ({entry.value}) cannot be imported: {error}") from error
+    if not isinstance(found, Metric) or found.id != identifier:
+        raise MetricError(f"{entry.value} is registered as {identifier} but is not a metric of that id")
+    return found

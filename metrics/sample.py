@@ -1,0 +1,144 @@
+"""Rows: everything known about all rows of an audit, and the samples that point into it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from counterproof.metrics.metric import Modality
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Rows = NDArray[np.intp]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Mixed:
+    """A table as numbers and codes, for Gower distance and trees.
+
+    Attributes:
+        numeric: ``(n, p)``, scaled to [0, 1] by the range or rank of real data; NaN is missing.
+        codes: ``(n, q)`` integers per category; missing has a code of its own.
+        columns: Names of the ``p + q`` columns.
+    """
+
+    numeric: NDArray[np.float32]
+    codes: NDArray[np.int32]
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Corpus:
+    """All rows of all roles, stacked.
+
+    Attributes:
+        features: ``(n, d)`` encoded rows.
+        protocol: The encoder and its conventions, in one line.
+        modality: What the rows were.
+        digests: ``(n,)`` fixed-length bytes: equal exactly where two rows are the same record.
+        names: ``(n,)`` what a reader finds a row by (row number, file name).
+        blocks: Feature columns that encode one table column each; None when features are a space.
+        block_names: The table column of each block.
+        frame: The rows as a table, if they are one.
+        kinds: Kind of each column of the frame.
+        mixed: The rows for Gower distance and trees, if they are a table.
+        label: Name of the label column.
+        labels: ``(n,)`` labels as strings; missing is the empty string.
+        groups: ``(n,)`` group values as strings by group column.
+        clusters: ``(n,)`` source record of each row; rows of one source are not independent.
+        thumbnail: PNG bytes of a row, for images.
+    """
+
+    features: NDArray[np.floating[Any]]
+    protocol: str
+    modality: Modality
+    digests: NDArray[np.bytes_]
+    names: NDArray[np.str_]
+    blocks: tuple[NDArray[np.intp], ...] | None = None
+    block_names: tuple[str, ...] = ()
+    frame: pd.DataFrame | None = None
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    mixed: Mixed | None = None
+    label: str = ""
+    labels: NDArray[np.str_] | None = None
+    groups: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
+    clusters: NDArray[np.intp] | None = None
+    thumbnail: Callable[[int], bytes] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Some rows of the corpus in one role.
+
+    Attributes:
+        name: Unique within an audit; shared work is filed under it.
+        rows: Positions in the corpus.
+        corpus: Where the rows stand.
+        replaced: Features to use instead of the corpus's (permuted copies).
+    """
+
+    name: str
+    rows: Rows
+    corpus: Corpus = field(repr=False)
+    replaced: Floats | None = field(default=None, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @cached_property
+    def features(self) -> Floats:
+        """``(n, d)`` encoded rows in float64."""
+        if self.replaced is not None:
+            return self.replaced
+        return np.ascontiguousarray(self.corpus.features[self.rows], dtype=np.float64)
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """The rows as a table.
+
+        Raises:
+            ValueError: The data are not a table.
+        """
+        if self.corpus.frame is None:
+            raise ValueError(f"{self.name} has no table")
+        return self.corpus.frame.take(self.rows)
+
+    @property
+    def labels(self) -> NDArray[np.str_]:
+        """Labels as strings.
+
+        Raises:
+            ValueError: No label column was given.
+        """
+        if self.corpus.labels is None:
+            raise ValueError(f"{self.name} has no labels")
+        return self.corpus.labels[self.rows]
+
+    def group(self, column: str) -> NDArray[np.str_]:
+        """Group values of one group column."""
+        return self.corpus.groups[column][self.rows]
+
+    @property
+    def digests(self) -> NDArray[np.bytes_]:
+        """Digests of the rows."""
+        return self.corpus.digests[self.rows]
+
+    @property
+    def names(self) -> NDArray[np.str_]:
+        """What a reader finds the rows by."""
+        return self.corpus.names[self.rows]
+
+    def take(self, positions: Rows, name: str) -> Sample:
+        """Some of the rows, under another name."""
+        return Sample(name, self.rows[positions], self.corpus)
+
+    def join(self, other: Sample, name: str) -> Sample:
+        """The rows of both."""
+        return Sample(name, np.concatenate([self.rows, other.rows]), self.corpus)

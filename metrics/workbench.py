@@ -1,0 +1,232 @@
+"""The workbench: the samples of one audit and the work that metrics share.
+
+A workbench is a *view*. ``draw`` None is the measurement itself; the engine makes other views of
+the same data (re-splits of real rows, permuted columns) and calls the same metric on them. All
+views share one store, so nothing is computed twice.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from counterproof.metrics.kernel_sums import KernelSums, kernel_sums
+from counterproof.metrics.models import LEARNERS, Forecast, fit_forecast
+from counterproof.metrics.neighbours import Graph, Neighbours, gower_neighbours, neighbour_graph, nearest
+from counterproof.metrics.sample import Corpus, Floats, Rows, Sample
+
+T = TypeVar("T")
+DRAWS = 20
+GRAPH_DEPTH = 48  # of 48 neighbours a random half holds 5 but for 1 in 10^9
+
+
+@dataclass(frozen=True, eq=False)
+class Workbench:
+    """What a metric sees.
+
+    Attributes:
+        reference: Real rows that the candidate is held against.
+        candidate: The rows under test: the release, or real rows on a re-split.
+        real: All real rows of the audit but ``test``.
+        release: All synthetic rows.
+        train: Rows the generator learned from, if known.
+        holdout: Rows it never saw, if any.
+        learning: Real rows that baseline models are trained on.
+        trial: Real rows that models are tested on.
+        studying: What candidate models are trained on, cut to the size of ``learning``.
+        seed: Of every random step.
+        draw: Number of the re-split, None for the measurement.
+        level: Confidence of two-sided intervals.
+        show_real: Evidence may hold contents of real records.
+        small_cell: Real values and cells carried by fewer rows than this stay hidden.
+        memory: Budget in bytes for one block of shared work.
+    """
+
+    reference: Sample
+    candidate: Sample
+    real: Sample
+    release: Sample
+    learning: Sample
+    trial: Sample
+    studying: Sample
+    train: Sample | None = None
+    holdout: Sample | None = None
+    seed: int = 0
+    draw: int | None = None
+    level: float = 0.95
+    show_real: bool = False
+    small_cell: int = 10
+    memory: int = 256 * 2**20
+    store: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    # -- data -----------------------------------------------------------------------------------
+
+    @property
+    def corpus(self) -> Corpus:
+        """All rows of all roles."""
+        return self.reference.corpus
+
+    @property
+    def is_null(self) -> bool:
+        """Whether this view holds real rows against real rows: only values are wanted."""
+        return self.draw is not None
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Rows compared, for ``Value.n``."""
+        return {"reference": len(self.reference), "candidate": len(self.candidate)}
+
+    def generator(self, purpose: str) -> np.random.Generator:
+        """A seeded generator of its own for one purpose of one view."""
+        return np.random.default_rng([self.seed, zlib.crc32(purpose.encode()), (self.draw or -1) + 1])
+
+    def shared(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
+        """The result filed under a key, made at most once."""
+        if key not in self.store:
+            self.store[key] = make()
+        found: T = self.store[key]
+        return found
+
+    # -- views ----------------------------------------------------------------------------------
+
+    def splits(self) -> NDArray[np.bool_]:
+        """``(DRAWS, 2, len(real))``: reference and candidate rows of each re-split."""
+
+        def plan() -> NDArray[np.bool_]:
+            made = np.zeros((DRAWS, 2, len(self.real)), dtype=bool)
+            rng = np.random.default_rng([self.seed, zlib.crc32(b"re-splits")])
+            for draw in range(DRAWS):
+                order = self._shuffled(rng)
+                made[draw, 0, order[: len(self.reference)]] = True
+                made[draw, 1, order[len(self.reference) :][: len(self.candidate)]] = True
+            return made
+
+        return self.shared(("splits",), plan)
+
+    def _shuffled(self, rng: np.random.Generator) -> Rows:
+        """A random order of the real rows that keeps rows of one source together."""
+        if self.corpus.clusters is None:
+            return rng.permutation(len(self.real))
+        cluster = self.corpus.clusters[self.real.rows]
+        names, inverse = np.unique(cluster, return_inverse=True)
+        return np.argsort(rng.permutation(len(names))[inverse], kind="stable")
+
+    def resplit(self, draw: int) -> Workbench:
+        """Real rows against real rows at the same sizes."""
+        reference, candidate = self.splits()[draw]
+        return replace(
+            self,
+            reference=self.real.take(np.flatnonzero(reference), f"reference {draw}"),
+            candidate=self.real.take(np.flatnonzero(candidate), f"candidate {draw}"),
+            draw=draw,
+        )
+
+    def membership(self, draw: int) -> Workbench:
+        """Train and holdout dealt anew against the same release: the null of no leak."""
+        assert self.train is not None and self.holdout is not None
+        rng = np.random.default_rng([self.seed, zlib.crc32(b"membership"), draw])
+        both = self.train.join(self.holdout, "known")
+        order = rng.permutation(len(both))
+        cut = len(self.train)
+        return replace(
+            self,
+            train=both.take(np.sort(order[:cut]), f"train {draw}"),
+            holdout=both.take(np.sort(order[cut:]), f"holdout {draw}"),
+            draw=draw,
+        )
+
+    def halves(self, draw: int) -> Workbench:
+        """Models of one random half of the learning rows against models of the other."""
+        rng = np.random.default_rng([self.seed, zlib.crc32(b"halves"), draw])
+        order = rng.permutation(len(self.learning))
+        cut = len(order) // 2
+        return replace(
+            self,
+            learning=self.learning.take(np.sort(order[:cut]), f"half {draw}a"),
+            studying=self.learning.take(np.sort(order[cut : 2 * cut]), f"half {draw}b"),
+            draw=draw,
+        )
+
+    def permuted(self) -> Workbench:
+        """Real rows against a copy whose columns were permuted independently: the anchor.
+
+        Tables permute whole table columns; a feature space is turned to its principal axes first.
+        """
+        features = self.reference.features
+        rng = np.random.default_rng([self.seed, zlib.crc32(b"anchor")])
+        blocks, turn = self.corpus.blocks, None
+        mean = features.mean(0)
+        if blocks is None:
+            turn = np.linalg.svd(features - mean, full_matrices=False)[2].T
+            features = (features - mean) @ turn
+            blocks = tuple(np.array([i]) for i in range(features.shape[1]))
+        made = features.copy()
+        for block in blocks:
+            made[:, block] = features[rng.permutation(len(features))][:, block]
+        if turn is not None:
+            made = made @ turn.T + mean
+        copy = Sample("permuted reference", self.reference.rows, self.corpus, made)
+        return replace(self, candidate=copy, draw=-1)
+
+    # -- shared work ----------------------------------------------------------------------------
+
+    def neighbours(self, query: Sample, base: Sample, k: int, *, gower: bool = False) -> Neighbours:
+        """The ``k`` nearest rows of ``base`` for every row of ``query``; a row is not its own."""
+
+        def search() -> Neighbours:
+            own = np.searchsorted(base.rows, query.rows) if query.name == base.name else None
+            if gower and self.corpus.mixed is not None:
+                return gower_neighbours(
+                    self.corpus.mixed, query.rows, base.rows, k, own=own, memory=self.memory
+                )
+            return nearest(query.features, base.features, k, own=own, memory=self.memory)
+
+        return self.shared(("neighbours", query.name, base.name, k, gower), search)
+
+    def graph(self) -> tuple[Graph, NDArray[np.int8]]:
+        """Neighbour lists among all rows of this view, and each row's side (1 reference, 2 candidate).
+
+        Every re-split reads the same lists of the real rows: no new pass.
+        """
+        if self.is_null:
+            graph = self.shared(
+                ("graph", "real"),
+                lambda: neighbour_graph(self.real.features, None, depth=GRAPH_DEPTH, memory=self.memory),
+            )
+            reference, candidate = self.splits()[self.draw]
+            return graph, (reference + 2 * candidate).astype(np.int8)
+        sides = np.repeat(np.array([1, 2], dtype=np.int8), [len(self.reference), len(self.candidate)])
+        graph = self.shared(
+            ("graph", self.reference.name, self.candidate.name),
+            lambda: neighbour_graph(
+                np.concatenate([self.reference.features, self.candidate.features]),
+                sides,
+                depth=GRAPH_DEPTH,
+                memory=self.memory,
+            ),
+        )
+        return graph, sides
+
+    def kernel(self) -> KernelSums:
+        """Row sums of the cubic kernel for this view; one pass serves all re-splits."""
+        if self.draw == -1:
+            return kernel_sums([self.reference.features, self.candidate.features], [(0, 1)], self.memory)[0]
+        return self.shared(("kernel",), self._kernel_table)[0 if self.draw is None else self.draw + 1]
+
+    def _kernel_table(self) -> list[KernelSums]:
+        raise NotImplementedError
+
+    def forecast(self, learner: str, trained_on: Sample) -> Forecast:
+        """What a learner trained on a sample says of the trial rows."""
+        return self.shared(
+            ("forecast", learner, trained_on.name, self.trial.name),
+            lambda: fit_forecast(LEARNERS[learner], trained_on, self.trial, seed=self.seed),
+        )
+
+
+__all__ = ["DRAWS", "Floats", "Workbench"]

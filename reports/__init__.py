@@ -1,0 +1,1 @@
+"""Reports: the record and what is drawn from it."""

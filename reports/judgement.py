@@ -1,0 +1,132 @@
+"""How one interval is judged against limits: three verdicts, asymmetric."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from counterproof.metrics.estimate import Better, Estimate
+
+Verdict = Literal["pass", "fail", "inconclusive", "error", "not_applicable"]
+Operator = Literal["<=", "<", ">=", ">"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """A verdict with its sentence.
+
+    Its truth is True for PASS and False for FAIL; anything else raises, so that ``not (...)``
+    cannot turn it into a pass.
+    """
+
+    verdict: Verdict
+    sentence: str
+    margin: float = 0.0
+    n_needed: int | None = None
+
+    def __bool__(self) -> bool:
+        if self.verdict in ("pass", "fail"):
+            return self.verdict == "pass"
+        raise AssertionError(self.sentence)
+
+    def __repr__(self) -> str:
+        return self.sentence
+
+    __str__ = __repr__
+
+
+def compare(
+    estimate: Estimate, operator: Operator, limit: float, *, better: Better, confidence: float, n: int
+) -> Judgement:
+    """One comparison by its one-sided bounds, both limits the same and nothing to adjust for."""
+    verdict = judge(estimate, operator, limit, limit, better=better, confidence=confidence, fail_confidence=confidence)
+    needed = rows_needed(estimate, limit, n, confidence, better) if verdict == "inconclusive" else None
+    more = f" (n={n}{f', about {needed} needed' if needed else ''})" if n else ""
+    sentence = (
+        f"{number(estimate.value)} [{number(estimate.low)}, {number(estimate.high)}] "
+        f"{operator} {number(limit)}: {verdict.upper()}{more}"
+    )
+    return Judgement(verdict=verdict, sentence=sentence, margin=distance(estimate, operator, limit), n_needed=needed)
+
+
+def judge(
+    estimate: Estimate,
+    operator: Operator,
+    limit: float,
+    fail_limit: float,
+    *,
+    better: Better,
+    confidence: float,
+    fail_confidence: float,
+) -> Verdict:
+    """PASS when the one-sided bound lies inside ``limit``, FAIL when the other lies outside ``fail_limit``.
+
+    Signed changes (``better="zero"``) with an upper limit are judged on both sides. PASS uses the
+    plain confidence; FAIL the one adjusted for the number of gates and cells.
+    """
+    if better == "zero" and operator in ("<=", "<"):
+        inside = max(estimate.bound("high", confidence), -estimate.bound("low", confidence))
+        outside = max(estimate.bound("low", fail_confidence), -estimate.bound("high", fail_confidence))
+        return _decide(holds(inside, operator, limit), not holds(outside, operator, fail_limit))
+    if operator in ("<=", "<"):
+        inside, outside = estimate.bound("high", confidence), estimate.bound("low", fail_confidence)
+    else:
+        inside, outside = estimate.bound("low", confidence), estimate.bound("high", fail_confidence)
+    return _decide(holds(inside, operator, limit), not holds(outside, operator, fail_limit))
+
+
+def _decide(passes: bool, fails: bool) -> Verdict:
+    if fails:
+        return "fail"
+    return "pass" if passes else "inconclusive"
+
+
+def holds(value: float, operator: Operator, limit: float) -> bool:
+    """Whether a number satisfies a comparison.
+
+    >>> holds(0.2, "<=", 0.2), holds(0.2, "<", 0.2)
+    (True, False)
+    """
+    if operator == "<=":
+        return value <= limit
+    if operator == "<":
+        return value < limit
+    return value >= limit if operator == ">=" else value > limit
+
+
+def distance(estimate: Estimate, operator: Operator, limit: float) -> float:
+    """How far the value lies inside the limit (negative: outside)."""
+    return limit - estimate.value if operator in ("<=", "<") else estimate.value - limit
+
+
+def rows_needed(estimate: Estimate, limit: float, n: int, confidence: float, better: Better) -> int | None:
+    """About how many rows would bring the bound to the limit, widths shrinking as 1/sqrt(n).
+
+    None where more rows of this kind would not decide it (the value stands on the limit).
+    """
+    value = abs(estimate.value) if better == "zero" else estimate.value
+    gap = abs(limit - value)
+    side: Literal["low", "high"] = "high" if value < limit else "low"
+    reach = abs(estimate.bound(side, confidence) - estimate.value)
+    if not n or gap <= 0 or reach <= 0:
+        return None
+    needed = n * (reach / gap) ** 2
+    if not math.isfinite(needed) or needed > 1e9:
+        return None
+    digits = max(0, len(str(int(needed))) - 2)
+    return max(n + 1, int(math.ceil(needed / 10**digits) * 10**digits))
+
+
+def number(value: float | None) -> str:
+    """A number as readers see it, everywhere the same.
+
+    >>> number(0.018734), number(1234.5), number(-0.0), number(None)
+    ('0.0187', '1230', '0', '–')
+    """
+    if value is None:
+        return "–"
+    if value == 0:
+        return "0"
+    text = f"{value:.3g}"
+    return f"{float(text):.0f}" if "e+" in text and abs(value) < 1e9 else text

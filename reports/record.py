@@ -1,0 +1,388 @@
+"""The record: the product of an audit. Gates, report, JUnit and pytest read only this."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from counterproof.metrics.estimate import Better, Estimate, Measurement, Scale, Status
+from counterproof.reports.judgement import Judgement, Operator, Verdict, compare
+
+SCHEMA: Literal["counterproof/record/1"] = "counterproof/record/1"
+QUESTIONS: Mapping[str, str] = {
+    "fidelity": "Does it look like real data?",
+    "coverage": "Is everything there?",
+    "leakage": "Does it give real records away?",
+    "fairness": "Does it treat groups alike?",
+    "utility": "Does it do the job of real data?",
+}
+GroupKey = dict[str, str | None]
+
+
+class Part(BaseModel):
+    """Base of all parts of the record: closed and immutable."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="null", protected_namespaces=())
+
+
+class FloorReading(Part):
+    """Real against real."""
+
+    value: float
+    low: float
+    high: float
+    spread: float
+    draws: int
+
+
+class EvidenceReading(Part):
+    """A small table behind a measurement."""
+
+    title: str
+    columns: list[str]
+    rows: list[list[Any]]
+    note: str = ""
+    shows_real: bool = False
+
+
+class PanelReading(Part):
+    """All that one figure needs."""
+
+    kind: Literal["marginals", "map", "pairs", "cells", "forest", "bars"]
+    title: str
+    data: dict[str, Any]
+    note: str = ""
+    shows_real: bool = False
+
+
+class Reading(Part):
+    """A measurement as the record holds it; see :class:`counterproof.metrics.Measurement`.
+
+    Comparing it with a number judges the *interval* and gives a :class:`Judgement`.
+    """
+
+    metric: str
+    algo: int = 1
+    family: str
+    title: str = ""
+    field: str = "value"
+    headline: bool = False
+    group: GroupKey = Field(default_factory=dict)
+    unit: str = ""
+    params: dict[str, Any] = Field(default_factory=dict)
+    protocol: str = ""
+    n: dict[str, int] = Field(default_factory=dict)
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    level: float = 0.95
+    method: str = ""
+    scale: Scale = "linear"
+    floor: FloorReading | None = None
+    anchor: float | None = None
+    better: Better = "lower"
+    status: Status = "measured"
+    reason: str = ""
+    alarm: str = ""
+    decidable: bool = True
+    evidence: list[EvidenceReading] = Field(default_factory=list)
+    panels: list[PanelReading] = Field(default_factory=list)
+    seconds: float = 0.0
+    cached: bool = False
+
+    @classmethod
+    def of(cls, measured: Measurement, *, family: str, title: str) -> Reading:
+        """From what the engine measured; numbers cut to ten significant digits."""
+        e = measured.estimate
+        plain: dict[str, Any] = {
+            "metric": measured.metric,
+            "algo": measured.algo,
+            "family": family,
+            "title": title,
+            "field": measured.field,
+            "headline": measured.headline,
+            "group": dict(measured.group),
+            "unit": measured.unit,
+            "params": dict(measured.params),
+            "protocol": measured.protocol,
+            "n": dict(measured.n),
+            "anchor": measured.anchor,
+            "better": measured.better,
+            "status": measured.status,
+            "reason": measured.reason,
+            "alarm": measured.alarm,
+            "decidable": measured.decidable,
+            "evidence": [_fields(part) for part in measured.evidence],
+            "panels": [_fields(part) for part in measured.panels],
+            "seconds": measured.seconds,
+            "cached": measured.cached,
+        }
+        if e is not None:
+            plain |= _fields(e)
+        if measured.floor is not None:
+            plain["floor"] = _fields(measured.floor)
+        return cls.model_validate(rounded(plain))
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """Value and interval, or None where nothing was measured."""
+        if self.value is None or self.low is None or self.high is None or self.status != "measured":
+            return None
+        return Estimate(
+            value=self.value, low=self.low, high=self.high, level=self.level, method=self.method, scale=self.scale
+        )
+
+    @property
+    def where(self) -> str:
+        """The group as gates write it: ``sex=F, income=">50K"``; empty for the whole data set."""
+        return ", ".join(column if value is None else f"{column}={value}" for column, value in self.group.items())
+
+    @property
+    def rows(self) -> int:
+        """The smaller side's number of rows."""
+        return min(self.n.values(), default=0)
+
+    def _against(self, operator: Operator, limit: float) -> Judgement:
+        if self.alarm:
+            return Judgement(verdict="fail", sentence=f"{self.metric}: FAIL, {self.alarm}")
+        if self.estimate is None:
+            verdict: Verdict = "error" if self.status == "error" else "inconclusive"
+            return Judgement(verdict=verdict, sentence=f"{self.metric}: {verdict.upper()}, {self.reason}")
+        return compare(self.estimate, operator, limit, better=self.better, confidence=self.level, n=self.rows)
+
+    def __le__(self, limit: float) -> Judgement:
+        return self._against("<=", limit)
+
+    def __lt__(self, limit: float) -> Judgement:
+        return self._against("<", limit)
+
+    def __ge__(self, limit: float) -> Judgement:
+        return self._against(">=", limit)
+
+    def __gt__(self, limit: float) -> Judgement:
+        return self._against(">", limit)
+
+
+class CellReading(Part):
+    """One cell of a gate."""
+
+    group: GroupKey
+    verdict: Verdict
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    why: str = ""
+
+
+class GateReading(Part):
+    """A gate and how it was judged.
+
+    ``limit`` is the number to pass, ``fail_limit`` the number to fail, both after ``floor`` and
+    ``baseline`` were put in. ``bound`` is what the pass was decided by. ``cells`` lists the cells
+    of a gate over groups, worst first; ``too_few`` those that no faithful release of this size
+    could be sure to pass.
+    """
+
+    expression: str
+    metric: str
+    field: str = ""
+    group: GroupKey | None = None
+    source: Literal["policy", "config"] = "policy"
+    level: Literal["fail", "warn"] = "fail"
+    family: str
+    verdict: Verdict
+    operator: Operator
+    limit: float | None = None
+    fail_limit: float | None = None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    bound: float | None = None
+    floor: float | None = None
+    margin: float | None = None
+    n_needed: int | None = None
+    why: str = ""
+    tolerance_reason: str = ""
+    cells: list[CellReading] = Field(default_factory=list)
+    too_few: list[CellReading] = Field(default_factory=list)
+    adjusted_for: int = 1
+    waiver: str | None = None
+
+
+class FamilyReading(Part):
+    """The verdict of one question and the sentences behind it."""
+
+    verdict: Literal["pass", "fail", "inconclusive", "error", "not_assessed"]
+    because: list[str] = Field(default_factory=list)
+
+
+class RoleReading(Part):
+    """One input of the audit."""
+
+    role: str
+    source: str
+    rows: int
+    digest: str
+    notes: list[str] = Field(default_factory=list)
+
+
+class Manifest(Part):
+    """What was audited, with what."""
+
+    roles: list[RoleReading] = Field(default_factory=list)
+    config: dict[str, Any] = Field(default_factory=dict)
+    packages: dict[str, str] = Field(default_factory=dict)
+    encoder: str = ""
+    encoder_digest: str = ""
+    modality: str = ""
+    columns: dict[str, str] = Field(default_factory=dict)
+    seed: int = 0
+    device: str = "cpu"
+    command: str = ""
+    audits_of_holdout: int = 1
+    findings: list[str] = Field(default_factory=list)
+    shows_real: bool = False
+    seconds: float = 0.0
+    started: str = ""
+
+
+class NotAssessed(Part):
+    """A metric that was not measured, and why."""
+
+    metric: str
+    reason: str
+
+
+class Record(Part):
+    """The whole result of an audit.
+
+    ``record["leakage.copies"]`` gives the metric's headline reading,
+    ``record["fidelity.marginals.lost"]`` a field, and
+    ``record["coverage.representation[sex=F]"]`` a group.
+    """
+
+    schema_: Literal["counterproof/record/1"] = Field(default=SCHEMA, alias="schema")
+    verdict: Literal["pass", "fail", "inconclusive", "error"]
+    because: str = ""
+    warnings: list[str] = Field(default_factory=list)
+    families: dict[str, FamilyReading]
+    measurements: list[Reading]
+    gates: list[GateReading]
+    manifest: Manifest
+    not_assessed: list[NotAssessed] = Field(default_factory=list)
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, populate_by_name=True, ser_json_inf_nan="null", protected_namespaces=()
+    )
+
+    def __getitem__(self, key: str) -> Reading:
+        """One reading by metric, field and group.
+
+        Raises:
+            KeyError: There is none; the message names the nearest.
+        """
+        found = self.find(key)
+        if found is None:
+            import difflib
+
+            near = difflib.get_close_matches(key, list(self.keys()), n=3, cutoff=0.4)
+            raise KeyError(f"the record has no {key!r}{'; did you mean ' + ', '.join(near) if near else ''}")
+        return found
+
+    def keys(self) -> Iterator[str]:
+        """Every name that ``record[...]`` answers to."""
+        for reading in self.measurements:
+            yield from names_of(reading)
+
+    def find(self, key: str) -> Reading | None:
+        """The reading of that name, or None."""
+        return next((reading for reading in self.measurements if key in names_of(reading)), None)
+
+    def to_json(self) -> str:
+        """The record as JSON text; no NaN, keys in a fixed order."""
+        plain = self.model_dump(mode="json", by_alias=True)
+        return json.dumps(rounded(plain), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+    @classmethod
+    def read(cls, path: str | Path) -> Record:
+        """Read ``record.json``.
+
+        Raises:
+            OSError: It cannot be read.
+            ValueError: It is not a record of this schema.
+        """
+        return cls.model_validate_json(Path(path).read_text(encoding="utf-8"))
+
+    def write(self, path: str | Path) -> None:
+        """Write ``record.json`` atomically."""
+        write_text(Path(path), self.to_json())
+
+    def to_html(self, path: str | Path) -> None:
+        """Write the report: one self-contained offline file."""
+        from counterproof.reports.html import render
+
+        write_text(Path(path), render(self))
+
+    def _repr_html_(self) -> str:
+        from counterproof.reports.html import render_summary
+
+        return render_summary(self)
+
+    def __repr__(self) -> str:
+        families = ", ".join(f"{name} {family.verdict}" for name, family in self.families.items())
+        return f"<counterproof record: {self.verdict.upper()} ({families})>"
+
+    __str__ = __repr__
+
+
+def names_of(reading: Reading) -> tuple[str, ...]:
+    """The names a reading answers to: with its field, and without where it is the headline."""
+    where = f"[{reading.where.replace(', ', ',')}]" if reading.group else ""
+    full = f"{reading.metric}.{reading.field}{where}"
+    return (full, f"{reading.metric}{where}") if reading.headline else (full,)
+
+
+def rounded(value: Any) -> Any:
+    """Ten significant digits, and None for what is not finite: the same bytes on every machine."""
+    if isinstance(value, bool) or value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float):
+        return float(f"{value:.10g}") + 0.0 if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(k): rounded(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [rounded(v) for v in value]
+    if hasattr(value, "item"):
+        return rounded(value.item())
+    return str(value)
+
+
+def _fields(part: Any) -> dict[str, Any]:
+    return {name: getattr(part, name) for name in type(part).__dataclass_fields__}
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        OSError: The folder cannot be made or written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as out:
+            out.write(text)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
