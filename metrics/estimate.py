@@ -153,6 +153,7 @@ class Measurement:
         reason: Why it could not be measured, or a remark on how it was.
         alarm: A fact that fails a gate whatever the interval says (exact copies, an empty cell).
         decidable: Whether a faithful release would pass here with high probability.
+        smallest_n: Rows a side below which a gate on it cannot pass.
         headline: Whether a gate without a field means this one.
         evidence: Tables of what is behind it.
         panels: Figures.
@@ -176,6 +177,7 @@ class Measurement:
     reason: str = ""
     alarm: str = ""
     decidable: bool = True
+    smallest_n: int = 0
     headline: bool = False
     evidence: tuple[Evidence, ...] = ()
     panels: tuple[Panel, ...] = ()

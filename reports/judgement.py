@@ -47,7 +47,8 @@ def compare(
         f"{number(estimate.value)} [{number(estimate.low)}, {number(estimate.high)}] "
         f"{operator} {number(limit)}: {verdict.upper()}{more}"
     )
-    return Judgement(verdict=verdict, sentence=sentence, margin=distance(estimate, operator, limit), n_needed=needed)
+    margin = distance(estimate, operator, limit, better=better)
+    return Judgement(verdict=verdict, sentence=sentence, margin=margin, n_needed=needed)
 
 
 def judge(
@@ -65,15 +66,25 @@ def judge(
     Signed changes (``better="zero"``) with an upper limit are judged on both sides. PASS uses the
     plain confidence; FAIL the one adjusted for the number of gates and cells.
     """
-    if better == "zero" and operator in ("<=", "<"):
-        inside = max(estimate.bound("high", confidence), -estimate.bound("low", confidence))
-        outside = max(estimate.bound("low", fail_confidence), -estimate.bound("high", fail_confidence))
-        return _decide(holds(inside, operator, limit), not holds(outside, operator, fail_limit))
-    if operator in ("<=", "<"):
-        inside, outside = estimate.bound("high", confidence), estimate.bound("low", fail_confidence)
-    else:
-        inside, outside = estimate.bound("low", confidence), estimate.bound("high", fail_confidence)
+    inside = worst(estimate, operator, better=better, confidence=confidence)
+    outside = best(estimate, operator, better=better, confidence=fail_confidence)
     return _decide(holds(inside, operator, limit), not holds(outside, operator, fail_limit))
+
+
+def worst(estimate: Estimate, operator: Operator, *, better: Better, confidence: float) -> float:
+    """The bound that a PASS needs inside its limit: the worst that the data leave possible."""
+    low, high = estimate.bound("low", confidence), estimate.bound("high", confidence)
+    if operator in (">=", ">"):
+        return low
+    return max(high, -low) if better == "zero" else high
+
+
+def best(estimate: Estimate, operator: Operator, *, better: Better, confidence: float) -> float:
+    """The bound that a FAIL needs outside its limit: the best that the data leave possible."""
+    low, high = estimate.bound("low", confidence), estimate.bound("high", confidence)
+    if operator in (">=", ">"):
+        return high
+    return max(low, -high) if better == "zero" else low
 
 
 def _decide(passes: bool, fails: bool) -> Verdict:
@@ -95,9 +106,11 @@ def holds(value: float, operator: Operator, limit: float) -> bool:
     return value >= limit if operator == ">=" else value > limit
 
 
-def distance(estimate: Estimate, operator: Operator, limit: float) -> float:
+def distance(estimate: Estimate, operator: Operator, limit: float, *, better: Better = "lower") -> float:
     """How far the value lies inside the limit (negative: outside)."""
-    return limit - estimate.value if operator in ("<=", "<") else estimate.value - limit
+    if operator in (">=", ">"):
+        return estimate.value - limit
+    return limit - (abs(estimate.value) if better == "zero" else estimate.value)
 
 
 def rows_needed(estimate: Estimate, limit: float, n: int, confidence: float, better: Better) -> int | None:
@@ -105,9 +118,10 @@ def rows_needed(estimate: Estimate, limit: float, n: int, confidence: float, bet
 
     None where more rows of this kind would not decide it (the value stands on the limit).
     """
-    value = abs(estimate.value) if better == "zero" else estimate.value
+    mirrored = better == "zero" and estimate.value < 0
+    value = abs(estimate.value) if mirrored else estimate.value
     gap = abs(limit - value)
-    side: Literal["low", "high"] = "high" if value < limit else "low"
+    side: Literal["low", "high"] = "high" if (value < limit) != mirrored else "low"
     reach = abs(estimate.bound(side, confidence) - estimate.value)
     if not n or gap <= 0 or reach <= 0:
         return None

@@ -92,6 +92,7 @@ class Reading(Part):
     reason: str = ""
     alarm: str = ""
     decidable: bool = True
+    smallest_n: int = 0
     evidence: list[EvidenceReading] = Field(default_factory=list)
     panels: list[PanelReading] = Field(default_factory=list)
     seconds: float = 0.0
@@ -119,6 +120,7 @@ class Reading(Part):
             "reason": measured.reason,
             "alarm": measured.alarm,
             "decidable": measured.decidable,
+            "smallest_n": measured.smallest_n,
             "evidence": [_fields(part) for part in measured.evidence],
             "panels": [_fields(part) for part in measured.panels],
             "seconds": measured.seconds,
@@ -142,7 +144,8 @@ class Reading(Part):
     @property
     def where(self) -> str:
         """The group as gates write it: ``sex=F, income=">50K"``; empty for the whole data set."""
-        return ", ".join(column if value is None else f"{column}={value}" for column, value in self.group.items())
+        parts = self.group.items()
+        return ", ".join(quoted(c) if v is None else f"{quoted(c)}={quoted(v)}" for c, v in parts)
 
     @property
     def rows(self) -> int:
@@ -344,9 +347,22 @@ class Record(Part):
 
 def names_of(reading: Reading) -> tuple[str, ...]:
     """The names a reading answers to: with its field, and without where it is the headline."""
-    where = f"[{reading.where.replace(', ', ',')}]" if reading.group else ""
-    full = f"{reading.metric}.{reading.field}{where}"
-    return (full, f"{reading.metric}{where}") if reading.headline else (full,)
+    full = [f"{reading.metric}.{reading.field}"] + ([reading.metric] if reading.headline else [])
+    if not reading.group:
+        return tuple(full)
+    wheres = dict.fromkeys((reading.where.replace(", ", ","), reading.where))
+    return tuple(f"{name}[{where}]" for name in full for where in wheres)
+
+
+def quoted(name: str) -> str:
+    """A column or value as gates write it: in quotes where it holds more than letters, digits and ``_``.
+
+    >>> quoted("sex"), quoted(">50K")
+    ('sex', '">50K"')
+    """
+    if name and all(letter.isalnum() or letter == "_" for letter in name):
+        return name
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def rounded(value: Any) -> Any:
