@@ -71,7 +71,7 @@ class Needs:
     smallest_n: int = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Tolerance:
     """A gate of the default policy, with its reason.
 

@@ -1,0 +1,198 @@
+"""The command line. Verbs import what they need when they run: ``--help`` stays fast."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from counterproof.reports.record import Record
+    from counterproof.stages import Stages
+
+USAGE = 2
+DEFAULT_OUT = Path("counterproof-report")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="counterproof")
+def main() -> None:
+    """Audit synthetic data before it is released.
+
+    Exit codes: 0 pass, 1 a gate failed, 2 usage or refused data, 3 inconclusive, 4 a metric crashed.
+    """
+
+
+@main.command()
+@click.argument("config", required=False, type=click.Path(path_type=Path))
+@click.option("--train", help="Real rows that the generator learned from.")
+@click.option("--holdout", help="Real rows that it never saw.")
+@click.option("--real", help="Real rows of unknown exposure, in place of the two.")
+@click.option("--test", help="Further real rows for utility and fairness.")
+@click.option("--synthetic", help="The release under audit.")
+@click.option("--label", help="The label column.")
+@click.option("--groups", help="Group columns, separated by commas.")
+@click.option("--cluster", help="Column that names the source record of a row.")
+@click.option("--encoder", help="auto, efficientnet, pixels, or a TorchScript file.")
+@click.option("--metrics", help="Families or metric ids, separated by commas; default: all that apply.")
+@click.option("--gate", "gates", multiple=True, help="A gate besides the default policy's; may be repeated.")
+@click.option("--warn", "warns", multiple=True, help="A gate that only warns; may be repeated.")
+@click.option("--policy", type=click.Choice(["standard", "none"]), help="Default gates, or only those given.")
+@click.option("--seed", type=int, help="Seed of every random step.")
+@click.option("--without-holdout", type=click.Choice(["refuse", "allow"]), help="May leakage stay unassessed?")
+@click.option("--allow-overlap", is_flag=True, default=None, help="Accept holdout rows that stand in train.")
+@click.option("--show-real", is_flag=True, default=None, help="Show contents of real records in the report.")
+@click.option("--out", type=click.Path(path_type=Path), default=DEFAULT_OUT, show_default=True, help="Output folder.")
+def run(config: Path | None, out: Path, **options: Any) -> None:
+    """Audit a release: by CONFIG (audit.toml), or by options.
+
+    \b
+    counterproof run --train train.csv --holdout holdout.csv --synthetic release.csv \\
+                     --label income --groups sex,race
+    """
+    with refusals():
+        from counterproof.output import check_writable, tell, write_all
+
+        check_writable(out)
+        record = _audited(config, options)
+        paths = write_all(record, out)
+        tell(record, paths)
+        sys.exit(_exit_code(record))
+
+
+def _audited(path: Path | None, options: dict[str, Any]) -> Record:
+    from counterproof.config import make_config, read_config
+    from counterproof.run import choose, run_audit, sources_of
+
+    given = {name: value for name, value in options.items() if value not in (None, ())}
+    if path is not None:
+        config = read_config(path)
+        plain = config.model_dump(exclude_none=True)
+    else:
+        plain = {"data": {}, "run": {}, "gates": {}, "metrics": {}}
+    for name, value in given.items():
+        section, key = _PLACES[name]
+        plain[section][key] = tuple(value.split(",")) if name in ("groups", "metrics") else value
+    config = make_config(plain)
+    with progress(len(choose(config.run.metrics)) + 1) as stages:
+        return run_audit(
+            config,
+            sources_of(config),
+            encoder=config.data.encoder,
+            progress=stages,
+            command=shlex.join(["counterproof", *sys.argv[1:]]),
+        )
+
+
+_PLACES = {
+    **{name: ("data", name) for name in ("train", "holdout", "real", "test", "synthetic")},
+    **{name: ("data", name) for name in ("label", "groups", "cluster", "encoder")},
+    **{name: ("run", name) for name in ("metrics", "policy", "seed", "without_holdout", "allow_overlap", "show_real")},
+    "gates": ("gates", "fail"),
+    "warns": ("gates", "warn"),
+}
+
+
+@main.command()
+@click.option("--out", type=click.Path(path_type=Path), default=Path("counterproof-demo"), show_default=True)
+@click.option("--release", "releases", multiple=True, help="Which of the shipped releases; may be repeated.")
+def demo(out: Path, releases: tuple[str, ...]) -> None:
+    """Audit two releases of the census data that ship with counterproof."""
+    with refusals():
+        from counterproof.demo import RELEASES, run_demo
+
+        run_demo(out, releases or RELEASES)
+
+
+@main.command()
+@click.argument("record", type=click.Path(path_type=Path))
+@click.option("--gate", "gates", multiple=True, help="A further gate; may be repeated.")
+@click.option("--warn", "warns", multiple=True, help="A further gate that only warns.")
+@click.option("--policy", type=click.Choice(["standard", "none"]), default="standard", show_default=True)
+@click.option("--baseline", type=click.Path(path_type=Path), help="A record that `baseline` in gates means.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write record, report, JUnit and summary here.")
+def gate(record: Path, out: Path | None, **options: Any) -> None:
+    """Judge RECORD (record.json) again, by its gates and further ones, without recomputing."""
+    with refusals():
+        from counterproof.output import read_record, tell, write_all
+        from counterproof.rejudge import rejudged
+
+        baseline = options["baseline"]
+        judged = rejudged(
+            read_record(record),
+            fail=options["gates"],
+            warn=options["warns"],
+            keep_policy=options["policy"] == "standard",
+            baseline=None if baseline is None else read_record(baseline),
+        )
+        tell(judged, write_all(judged, out) if out is not None else {})
+        sys.exit(_exit_code(judged))
+
+
+@main.group(name="metrics")
+def metrics_group() -> None:
+    """The metrics that are installed."""
+
+
+@metrics_group.command(name="list")
+def list_metrics() -> None:
+    """One line per metric."""
+    with refusals():
+        from counterproof.catalogue import lines
+
+        click.echo("\n".join(lines()))
+
+
+@metrics_group.command()
+@click.argument("identifier")
+def show(identifier: str) -> None:
+    """What a metric measures, how to read it, its options and default gates."""
+    with refusals():
+        from counterproof.catalogue import page
+
+        click.echo(page(identifier))
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Refused data and unreadable gates end in one sentence and exit code 2."""
+    try:
+        yield
+    except ValueError as error:
+        from counterproof.grammar import GateError
+        from counterproof.metrics.metric import MetricError
+        from counterproof.refusal import Refusal
+
+        if not isinstance(error, (Refusal, GateError, MetricError)):
+            raise
+        from counterproof.output import plain
+
+        click.echo(f"counterproof: {plain(str(error))}", err=True)
+        sys.exit(USAGE)
+
+
+@contextmanager
+def progress(total: int) -> Iterator[Stages]:
+    """Bars at a terminal, lines elsewhere."""
+    from counterproof.stages import Bars, Lines
+
+    if sys.stderr.isatty():
+        with Bars(total) as bars:
+            yield bars
+    else:
+        yield Lines()
+
+
+def _exit_code(record: Record) -> int:
+    from counterproof.verdict import EXIT
+
+    return EXIT[record.verdict]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""The configuration of an audit: ``audit.toml``, or the same as options."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from counterproof.refusal import Refusal
+
+ROLES = ("train", "holdout", "real", "test", "synthetic")
+
+
+class Section(BaseModel):
+    """Base of all sections: closed, so that a misspelt key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Data(Section):
+    """Where the rows are and what their columns mean."""
+
+    train: str | None = None
+    holdout: str | None = None
+    real: str | None = None
+    test: str | None = None
+    synthetic: str
+    label: str | None = None
+    groups: tuple[str, ...] = ()
+    cluster: str | None = None
+    kinds: dict[str, Literal["number", "category", "boolean", "datetime", "identifier", "text"]] = Field(
+        default_factory=dict
+    )
+    encoder: str = "auto"
+    encoder_size: int | None = Field(default=None, ge=16, le=1024)
+    bad_images: float = Field(default=0.01, ge=0, le=1)
+    intended_use: str = ""
+
+    @model_validator(mode="after")
+    def _roles(self) -> Data:
+        check_roles({role for role in ROLES if getattr(self, role) is not None})
+        return self
+
+
+class Run(Section):
+    """What is measured and how."""
+
+    metrics: tuple[str, ...] = ()
+    device: str = "auto"
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    policy: Literal["standard", "none"] = "standard"
+    small_cells: Literal["allow", "block"] = "allow"
+    small_cell: int = Field(default=10, ge=1)
+    without_holdout: Literal["refuse", "allow"] = "refuse"
+    allow_overlap: bool = False
+    show_real: bool = False
+    memory_mb: int = Field(default=256, ge=16)
+
+
+class Gates(Section):
+    """Gates besides the policy's."""
+
+    fail: tuple[str, ...] = ()
+    warn: tuple[str, ...] = ()
+
+
+class Config(Section):
+    """A whole ``audit.toml``."""
+
+    data: Data
+    run: Run = Run()
+    gates: Gates = Gates()
+    metrics: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+
+def check_roles(given: set[str]) -> None:
+    """Whether these roles make an audit.
+
+    Raises:
+        ValueError: They do not; the message says what to give.
+    """
+    if "synthetic" not in given:
+        raise ValueError("give the release under audit as 'synthetic'")
+    if "real" in given and given & {"train", "holdout"}:
+        raise ValueError("'real' stands in place of 'train' and 'holdout': give the one or the others")
+    if not given & {"train", "holdout", "real"}:
+        raise ValueError("give real rows to hold the release against: 'train' and 'holdout', or 'real'")
+
+
+def read_config(path: str | Path) -> Config:
+    """Read ``audit.toml``; relative paths in it are relative to its folder.
+
+    Raises:
+        Refusal: It cannot be read, or a key is unknown, missing or of another type.
+    """
+    path = Path(path)
+    try:
+        plain = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Refusal(f"{path}: cannot be read ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Refusal(f"{path}: not valid TOML: {error}") from None
+    config = make_config(plain, source=str(path))
+    found = {role: getattr(config.data, role) for role in ROLES}
+    absolute = {role: str(path.parent / name) for role, name in found.items() if name is not None}
+    return config.model_copy(update={"data": config.data.model_copy(update=absolute)})
+
+
+def make_config(plain: dict[str, Any], *, source: str = "options") -> Config:
+    """Validate a configuration given as plain values.
+
+    Raises:
+        Refusal: A key is unknown, missing or of another type; the message names it.
+    """
+    try:
+        return Config.model_validate(plain)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        told = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            told = "no such key"
+        raise Refusal(f"{source}: {where + ': ' if where else ''}{told}") from None

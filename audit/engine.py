@@ -1,0 +1,184 @@
+"""The engine: one metric in, measurements out, with floor, anchor and excess."""
+
+from __future__ import annotations
+
+import math
+import time
+import traceback
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from counterproof.metrics.estimate import Estimate, Floor, Group, Measurement, Status, normal_quantile
+from counterproof.metrics.metric import Metric, MetricError, Value
+from counterproof.metrics.workbench import Workbench
+
+Place = tuple[str, Group]
+HALVED = math.sqrt(0.5)  # two models of half the rows differ by sqrt(2) times two models of all rows
+
+
+def measure(metric: Metric, bench: Workbench, params: Mapping[str, Any]) -> list[Measurement]:
+    """Measure one metric; a crash becomes a measurement of status ``error`` and stops nothing."""
+    started = time.perf_counter()
+    unmet = what_is_missing(metric, bench)
+    if unmet is not None:
+        made = [blank(metric, *unmet)]
+    else:
+        try:
+            made = list(_measured(metric, bench, params))
+        except Exception as error:
+            made = [blank(metric, "error", crash(error))]
+    seconds = time.perf_counter() - started
+    return [
+        replace(
+            m,
+            seconds=seconds,
+            algo=metric.algo,
+            params=dict(params),
+            protocol=bench.corpus.protocol,
+            smallest_n=metric.needs.smallest_n,
+        )
+        for m in made
+    ]
+
+
+def what_is_missing(metric: Metric, bench: Workbench) -> tuple[Status, str] | None:
+    """Why this metric cannot say anything about these data, if it cannot."""
+    corpus, needs = bench.corpus, metric.needs
+    if corpus.modality not in needs.modalities:
+        return "not_applicable", f"it is defined on {' and '.join(sorted(needs.modalities))} data only"
+    if needs.label and corpus.labels is None:
+        return "not_applicable", "no label was given" if not corpus.label else f"{corpus.label} is not categorical"
+    if needs.groups and not corpus.groups:
+        return "not_applicable", "no groups were given"
+    if needs.holdout and (bench.holdout is None or bench.train is None):
+        role = "holdout" if bench.holdout is None else "train"
+        return "not_assessable", f"without {role} rows, leakage cannot be told from likeness"
+    return None
+
+
+def blank(metric: Metric, status: Status, reason: str) -> Measurement:
+    """A measurement that says why there is none."""
+    return Measurement(
+        metric=metric.id,
+        field=metric.headline,
+        headline=True,
+        better=metric.better,
+        unit=metric.unit,
+        status=status,
+        reason=reason,
+    )
+
+
+def crash(error: Exception) -> str:
+    """What went wrong and where, without the values that an exception may quote."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    told = f": {error}" if isinstance(error, MetricError) else ""
+    return f"{type(error).__name__} in {Path(last.filename).name}, line {last.lineno}, {last.name}{told}"
+
+
+def _measured(metric: Metric, bench: Workbench, params: Mapping[str, Any]) -> Iterator[Measurement]:
+    values = list(metric.values(bench, params))
+    if not values:
+        raise MetricError(f"{metric.id} yielded nothing")
+    floors = null_floors(metric, bench, params)
+    anchors = _points(metric.values(bench.permuted(), params)) if metric.anchored else {}
+    for value in values:
+        place = (value.field, value.group)
+        measured = _measurement(metric, bench, value, floors.get(place), anchors.get(place))
+        yield measured
+        if metric.null == "resplit" and measured.floor is not None and measured.estimate is not None:
+            yield excess(measured, anchored=metric.anchored)
+
+
+def _measurement(
+    metric: Metric, bench: Workbench, value: Value, floor: Floor | None, anchor: float | None
+) -> Measurement:
+    status, reason = value.status, value.reason
+    if value.estimate is None and status == "measured":
+        status, reason = "error", "the metric yielded no estimate and no reason"
+    elif value.estimate is not None and not _finite(value.estimate):
+        return replace(blank(metric, "error", "the metric yielded a number that is not finite"), group=value.group)
+    return Measurement(
+        metric=metric.id,
+        field=value.field,
+        group=value.group,
+        estimate=value.estimate,
+        floor=floor,
+        anchor=anchor,
+        n=dict(value.n) or bench.sizes,
+        better=value.better or metric.better,
+        unit=metric.unit if value.unit is None else value.unit,
+        status=status,
+        reason=reason,
+        alarm=value.alarm,
+        decidable=value.decidable,
+        headline=value.field == metric.headline,
+        evidence=value.evidence,
+        panels=value.panels,
+    )
+
+
+def null_floors(metric: Metric, bench: Workbench, params: Mapping[str, Any]) -> dict[Place, Floor]:
+    """What real data reach against real data at the same sizes, by field and group."""
+    if metric.null == "none":
+        return {}
+    view = {"resplit": bench.resplit, "membership": bench.membership, "halves": bench.halves}[metric.null]
+    drawn: dict[Place, list[float]] = defaultdict(list)
+    for draw in range(metric.draws):
+        for place, value in _points(metric.values(view(draw), params)).items():
+            drawn[place].append(value)
+    shrink = HALVED if metric.null == "halves" else 1.0
+    return {place: _floor(np.array(values), shrink, metric.null) for place, values in drawn.items() if len(values) > 1}
+
+
+def _points(values: Any) -> dict[Place, float]:
+    return {(v.field, v.group): v.estimate.value for v in values if v.estimate is not None and _finite(v.estimate)}
+
+
+def _floor(values: np.ndarray[Any, np.dtype[np.float64]], shrink: float, null: str) -> Floor:
+    # Halves are exchangeable, so the mean of a difference between their models is nought by symmetry.
+    mean = 0.0 if null == "halves" else float(values.mean())
+    spread = float(values.std(ddof=1)) * shrink
+    reach = normal_quantile(0.975) * spread
+    return Floor(value=mean, low=mean - reach, high=mean + reach, spread=spread, draws=len(values))
+
+
+def excess(measured: Measurement, *, anchored: bool) -> Measurement:
+    """By how much a value is worse than its floor: absolute, or on the scale of the anchor.
+
+    The error is the larger of the interval's own and the spread of the floor.
+    """
+    e, floor = measured.estimate, measured.floor
+    assert e is not None and floor is not None
+    name = "excess" if measured.headline else f"{measured.field}_excess"
+    made = replace(measured, field=name, headline=False, floor=None, better="lower", evidence=(), panels=())
+    if measured.alarm:
+        made = replace(made, alarm="")
+    scale, method = 1.0, "value against floor"
+    if anchored:
+        scale = (measured.anchor or 0.0) - floor.value
+        method = "value against floor, on the scale of the anchor"
+        made = replace(made, unit="of the anchor")
+        if scale <= 3 * floor.spread:
+            reason = "real columns permuted independently cannot be told from real rows, so there is no scale"
+            return replace(made, estimate=None, status="not_assessable", reason=reason)
+    reach = normal_quantile(0.5 + e.level / 2) * floor.spread
+    below, above = max(e.value - e.low, reach), max(e.high - e.value, reach)
+    loss = e.value - floor.value
+    if measured.better == "higher":
+        loss, below, above = -loss, above, below
+    return replace(
+        made,
+        estimate=Estimate(
+            value=loss / scale, low=(loss - below) / scale, high=(loss + above) / scale, level=e.level, method=method
+        ),
+    )
+
+
+def _finite(e: Estimate) -> bool:
+    return math.isfinite(e.value) and math.isfinite(e.low) and math.isfinite(e.high)

@@ -1,0 +1,28 @@
+"""Counts how many releases were audited against one holdout: generate-until-pass shows here."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from counterproof.reports.record import write_text
+
+
+def count_audit(folder: Path, holdout: str, release: str) -> int:
+    """Note one audit and tell how many distinct releases this holdout has now judged.
+
+    An unreadable ledger starts anew; a folder that cannot be written is no reason to stop.
+    """
+    path = folder / "audits.json"
+    try:
+        ledger = json.loads(path.read_text(encoding="utf-8"))
+        seen = [str(item) for item in ledger.get(holdout, [])]
+    except (OSError, ValueError, AttributeError):
+        ledger, seen = {}, []
+    if release not in seen:
+        seen.append(release)
+        try:
+            write_text(path, json.dumps({**ledger, holdout: seen}, indent=0, sort_keys=True))
+        except OSError:
+            pass
+    return len(seen)

@@ -1,0 +1,267 @@
+"""Runs an audit: data in, record out."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from counterproof.bench import check_contamination, check_overlap, set_bench
+from counterproof.config import ROLES, Config, check_roles, make_config, read_config
+from counterproof.engine import measure
+from counterproof.grammar import parse_gate
+from counterproof.intake import Intake, take_in
+from counterproof.ledger import count_audit
+from counterproof.metrics.metric import FAMILIES, Metric, MetricError, installed, load
+from counterproof.metrics.sample import Sample
+from counterproof.policy import policy_gates
+from counterproof.refusal import Refusal
+from counterproof.reports.record import Manifest, NotAssessed, Reading, Record, RoleReading
+from counterproof.stages import Silent, Stages
+from counterproof.store import cache_folder
+from counterproof.verdict import judged
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+PACKAGES = ("counterproof", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "torch")
+
+
+def audit(
+    *,
+    synthetic: pd.DataFrame | np.ndarray[Any, Any] | str | Path | Any,
+    train: Any = None,
+    holdout: Any = None,
+    real: Any = None,
+    test: Any = None,
+    label: str | None = None,
+    groups: Sequence[str] = (),
+    cluster: str | None = None,
+    metrics: Sequence[str] = (),
+    gates: Sequence[str] = (),
+    warn: Sequence[str] = (),
+    encoder: Any = "auto",
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    progress: Stages | None = None,
+    **run: Any,
+) -> Record:
+    """Hold a synthetic set against the real data it stands in for.
+
+    Args:
+        synthetic: The release: a path, a frame, an array of features, or ``(features, frame)``.
+        train: Real rows that the generator learned from.
+        holdout: Real rows that it never saw.
+        real: Real rows of unknown exposure, in place of ``train`` and ``holdout``.
+        test: Further real rows for utility and downstream fairness.
+        label: The label column.
+        groups: Columns of groups to be treated alike.
+        cluster: Column that names the source record of a row.
+        metrics: Families or metric ids; all that apply by default.
+        gates: Gates besides the default policy's, in the grammar of ``audit.toml``.
+        warn: Gates that only warn.
+        encoder: ``auto``, ``efficientnet``, ``pixels``, a TorchScript file or a ``torch.nn.Module``.
+        options: Parameters by metric id.
+        progress: Where to tell about stages.
+        **run: Any key of ``[run]``: ``seed``, ``confidence``, ``policy``, ``show_real``, …
+
+    Returns:
+        The record: ``record.verdict``, ``record["leakage.copies"]``, ``record.to_html(path)``.
+
+    Raises:
+        Refusal: The data or options cannot be audited; one sentence says why.
+        GateError: A gate cannot be read.
+    """
+    given = {"train": train, "holdout": holdout, "real": real, "test": test, "synthetic": synthetic}
+    sources = {role: source for role, source in given.items() if source is not None}
+    plain = {
+        "data": {
+            **{role: name_of(source) for role, source in sources.items()},
+            "label": label,
+            "groups": tuple(groups),
+            "cluster": cluster,
+            "encoder": encoder if isinstance(encoder, str) else type(encoder).__name__,
+        },
+        "run": {"metrics": tuple(metrics), **run},
+        "gates": {"fail": tuple(gates), "warn": tuple(warn)},
+        "metrics": dict(options or {}),
+    }
+    return run_audit(make_config(plain), sources, encoder=encoder, progress=progress)
+
+
+def audit_config(path: str | Path, *, progress: Stages | None = None) -> Record:
+    """Run the audit that ``audit.toml`` describes."""
+    config = read_config(path)
+    return run_audit(config, sources_of(config), encoder=config.data.encoder, progress=progress, command=str(path))
+
+
+def sources_of(config: Config) -> dict[str, Any]:
+    """The paths by role."""
+    return {role: Path(found) for role in ROLES if (found := getattr(config.data, role)) is not None}
+
+
+def run_audit(
+    config: Config,
+    sources: Mapping[str, Any],
+    *,
+    encoder: Any = "auto",
+    progress: Stages | None = None,
+    command: str = "",
+) -> Record:
+    """One audit from a validated configuration."""
+    started, stamp = time.perf_counter(), datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    stages = progress or Silent()
+    try:
+        check_roles(set(sources))
+    except ValueError as error:
+        raise Refusal(str(error)) from None
+    chosen = choose(config.run.metrics)
+    params = configure(chosen, config.metrics)
+    gates = [parse_gate(text) for text in config.gates.fail] + [
+        parse_gate(text, level="warn") for text in config.gates.warn
+    ]
+    with one_thread():
+        intake = read(config, sources, encoder, stages)
+        bench = set_bench(intake, config.run)
+        remarks = check_overlap(bench, intake.sources, allow=config.run.allow_overlap)
+        samples = {role: Sample(role, rows, intake.corpus) for role, rows in intake.roles.items()}
+        check_contamination(bench, samples, intake.sources)
+        readings: list[Reading] = []
+        for found in chosen:
+            with stages.stage(found.id):
+                for measured in measure(found, bench, params[found.id]):
+                    readings.append(Reading.of(measured, family=found.family, title=found.title))
+    if config.run.policy == "standard":
+        gates = policy_gates(chosen) + gates
+    manifest = describe(config, intake, remarks, command, stamp, time.perf_counter() - started)
+    missing = [NotAssessed(metric=r.metric, reason=r.reason) for r in readings if r.headline and r.status != "measured"]
+    return judged(
+        gates=gates,
+        measurements=readings,
+        manifest=manifest,
+        not_assessed=missing,
+        confidence=config.run.confidence,
+        small_cells=config.run.small_cells,
+        without_holdout=config.run.without_holdout,
+    )
+
+
+def choose(wanted: Sequence[str]) -> list[Metric]:
+    """The metrics of the wanted families and ids, in the order of the five questions.
+
+    Raises:
+        Refusal: A name is neither.
+    """
+    known = installed()
+    for name in wanted:
+        if name not in known and name not in FAMILIES:
+            import difflib
+
+            near = difflib.get_close_matches(name, [*known, *FAMILIES], n=3)
+            raise Refusal(f"no metric or family is called {name!r}{'; nearest: ' + ', '.join(near) if near else ''}")
+    try:
+        metrics = [load(name) for name in known if not wanted or name in wanted or set(wanted) & set(FAMILIES)]
+    except MetricError as error:
+        raise Refusal(str(error)) from None
+    kept = [m for m in metrics if not wanted or m.id in wanted or m.family in wanted]
+    return sorted(kept, key=lambda m: (FAMILIES.index(m.family), m.id))
+
+
+def configure(metrics: Sequence[Metric], options: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Parameters of every metric.
+
+    Raises:
+        Refusal: Options for a metric that is not measured, or an option of another type.
+    """
+    names = {m.id for m in metrics}
+    for name in options:
+        if name not in names:
+            raise Refusal(f"options are given for {name}, which is not among the metrics of this audit")
+    try:
+        return {m.id: m.configure(options.get(m.id, {})) for m in metrics}
+    except MetricError as error:
+        raise Refusal(str(error)) from None
+
+
+def read(config: Config, sources: Mapping[str, Any], encoder: Any, stages: Stages) -> Intake:
+    """Read and encode the data."""
+    data = config.data
+    with stages.stage("reading and encoding") as tell:
+        return take_in(
+            sources,
+            label=data.label,
+            groups=data.groups,
+            cluster=data.cluster,
+            kinds=data.kinds,
+            encoder=encoder,
+            encoder_size=data.encoder_size,
+            bad_images=data.bad_images,
+            cache=cache_folder(),
+            progress=tell,
+        )
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread for BLAS, OpenMP and torch: more of them fight over cores and change last digits."""
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(limits=1):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def name_of(source: Any) -> str:
+    """A source as the record names it."""
+    return os.fspath(source) if isinstance(source, (str, os.PathLike)) else type(source).__name__
+
+
+def describe(config: Config, intake: Intake, remarks: list[str], command: str, stamp: str, seconds: float) -> Manifest:
+    """What was audited, with what."""
+    held = intake.digests.get("holdout")
+    audits = count_audit(cache_folder(), held, intake.digests["synthetic"]) if held else 1
+    return Manifest(
+        roles=[
+            RoleReading(
+                role=role,
+                source=intake.sources[role],
+                rows=len(rows),
+                digest=intake.digests[role],
+                notes=intake.notes.get(role, []),
+            )
+            for role, rows in intake.roles.items()
+        ],
+        config=config.model_dump(mode="json", exclude_none=True),
+        packages={"python": platform.python_version(), **{name: release_of(name) for name in PACKAGES}},
+        encoder=intake.encoder,
+        encoder_digest=intake.encoder_digest,
+        modality=intake.corpus.modality,
+        columns=dict(intake.corpus.kinds),
+        seed=config.run.seed,
+        device="cpu",
+        command=command,
+        audits_of_holdout=audits,
+        findings=[*intake.findings, *remarks],
+        shows_real=config.run.show_real,
+        seconds=seconds,
+        started=stamp,
+    )
+
+
+def release_of(package: str) -> str:
+    """The installed version of a package."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

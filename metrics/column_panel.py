@@ -1,0 +1,88 @@
+"""Histograms of each column, real beside candidate, without giving rare real values away."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from counterproof.metrics.estimate import Panel
+from counterproof.metrics.workbench import Workbench
+
+BINS = 16
+CATEGORIES = 12
+
+
+def column_panel(bench: Workbench, distances: Mapping[str, float], *, most: int = 24) -> Panel:
+    """The panel ``marginals``: worst column first, bars carried by few real rows hidden."""
+    worst = sorted(distances, key=lambda name: (-distances[name], name))[:most]
+    mixed = bench.corpus.mixed
+    assert mixed is not None
+    numbers = set(mixed.columns[: mixed.numeric.shape[1]])
+    columns = [
+        {
+            "column": name,
+            "kind": bench.corpus.kinds.get(name, ""),
+            "statistic": "KS" if name in numbers else "TV",
+            "value": distances[name],
+            "floor": None,
+            **(number_bars(bench, name) if name in numbers else category_bars(bench, name)),
+        }
+        for name in worst
+    ]
+    hidden = f"Bars that fewer than {bench.small_cell} real rows carry are hidden."
+    return Panel(kind="marginals", title="Columns, worst first", data={"columns": columns}, note=hidden)
+
+
+def number_bars(bench: Workbench, name: str) -> dict[str, Any]:
+    """Shares per bin; the outer bins are open so that no real extreme is shown."""
+    real, made = _numbers(bench.reference.frame[name]), _numbers(bench.candidate.frame[name])
+    known = real[~np.isnan(real)]
+    edges = np.linspace(*np.quantile(known, [0.01, 0.99]), BINS - 1) if len(known) else np.zeros(1)
+    edges = np.unique(edges)
+    labels = [_bin_label(edges, at, is_date=_is_date(bench, name)) for at in range(len(edges) + 1)]
+    bars = [np.bincount(np.digitize(v[~np.isnan(v)], edges), minlength=len(labels)) for v in (real, made)]
+    if np.isnan(real).any() or np.isnan(made).any():
+        labels.append("missing")
+        bars = [np.append(bar, np.isnan(v).sum()) for bar, v in zip(bars, (real, made), strict=True)]
+    return _shares(bench, labels, bars[0], bars[1])
+
+
+def category_bars(bench: Workbench, name: str) -> dict[str, Any]:
+    """Shares of the commonest categories; the rest together."""
+    real, made = (s.frame[name].astype(object) for s in (bench.reference, bench.candidate))
+    real, made = (v.where(v.notna(), "missing").astype(str) for v in (real, made))
+    counts = real.value_counts()
+    shown = [str(value) for value in counts.index[:CATEGORIES] if counts[value] >= bench.small_cell]
+    bars = [np.array([*((v == value).sum() for value in shown), (~v.isin(shown)).sum()]) for v in (real, made)]
+    return _shares(bench, [*shown, "all others"], bars[0], bars[1])
+
+
+def _shares(bench: Workbench, labels: list[str], real: Any, made: Any) -> dict[str, Any]:
+    return {
+        "labels": labels,
+        "real": [None if 0 < k < bench.small_cell else float(k / max(real.sum(), 1)) for k in real],
+        "synthetic": [float(k / max(made.sum(), 1)) for k in made],
+    }
+
+
+def _numbers(column: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    if pd.api.types.is_datetime64_any_dtype(column):
+        seconds = column.astype("datetime64[s]").astype("int64").to_numpy(dtype=np.float64)
+        return np.where(column.isna(), np.nan, seconds)
+    return pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _is_date(bench: Workbench, name: str) -> bool:
+    return bench.corpus.kinds.get(name) == "datetime"
+
+
+def _bin_label(edges: np.ndarray[Any, np.dtype[np.float64]], at: int, *, is_date: bool) -> str:
+    def text(value: float) -> str:
+        return str(pd.Timestamp(value, unit="s").date()) if is_date else f"{value:.4g}"
+
+    if at == 0:
+        return f"< {text(edges[0])}"
+    return f"≥ {text(edges[-1])}" if at == len(edges) else f"{text(edges[at - 1])} to {text(edges[at])}"
