@@ -1,0 +1,101 @@
+"""Why a reading passes or fails, in one plain sentence."""
+
+from __future__ import annotations
+
+from counterproof.grammar import Gate
+from counterproof.metrics.estimate import Estimate
+from counterproof.reports.judgement import Verdict, holds, number
+from counterproof.reports.record import Reading
+
+TOLERATED = {
+    "<=": "at most {} is tolerated",
+    "<": "less than {} is tolerated",
+    ">=": "at least {} is required",
+    ">": "more than {} is required",
+}
+
+
+def sentence(
+    gate: Gate,
+    reading: Reading,
+    base: Reading | None,
+    *,
+    verdict: Verdict,
+    limit: float,
+    fail_limit: float,
+    bound: float,
+    n_needed: int | None,
+) -> str:
+    """What was measured, what is tolerated and, where that leaves it open, what would decide.
+
+    Args:
+        gate: The gate.
+        reading: What it looks at.
+        base: For an excess over the floor, the reading that it is the excess of.
+        verdict: How it was judged.
+        limit: The limit to pass.
+        fail_limit: The limit to fail.
+        bound: What a PASS was decided by.
+        n_needed: Rows that would decide it, if known.
+    """
+    told = f"{_measured(reading, base)}; {_tolerated(gate, reading, limit, fail_limit)}"
+    if verdict != "inconclusive":
+        return told
+    if reading.rows < reading.smallest_n:
+        return f"{told}, but {too_small(reading)}"
+    if reading.estimate is not None and holds(reading.estimate.value, gate.operator, limit):
+        told = f"{told}, but these data leave {number(bound)} possible"
+    else:
+        told = f"{told}, and within its error it still may be met"
+    return f"{told} (n = {reading.rows}, about {n_needed} needed)" if n_needed else told
+
+
+def too_small(reading: Reading) -> str:
+    """That there are too few rows to pass."""
+    return f"a pass needs at least {reading.smallest_n} rows a side, and there are {reading.rows}"
+
+
+def subject(reading: Reading) -> str:
+    """What the numbers are about: title, field where it is not the headline, group."""
+    name = reading.title or reading.metric.rpartition(".")[2].replace("_", " ")
+    if not reading.headline and reading.field != "excess":
+        name = f"{name}, {reading.field.replace('_', ' ')}"
+    return f"{name} for {reading.where}" if reading.group else name
+
+
+def interval(e: Estimate) -> str:
+    """A value with its interval.
+
+    >>> interval(Estimate(value=0.5, low=0.25, high=0.75))
+    '0.5 [0.25, 0.75]'
+    """
+    return f"{number(e.value)} [{number(e.low)}, {number(e.high)}]"
+
+
+def _measured(reading: Reading, base: Reading | None) -> str:
+    e = reading.estimate
+    if e is None:
+        return f"{subject(reading)} has no value"
+    if base is not None and base.estimate is not None:
+        return f"{subject(base)} {interval(base.estimate)} {_beyond(reading, base, e.value)}"
+    if reading.better == "zero":
+        return f"{subject(reading)} is {interval(e)} where 0 is no change"
+    return f"{subject(reading)} is {interval(e)}"
+
+
+def _beyond(reading: Reading, base: Reading, excess: float) -> str:
+    """How an excess over the floor reads."""
+    if base.anchor is not None:
+        end = "real data to real columns shuffled independently"
+        return f"is {number(excess)} of the way from {end}" if excess > 0 else "is no further off than real data are"
+    if excess <= 0:
+        return "is what real data reach or better"
+    return f"is {number(excess)} {'below' if base.better == 'higher' else 'above'} what real data reach"
+
+
+def _tolerated(gate: Gate, reading: Reading, limit: float, fail_limit: float) -> str:
+    shown = number(limit) if gate.limit.kind == "number" else f"{number(limit)} ({gate.limit})"
+    told = TOLERATED[gate.operator].format(shown)
+    if reading.better == "zero" and gate.operator in ("<=", "<"):
+        told = told.replace(" is tolerated", " either way is tolerated")
+    return told if fail_limit == limit else f"{told} and {number(fail_limit)} fails"

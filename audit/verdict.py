@@ -1,0 +1,194 @@
+"""From judged gates to the verdict of each question, of the whole, and the exit code.
+
+FAIL outweighs a crash, a crash outweighs INCONCLUSIVE; nothing decided is never a PASS, and gates
+of level ``warn`` change nothing but the list of warnings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Literal
+
+from counterproof.config import Run
+from counterproof.gates import judge_gates
+from counterproof.grammar import Gate, parse_gate
+from counterproof.metrics.metric import FAMILIES
+from counterproof.refusal import Refusal
+from counterproof.reports.judgement import Verdict
+from counterproof.reports.record import FamilyReading, GateReading, Manifest, NotAssessed, Reading, Record
+
+Whole = Literal["pass", "fail", "inconclusive", "error"]
+EXIT: Mapping[str, int] = {"pass": 0, "fail": 1, "inconclusive": 3, "error": 4}
+USAGE = 2
+JUDGING = ("confidence", "small_cells", "without_holdout")
+WORST: tuple[Whole, ...] = ("fail", "error", "inconclusive", "pass")
+VERBS = {"fail": "fails", "error": "could not be judged", "inconclusive": "is inconclusive", "pass": "passes"}
+
+
+def judged(
+    *,
+    gates: Sequence[Gate],
+    measurements: Sequence[Reading],
+    manifest: Manifest,
+    not_assessed: Sequence[NotAssessed] = (),
+    confidence: float = 0.95,
+    small_cells: Literal["allow", "block"] = "allow",
+    without_holdout: Literal["refuse", "allow"] = "refuse",
+    baseline: Record | None = None,
+) -> Record:
+    """The record of an audit: measurements, judged; see :func:`counterproof.gates.judge_gates`.
+
+    ``without_holdout="allow"`` only excuses audits that had no holdout.
+
+    Raises:
+        GateError: A gate of the configuration names what does not exist or cannot be compared.
+    """
+    held = any(role.role == "holdout" for role in manifest.roles)
+    readings = judge_gates(
+        gates,
+        measurements,
+        confidence=confidence,
+        small_cells=small_cells,
+        without_holdout="refuse" if held else without_holdout,
+        baseline=baseline,
+    )
+    verdict, because, warnings = verdict_of(readings, measurements)
+    return Record(
+        verdict=verdict,
+        because=because,
+        warnings=warnings,
+        families=families_of(readings, measurements),
+        measurements=list(measurements),
+        gates=readings,
+        manifest=manifest,
+        not_assessed=list(not_assessed),
+    )
+
+
+def rejudge(
+    record: Record, gates: Sequence[Gate], *, baseline: Record | None = None, confidence: float | None = None
+) -> Record:
+    """The same measurements under other gates; nothing is computed again.
+
+    Args:
+        record: A record.
+        gates: What is now required; ``gates_of(record)`` for what was.
+        baseline: An earlier record to compare with.
+        confidence: Another confidence than that of the record.
+
+    Raises:
+        GateError: A gate names what does not exist or cannot be compared.
+        Refusal: The record's own configuration is not valid.
+    """
+    rules = _rules(record)
+    return judged(
+        gates=gates,
+        measurements=record.measurements,
+        manifest=record.manifest,
+        not_assessed=record.not_assessed,
+        confidence=rules.confidence if confidence is None else confidence,
+        small_cells=rules.small_cells,
+        without_holdout=rules.without_holdout,
+        baseline=baseline,
+    )
+
+
+def _rules(record: Record) -> Run:
+    """How the record was judged; a record may come from anywhere, so this is validated."""
+    run = record.manifest.config.get("run", {})
+    try:
+        return Run.model_validate({name: run[name] for name in JUDGING if name in run})
+    except (ValueError, TypeError):
+        raise Refusal("the record's manifest holds a configuration that is not valid; audit again") from None
+
+
+def gates_of(record: Record) -> list[Gate]:
+    """The gates that a record was judged by, read back from it."""
+    known = {reading.metric for reading in record.measurements}
+    return [
+        replace(
+            parse_gate(gate.expression, level=gate.level, source=gate.source, known=known | {gate.metric}),
+            tolerance_reason=gate.tolerance_reason,
+        )
+        for gate in record.gates
+    ]
+
+
+def families_of(gates: Sequence[GateReading], measurements: Sequence[Reading]) -> dict[str, FamilyReading]:
+    """The verdict of each of the five questions: the worst of its gates."""
+    return {family: _family(family, gates, measurements) for family in FAMILIES}
+
+
+def verdict_of(gates: Sequence[GateReading], measurements: Sequence[Reading]) -> tuple[Whole, str, list[str]]:
+    """The verdict of the whole, the sentence behind it, and the warnings."""
+    strict = [gate for gate in gates if gate.level == "fail"]
+    verdict = _worst([gate.verdict for gate in strict]) or "inconclusive"
+    return verdict, _because(verdict, strict), [*_warned(gates), *_unheeded(gates, measurements)]
+
+
+def _worst(verdicts: Sequence[Verdict]) -> Whole | None:
+    return next((verdict for verdict in WORST if verdict in verdicts), None)
+
+
+def _because(verdict: Whole, strict: Sequence[GateReading]) -> str:
+    if not strict:
+        return "nothing was required: there is no gate that could fail"
+    leading = _leading(verdict, strict)
+    if verdict == "pass":
+        return f"every gate passed: {_extent(leading)}"
+    if not leading:
+        return "nothing could be decided: no gate applies to these data"
+    first, others = leading[0], len(leading) - 1
+    more = f"; so {'does' if others == 1 else 'do'} {others} more" if verdict == "fail" and others else ""
+    return f"{first.family or first.metric} {VERBS[verdict]}: {first.why} ({first.metric}){more}"
+
+
+def _family(family: str, gates: Sequence[GateReading], measurements: Sequence[Reading]) -> FamilyReading:
+    of_family = [gate for gate in gates if gate.family == family]
+    strict = [gate for gate in of_family if gate.level == "fail"]
+    verdict = _worst([gate.verdict for gate in strict])
+    if verdict == "pass":
+        return FamilyReading(verdict=verdict, because=[f"every gate passed: {_extent(_leading(verdict, strict))}"])
+    if verdict is not None:
+        open_ones = [gate for found in WORST[:-1] for gate in _leading(found, strict)]
+        return FamilyReading(verdict=verdict, because=[f"{gate.why} ({gate.metric})" for gate in open_ones])
+    because = [f"{gate.why} ({gate.metric})" for gate in strict]
+    if not because:
+        measured = any(r.family == family and r.status == "measured" for r in measurements)
+        because = ["measured, but no gate that could fail looks at it" if measured else "nothing was measured"]
+    return FamilyReading(verdict="not_assessed", because=because)
+
+
+def _leading(verdict: Whole, gates: Sequence[GateReading]) -> list[GateReading]:
+    """The gates of one verdict: facts first (they have no margin), then in their order."""
+    found = [gate for gate in gates if gate.verdict == verdict]
+    return sorted(found, key=lambda gate: gate.margin is not None)
+
+
+def _extent(gates: Sequence[GateReading]) -> str:
+    cells = sum(max(1, len(gate.cells)) for gate in gates)
+    small = sum(len(gate.too_few) for gate in gates)
+    told = f"{len(gates)} gate{'' if len(gates) == 1 else 's'}, {cells} cell{'' if cells == 1 else 's'}"
+    return f"{told}, {small} more too small to say" if small else told
+
+
+def _warned(gates: Sequence[GateReading]) -> list[str]:
+    return [
+        f"{VERBS[gate.verdict]}, as a warning: {gate.why} ({gate.metric})"
+        for gate in gates
+        if gate.level == "warn" and gate.verdict not in ("pass", "not_applicable")
+    ]
+
+
+def _unheeded(gates: Sequence[GateReading], measurements: Sequence[Reading]) -> list[str]:
+    """Facts that no gate looks at."""
+    heeded = {gate.metric for gate in gates}
+    return [
+        f"no gate looks at this: {r.alarm} ({r.metric})" for r in measurements if r.alarm and r.metric not in heeded
+    ]
+
+
+def exit_code(record: Record) -> int:
+    """What a pipeline sees: 0 pass, 1 fail, 3 inconclusive, 4 a metric crashed."""
+    return EXIT[record.verdict]
