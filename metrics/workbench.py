@@ -7,6 +7,7 @@ views share one store, so nothing is computed twice.
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -15,14 +16,13 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from counterproof.metrics.kernel_sums import KernelSums, kernel_sums
+from counterproof.metrics.kernel_sums import KernelSums, across_means, split_sums, within_means
 from counterproof.metrics.models import LEARNERS, Forecast, fit_forecast
-from counterproof.metrics.neighbours import Graph, Neighbours, gower_neighbours, neighbour_graph, nearest
+from counterproof.metrics.neighbours import Graph, Neighbours, gower_neighbours, nearest, neighbour_graph
 from counterproof.metrics.sample import Corpus, Floats, Rows, Sample
 
 T = TypeVar("T")
 DRAWS = 20
-GRAPH_DEPTH = 48  # of 48 neighbours a random half holds 5 but for 1 in 10^9
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,45 +181,61 @@ class Workbench:
         def search() -> Neighbours:
             own = np.searchsorted(base.rows, query.rows) if query.name == base.name else None
             if gower and self.corpus.mixed is not None:
-                return gower_neighbours(
-                    self.corpus.mixed, query.rows, base.rows, k, own=own, memory=self.memory
-                )
+                return gower_neighbours(self.corpus.mixed, query.rows, base.rows, k, own=own, memory=self.memory)
             return nearest(query.features, base.features, k, own=own, memory=self.memory)
 
         return self.shared(("neighbours", query.name, base.name, k, gower), search)
 
-    def graph(self) -> tuple[Graph, NDArray[np.int8]]:
+    @property
+    def pools_real(self) -> bool:
+        """Whether one pass over all real rows costs less than one for each re-split."""
+        return len(self.real) ** 2 <= DRAWS * (len(self.reference) + len(self.candidate)) ** 2
+
+    def graph(self, k: int = 5) -> tuple[Graph, NDArray[np.int8]]:
         """Neighbour lists among all rows of this view, and each row's side (1 reference, 2 candidate).
 
-        Every re-split reads the same lists of the real rows: no new pass.
+        The lists reach far enough that halves of the rows find their ``k`` neighbours in them. Where
+        it is the cheaper way, every re-split reads the same lists of the real rows: no new pass.
         """
-        if self.is_null:
+        if self.draw is not None and self.draw >= 0 and self.pools_real:
+            share = min(len(self.reference), len(self.candidate)) / len(self.real)
+            depth = _depth(k, min(0.5, share))
             graph = self.shared(
-                ("graph", "real"),
-                lambda: neighbour_graph(self.real.features, None, depth=GRAPH_DEPTH, memory=self.memory),
+                ("graph", "real", depth),
+                lambda: neighbour_graph(self.real.features, None, depth=depth, memory=self.memory),
             )
             reference, candidate = self.splits()[self.draw]
             return graph, (reference + 2 * candidate).astype(np.int8)
+        depth = k if self.is_null else _depth(k, 0.5)
         sides = np.repeat(np.array([1, 2], dtype=np.int8), [len(self.reference), len(self.candidate)])
         graph = self.shared(
-            ("graph", self.reference.name, self.candidate.name),
+            ("graph", self.reference.name, self.candidate.name, depth),
             lambda: neighbour_graph(
                 np.concatenate([self.reference.features, self.candidate.features]),
                 sides,
-                depth=GRAPH_DEPTH,
+                depth=depth,
                 memory=self.memory,
             ),
         )
         return graph, sides
 
     def kernel(self) -> KernelSums:
-        """Row sums of the cubic kernel for this view; one pass serves all re-splits."""
-        if self.draw == -1:
-            return kernel_sums([self.reference.features, self.candidate.features], [(0, 1)], self.memory)[0]
-        return self.shared(("kernel",), self._kernel_table)[0 if self.draw is None else self.draw + 1]
+        """Mean kernels of the rows of this view; one pass over the real rows serves all re-splits."""
+        if self.draw is not None and self.draw >= 0 and self.pools_real:
+            return self.shared(("kernel", "real"), self._kernel_table)[self.draw]
+        return self.shared(("kernel", self.reference.name, self.candidate.name), self._kernel_pair)
 
     def _kernel_table(self) -> list[KernelSums]:
-        raise NotImplementedError
+        return split_sums(self.real.features, self.splits(), memory=self.memory)
+
+    def _kernel_pair(self) -> KernelSums:
+        to_candidate, to_reference = across_means(self.reference.features, self.candidate.features, memory=self.memory)
+        return KernelSums(
+            self._kernel_within(self.reference), to_candidate, self._kernel_within(self.candidate), to_reference
+        )
+
+    def _kernel_within(self, sample: Sample) -> Floats:
+        return self.shared(("kernel within", sample.name), lambda: within_means(sample.features, memory=self.memory))
 
     def forecast(self, learner: str, trained_on: Sample) -> Forecast:
         """What a learner trained on a sample says of the trial rows."""
@@ -227,6 +243,11 @@ class Workbench:
             ("forecast", learner, trained_on.name, self.trial.name),
             lambda: fit_forecast(LEARNERS[learner], trained_on, self.trial, seed=self.seed),
         )
+
+
+def _depth(k: int, share: float) -> int:
+    """Neighbours among which a random ``share`` holds ``k``, but for about 1 in 10⁹ (48 for 5 and a half)."""
+    return math.ceil((k + 19) / share)
 
 
 __all__ = ["DRAWS", "Floats", "Workbench"]
