@@ -1,0 +1,283 @@
+"""Data in: the sources of all roles become one corpus of encoded rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from counterproof.arrays import Arrays, arrays_of, read_arrays, refuse_bad_features
+from counterproof.attributes import Attributes, attributes_of
+from counterproof.digests import array_digests, joint_digest, row_digests, table_digest
+from counterproof.metrics.metric import Modality
+from counterproof.metrics.sample import Corpus, Rows
+from counterproof.reconciliation import ORDER, Wanted, positions, reconcile
+from counterproof.refusal import Refusal
+from counterproof.table_encoder import PROTOCOL, encode_table
+from counterproof.tables import Table, read_table, table_of
+
+if TYPE_CHECKING:
+    import torch
+
+Source = str | Path | pd.DataFrame | NDArray[Any] | tuple[NDArray[Any], pd.DataFrame]
+Progress = Callable[[str, int, int], None]
+Opened = Table | Arrays | Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intake:
+    """All that was read, encoded, and what there is to say about it.
+
+    Attributes:
+        corpus: All rows of all roles.
+        roles: Positions of each role's rows in the corpus.
+        sources: Path of each role, or what kind of object it was.
+        digests: sha256 of each role's content; the order of rows counts, the file format does not.
+        notes: Remarks by role (images that could not be read, pixels that were scaled).
+        findings: What did not fit, by name: columns missing, extra or of another type, unseen categories.
+        encoder: What encoded the rows.
+        encoder_digest: sha256 of the encoder.
+        cached: Whether all features came from the cache.
+    """
+
+    corpus: Corpus
+    roles: dict[str, Rows]
+    sources: dict[str, str]
+    digests: dict[str, str]
+    notes: dict[str, list[str]] = field(default_factory=dict)
+    findings: list[str] = field(default_factory=list)
+    encoder: str
+    encoder_digest: str
+    cached: bool = False
+
+
+def take_in(
+    sources: Mapping[str, Source],
+    *,
+    label: str | None = None,
+    groups: Sequence[str] = (),
+    cluster: str | None = None,
+    kinds: Mapping[str, str] | None = None,
+    encoder: str | Path | torch.nn.Module = "auto",
+    encoder_size: int | None = None,
+    bad_images: float = 0.01,
+    cache: Path | str | None = "auto",
+    progress: Progress | None = None,
+    device: str = "cpu",
+) -> Intake:
+    """Read, reconcile and encode the data of an audit.
+
+    Args:
+        sources: By role: ``synthetic`` and either ``train`` and/or ``holdout`` (and ``test``) or
+            ``real``. Tables, images and feature arrays cannot be mixed.
+        label: Label column.
+        groups: Group columns.
+        cluster: Column that names the source of each row.
+        kinds: Kinds of columns that override what is inferred.
+        encoder: For images: ``auto``, ``efficientnet``, ``pixels``, a module, or a TorchScript file.
+        encoder_size: Side in pixels that images are resized to.
+        bad_images: Share of unreadable images above which the audit is refused.
+        cache: Folder of cached image features; ``auto`` is the user's, None keeps none.
+        progress: Called with stage, done and total.
+        device: Where image encoders run.
+
+    Raises:
+        Refusal: The data cannot be audited; one sentence says why.
+    """
+    _refuse_roles(sources)
+    wanted = Wanted(label=label or None, groups=tuple(groups), cluster=cluster or None, kinds=dict(kinds or {}))
+    opened = {role: _open(sources[role]) for role in ORDER if role in sources}
+    names = {role: _name(sources[role]) for role in opened}
+    modality = _modality(opened)
+    if modality == "image":
+        from counterproof.gallery import take_in_images
+
+        found = take_in_images(
+            {role: one for role, one in opened.items() if not isinstance(one, Table)},
+            wanted,
+            encoder=encoder,
+            size=encoder_size,
+            bad_images=bad_images,
+            cache=cache,
+            progress=progress,
+            device=device,
+        )
+        return Intake(sources=names, **found)
+    if encoder != "auto":
+        raise Refusal(f"an encoder is for images, but the data are {'a table' if modality == 'table' else 'features'}")
+    if modality == "table":
+        return _tables({role: one for role, one in opened.items() if isinstance(one, Table)}, wanted, names)
+    return _features({role: one for role, one in opened.items() if isinstance(one, Arrays)}, wanted, names)
+
+
+# -- what was given ---------------------------------------------------------------------------------
+
+
+def _refuse_roles(sources: Mapping[str, Source]) -> None:
+    odd = [role for role in sources if role not in ORDER]
+    if odd:
+        raise Refusal(f"{odd[0]!r} is no role; give {', '.join(ORDER)}")
+    if "synthetic" not in sources:
+        raise Refusal("there is no synthetic data to audit: give synthetic")
+    if "real" in sources and ("train" in sources or "holdout" in sources):
+        raise Refusal("give either real, or train and holdout, not both")
+    if not {"real", "train", "holdout"} & set(sources):
+        raise Refusal("there are no real data to hold the synthetic data against: give train and holdout, or real")
+
+
+def _open(source: Source) -> Opened:
+    """Tables and arrays are read; images are left where they are."""
+    if isinstance(source, pd.DataFrame):
+        return table_of(source)
+    if isinstance(source, np.ndarray):
+        return arrays_of(source)
+    if isinstance(source, tuple):
+        return arrays_of(source[0], source[1])
+    if not isinstance(source, (str, Path)):
+        raise Refusal(f"cannot read {type(source).__name__}: give a path, a pandas frame or a numpy array")
+    path = Path(source)
+    if path.is_dir() or path.suffix.lower() == ".zip":
+        return path
+    if path.suffix.lower() in (".npy", ".npz"):
+        return read_arrays(path)
+    return path if holds_images(path) else read_table(path)
+
+
+def holds_images(path: Path) -> bool:
+    """Whether a Parquet file has a column of encoded images."""
+    if path.suffix.lower() not in (".parquet", ".pq") or not path.is_file():
+        return False
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    from counterproof.shelves import image_column
+
+    try:
+        return image_column(parquet.read_schema(path)) is not None
+    except (pa.ArrowException, OSError):
+        return False  # reading it as a table says what is wrong with it
+
+
+def _name(source: Source) -> str:
+    if isinstance(source, (str, Path)):
+        return str(source)
+    return type(source[0] if isinstance(source, tuple) else source).__name__
+
+
+def _modality(opened: Mapping[str, Opened]) -> Modality:
+    def of(one: Opened) -> Modality:
+        if isinstance(one, Table):
+            return "table"
+        return "features" if isinstance(one, Arrays) and not one.are_images else "image"
+
+    found = {role: of(one) for role, one in opened.items()}
+    if len(set(found.values())) > 1:
+        raise Refusal("all roles must be of one kind, but " + ", ".join(f"{r} is {m}" for r, m in found.items()))
+    return next(iter(found.values()))
+
+
+# -- tables and features ----------------------------------------------------------------------------
+
+
+def _tables(tables: Mapping[str, Table], wanted: Wanted, sources: dict[str, str]) -> Intake:
+    stack = reconcile(tables, wanted)
+    found = attributes_of(stack, wanted)
+    encoded = encode_table(stack)
+    if not encoded.features.shape[1]:
+        raise Refusal("no column of the real data varies: there is nothing to compare")
+    corpus = Corpus(
+        features=encoded.features,
+        protocol=PROTOCOL,
+        modality="table",
+        digests=row_digests(stack.frame, stack.compared),
+        names=row_names(stack.roles),
+        blocks=encoded.blocks,
+        block_names=encoded.block_names,
+        frame=stack.frame,
+        kinds=stack.kinds,
+        mixed=encoded.mixed,
+        label=found.label,
+        labels=found.labels,
+        groups=found.groups,
+        clusters=found.clusters,
+    )
+    return Intake(
+        corpus=corpus,
+        roles=stack.roles,
+        sources=sources,
+        digests={role: table_digest(table) for role, table in tables.items()},
+        notes={role: [] for role in tables},
+        findings=stack.findings + found.findings + encoded.findings,
+        encoder="table",
+        encoder_digest=encoded.digest,
+    )
+
+
+def _features(arrays: Mapping[str, Arrays], wanted: Wanted, sources: dict[str, str]) -> Intake:
+    width = next(iter(arrays.values())).values.shape[1]
+    for read in arrays.values():
+        refuse_bad_features(read, width)
+    roles = positions({role: len(read.values) for role, read in arrays.items()})
+    features = np.concatenate([read.values for read in arrays.values()]).astype(np.float64)
+    digests = array_digests(features)
+    found = described({role: (read.table, read.source) for role, read in arrays.items()}, wanted)
+    corpus = Corpus(
+        features=features,
+        protocol=f"features as given, d={width}",
+        modality="features",
+        digests=digests,
+        names=row_names(roles),
+        label=found.label,
+        labels=found.labels,
+        groups=found.groups,
+        clusters=found.clusters,
+    )
+    return Intake(
+        corpus=corpus,
+        roles=roles,
+        sources=sources,
+        digests={role: joint_digest(digests[rows]) for role, rows in roles.items()},
+        notes={role: [] for role in arrays},
+        findings=found.findings,
+        encoder="as given",
+        encoder_digest="",
+    )
+
+
+def row_names(roles: Mapping[str, Rows]) -> NDArray[np.str_]:
+    """Rows by their number within the role, from 0."""
+    return np.concatenate([np.arange(len(rows)) for rows in roles.values()]).astype(np.str_)
+
+
+def described(tables: Mapping[str, tuple[Table | None, str]], wanted: Wanted) -> Attributes:
+    """Labels, groups and sources of rows that are no table, from the tables beside them.
+
+    Raises:
+        Refusal: A wanted column stands in no table of a role.
+    """
+    if not wanted.columns:
+        return Attributes()
+    chosen: dict[str, Table] = {}
+    for role, (table, source) in tables.items():
+        if table is None:
+            name, use = next(iter(wanted.columns.items()))
+            raise Refusal(f"{role} ({source}) has no table beside it to take the {use} {name!r} from")
+        kept = [name for name in wanted.columns if name in table.frame.columns]
+        chosen[role] = Table(table.frame[kept], table.source, table.typed)
+    stack = reconcile(chosen, wanted)
+    found = attributes_of(stack, wanted)
+    return Attributes(
+        label=found.label,
+        labels=found.labels,
+        groups=found.groups,
+        clusters=found.clusters,
+        findings=stack.findings + found.findings,
+    )
+
+
+__all__ = ["Intake", "Source", "described", "holds_images", "row_names", "take_in"]

@@ -1,0 +1,69 @@
+"""The table beside image files: ``metadata.csv`` or ``metadata.parquet`` with a column ``file_name``."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pandas as pd
+
+from counterproof.columns import form_of, text_of
+from counterproof.refusal import Refusal, listed
+from counterproof.tables import Table, read_table
+
+METADATA = ("metadata.csv", "metadata.parquet")
+KEY = "file_name"
+
+
+def escapes(name: str) -> bool:
+    """Whether a path within an archive or folder would leave it.
+
+    >>> escapes("shirt/1.png"), escapes("../1.png"), escapes("/etc/passwd")
+    (False, True, True)
+    """
+    plain = name.replace("\\", "/")
+    return plain.startswith("/") or ".." in PurePosixPath(plain).parts or plain[1:2] == ":" or "\x00" in name
+
+
+def metadata_of(raw: bytes, name: str, images: list[str], source: str) -> tuple[Table, list[str]]:
+    """A row for each image, in the images' order, and remarks on what did not match.
+
+    Raises:
+        Refusal: The table cannot be read, has no ``file_name``, names a file twice or one outside.
+    """
+    place = f"{source}: {name}"
+    table = _read(raw, name, place)
+    if KEY not in table.frame.columns:
+        raise Refusal(f"{place} has no column {KEY!r}; it must name the image that each row describes")
+    keys = text_of(form_of(table.frame[KEY]))
+    outside = [key for key in keys.dropna() if escapes(key)]
+    if outside:
+        raise Refusal(f"{place} names the file {listed(outside, 1)}, which lies outside of the folder")
+    clean = keys.map(lambda key: None if key is None else str(PurePosixPath(key)), na_action=None)
+    twice = clean[clean.notna() & clean.duplicated()]
+    if len(twice):
+        raise Refusal(f"{place} describes {listed([twice.iloc[0]])} more than once")
+    rest = table.frame.drop(columns=KEY)
+    matched = rest.set_axis(pd.Index(clean, dtype=object), axis=0).reindex(pd.Index(images, dtype=object))
+    return Table(matched.reset_index(drop=True), place, table.typed), _remarks(clean, images, name)
+
+
+def _remarks(keys: pd.Series[Any], images: list[str], name: str) -> list[str]:
+    held, told = set(images), set(keys.dropna())
+    lost, bare = sorted(told - held), sorted(held - told)
+    remarks = [f"{name} describes {len(lost)} files that are not there: {listed(lost)}"] if lost else []
+    return remarks + ([f"{name} does not describe {len(bare)} images: {listed(bare)}"] if bare else [])
+
+
+def _read(raw: bytes, name: str, place: str) -> Table:
+    """Read by the readers of tables, which work on files."""
+    if not raw:
+        raise Refusal(f"{place} is empty")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.write_bytes(raw)
+        try:
+            return read_table(path)
+        except Refusal as refusal:
+            raise Refusal(str(refusal).replace(str(path), place)) from None
