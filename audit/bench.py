@@ -121,7 +121,7 @@ def check_contamination(bench: Workbench, roles: dict[str, Sample], sources: dic
             continue
         other = np.unique(roles[role].digests)
         theirs = int(np.isin(other, release).sum())
-        table = [[theirs, len(other) - theirs], [hits, len(train) - hits]]
+        table = np.array([[theirs, len(other) - theirs], [hits, len(train) - hits]])
         if fisher_exact(table, alternative="greater").pvalue < 1e-6:
             raise Refusal(
                 f"{sources['synthetic']}: {theirs} distinct {role} rows stand in the release against {hits} "

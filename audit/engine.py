@@ -87,12 +87,15 @@ def _measured(metric: Metric, bench: Workbench, params: Mapping[str, Any]) -> It
         raise MetricError(f"{metric.id} yielded nothing")
     floors = null_floors(metric, bench, params)
     anchors = _points(metric.values(bench.permuted(), params)) if metric.anchored else {}
+    judged_by_cell = {t.field for t in metric.tolerances if t.cells}
     for value in values:
         place = (value.field, value.group)
         measured = _measurement(metric, bench, value, floors.get(place), anchors.get(place))
         yield measured
         if metric.null == "resplit" and measured.floor is not None and measured.estimate is not None:
-            yield excess(measured, anchored=metric.anchored)
+            made = excess(measured, anchored=metric.anchored)
+            if not made.group or made.field in judged_by_cell:
+                yield made
 
 
 def _measurement(

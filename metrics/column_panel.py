@@ -40,8 +40,8 @@ def number_bars(bench: Workbench, name: str) -> dict[str, Any]:
     """Shares per bin; the outer bins are open so that no real extreme is shown."""
     real, made = _numbers(bench.reference.frame[name]), _numbers(bench.candidate.frame[name])
     known = real[~np.isnan(real)]
-    edges = np.linspace(*np.quantile(known, [0.01, 0.99]), BINS - 1) if len(known) else np.zeros(1)
-    edges = np.unique(edges)
+    low, high = (float(q) for q in np.quantile(known, [0.01, 0.99])) if len(known) else (0.0, 0.0)
+    edges = np.unique(np.linspace(low, high, BINS - 1))
     labels = [_bin_label(edges, at, is_date=_is_date(bench, name)) for at in range(len(edges) + 1)]
     bars = [np.bincount(np.digitize(v[~np.isnan(v)], edges), minlength=len(labels)) for v in (real, made)]
     if np.isnan(real).any() or np.isnan(made).any():

@@ -154,7 +154,7 @@ def excess_rate(hits: list[int], sizes: list[int], n: int, level: float) -> Esti
 
 def exact_p(hits: list[int], sizes: list[int]) -> float:
     """Fisher's test that train is matched more often than the holdout."""
-    table = [[hits[0], sizes[0] - hits[0]], [hits[1], sizes[1] - hits[1]]]
+    table = np.array([[hits[0], sizes[0] - hits[0]], [hits[1], sizes[1] - hits[1]]])
     return float(fisher_exact(table, alternative="greater").pvalue)
 
 
@@ -205,7 +205,8 @@ def near_copies(bench: Workbench, known: Sample, found: Matches, member: NDArray
 def near_flags(found: Matches, member: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Members whose score lies below every non-member's."""
     outside = found.score[~member & ~found.matched]
-    return member & ~found.matched & (found.score < outside.min(initial=np.inf))
+    flags: NDArray[np.bool_] = member & ~found.matched & (found.score < outside.min(initial=np.inf))
+    return flags
 
 
 def without_holdout(bench: Workbench, train: Sample) -> Value:

@@ -87,7 +87,7 @@ def representation(bench: Workbench) -> Iterator[Value]:
         A value per cell (``[sex=F]``, ``[sex=F,income=">50K"]``), the thinnest decidable cell as
         the headline.
     """
-    columns = _columns(bench)
+    columns = bench.shared(("cell codes",), lambda: code_columns(bench))
     if not columns:
         yield Value(status="not_applicable", reason="no label and no groups were given")
         return
@@ -113,26 +113,36 @@ def representation(bench: Workbench) -> Iterator[Value]:
     yield Value(estimate=thinnest.estimate(bench.level), n=sizes, reason=f"thinnest: {_text(thinnest)}", panels=panels)
 
 
-def _columns(bench: Workbench) -> dict[str, NDArray[np.str_]]:
+@dataclass(frozen=True, eq=False)
+class Codes:
+    """One column as integers."""
+
+    values: NDArray[np.str_]
+    codes: NDArray[np.intp]
+
+
+def code_columns(bench: Workbench) -> dict[str, Codes]:
+    """Groups and label, coded once for all views."""
     columns = dict(bench.corpus.groups)
     if bench.corpus.labels is not None:
         columns[bench.corpus.label] = bench.corpus.labels
-    return columns
+    return {name: Codes(*np.unique(values, return_inverse=True)) for name, values in columns.items()}
 
 
-def count_cells(columns: Mapping[str, NDArray[np.str_]], real: Sample, made: Sample) -> Iterator[Cell]:
+def count_cells(columns: Mapping[str, Codes], real: Sample, made: Sample) -> Iterator[Cell]:
     """Every value of every column and of every pair of columns that real data fill."""
     for names in (*((name,) for name in columns), *combinations(columns, 2)):
-        counts: dict[tuple[str, ...], list[int]] = {}
-        for side, sample in enumerate((real, made)):
-            values, rows = np.unique(np.stack([columns[c][sample.rows] for c in names]), axis=1, return_counts=True)
-            for key, k in zip(values.T.tolist(), rows.tolist(), strict=True):
-                counts.setdefault(tuple(key), [0, 0])[side] = k
-        for key in sorted(counts):
-            k_real, k_made = counts[key]
-            if k_real:
-                group = tuple((c, v or "(missing)") for c, v in zip(names, key, strict=True))
-                yield Cell(group=group, real=k_real, made=k_made, n_real=len(real), n_made=len(made))
+        coded = [columns[name] for name in names]
+        shape = tuple(len(c.values) for c in coded)
+        counts = [
+            np.bincount(np.ravel_multi_index([c.codes[s.rows] for c in coded], shape), minlength=math.prod(shape))
+            for s in (real, made)
+        ]
+        for at in np.flatnonzero(counts[0]):
+            places = zip(names, coded, np.unravel_index(at, shape), strict=True)
+            group = tuple((name, str(c.values[i]) or "(missing)") for name, c, i in places)
+            k_real, k_made = (int(count[at]) for count in counts)
+            yield Cell(group=group, real=k_real, made=k_made, n_real=len(real), n_made=len(made))
 
 
 def _empty(cell: Cell, cells: int) -> str:
