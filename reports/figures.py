@@ -1,0 +1,203 @@
+"""Figures: every panel of a record as a drawing, a table, and for maps an interactive plot.
+
+The record carries all that a figure needs; nothing is computed here. The shape of
+``PanelReading.data`` by kind (typed in ``reports/panels.py``); producers follow it:
+
+``marginals``
+    ``{"columns": [{"column": str, "kind": str, "statistic": "KS" | "TV", "value": float,
+    "floor": float | None, "labels": [str], "real": [float | None], "synthetic": [float | None]}]}``,
+    worst column first. ``real`` and ``synthetic`` are shares per label; labels of numeric columns
+    are the ranges of bins. None is hidden: fewer than k real rows. ``KS`` draws a histogram,
+    anything else categories.
+``map``
+    ``{"axes": [str, str], "x_edges": [float], "y_edges": [float], "real": [[int | None]],
+    "x": [float], "y": [float]}``. ``real`` counts real rows, one list per y bin (lowest first),
+    None hidden; ``x`` and ``y`` are at most 4000 synthetic points.
+``pairs``
+    ``{"modality": "table" | "image", "redacted": bool, "pairs": [{"synthetic": str, "real": str,
+    "distance": float, "exact": bool, "agree": int | None, "of": int | None,
+    "synthetic_image": base64 PNG | None, "real_image": base64 PNG | None,
+    "synthetic_record": {column: value} | None, "real_record": {column: value} | None}]}``.
+    Contents are drawn only where ``redacted`` is False and the panel or the manifest says
+    ``shows_real``.
+``cells``
+    ``{"row_title": str, "column_title": str, "rows": [str], "columns": [str], "cells": [{"row": int,
+    "column": int, "value": float | None, "low": float | None, "high": float | None,
+    "n_real": int | None, "n_synthetic": int | None, "state": "ok" | "thin" | "empty" | "too few"}]}``.
+    ``value`` is the share in the release over the share in real data, ``row`` and ``column`` count
+    from 0.
+``forest``
+    ``{"limit": float | None, "unit": str, "entries": [{"label": str, "real": reach | None,
+    "synthetic": reach | None, "change": reach | None}]}`` with ``reach`` =
+    ``{"value": float, "low": float, "high": float}``. A limit above 0 holds on both sides of the
+    change; below 0 it is the least change that is tolerated.
+``bars``
+    ``{"labels": [str], "values": [float], "value_title": str}``.
+
+A panel of another shape (a plugin's) becomes a sentence that says so, never a broken report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from counterproof.reports.forests import draw_forest
+from counterproof.reports.gallery import draw_pairs
+from counterproof.reports.heatmaps import draw_cells, draw_map, plot_of
+from counterproof.reports.histograms import draw_bars, draw_marginals
+from counterproof.reports.judgement import number
+from counterproof.reports.markup import Markup, element
+from counterproof.reports.panels import Bars, Cells, Forest, Map, Marginals, Pairs, Reach
+from counterproof.reports.record import PanelReading
+from counterproof.reports.wording import cell_text, interval
+
+TABLE_ROWS = 1500
+TRACES = ("heatmap", "scatter")
+"""Types of plotly.js traces that figures use; the vendored bundle has them."""
+
+LEGENDS: Mapping[str, tuple[str, ...]] = {
+    "marginals": ("real", "synthetic", "hidden"),
+    "map": ("real", "synthetic", "hidden"),
+    "cells": ("under", "over", "hidden"),
+    "forest": ("real", "synthetic", "change"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A drawn panel.
+
+    Attributes:
+        kind: Kind of the panel.
+        title: What it shows.
+        note: How to read it.
+        drawing: Markup that needs no JavaScript.
+        columns: Headings of the same data as a table.
+        rows: Its rows, as text.
+        left_out: How many rows the table leaves to the record.
+        plot: The same for plotly.js, or None.
+        legend: Keys of the colours.
+    """
+
+    kind: str
+    title: str
+    note: str
+    drawing: Markup
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    left_out: int = 0
+    plot: dict[str, Any] | None = None
+    legend: tuple[str, ...] = ()
+
+
+def draw(panel: PanelReading, *, shows_real: bool = False) -> Figure:
+    """Draw a panel; ``shows_real`` says that the audit was told to show real records."""
+    try:
+        drawn, columns, rows, plot = _DRAWERS[panel.kind](panel.data, shows_real or panel.shows_real)
+    except (ValidationError, ValueError, IndexError) as error:
+        what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        broken = element("p", f"This figure cannot be drawn, its data have another shape: {what}.", class_="note")
+        return Figure(kind=panel.kind, title=panel.title, note=panel.note, drawing=broken)
+    return Figure(
+        kind=panel.kind,
+        title=panel.title,
+        note=panel.note,
+        drawing=drawn,
+        columns=columns,
+        rows=tuple(rows[:TABLE_ROWS]),
+        left_out=max(0, len(rows) - TABLE_ROWS),
+        plot=plot,
+        legend=LEGENDS.get(panel.kind, ()),
+    )
+
+
+Drawn = tuple[Markup, tuple[str, ...], Sequence[tuple[str, ...]], dict[str, Any] | None]
+
+
+def _marginals(plain: dict[str, Any], reveal: bool) -> Drawn:
+    data = Marginals.model_validate(plain)
+    columns = ("column", "statistic", "floor", "value or range", "real share", "synthetic share")
+    return draw_marginals(data), columns, list(_marginal_rows(data)), None
+
+
+def _marginal_rows(data: Marginals) -> Iterator[tuple[str, ...]]:
+    for c in data.columns:
+        for label, real, synthetic in zip(c.labels, c.real, c.synthetic, strict=True):
+            shares = ("hidden" if real is None else number(real), number(synthetic))
+            yield (c.column, f"{c.statistic} {number(c.value)}", number(c.floor), label, *shares)
+
+
+def _map(plain: dict[str, Any], reveal: bool) -> Drawn:
+    data = Map.model_validate(plain)
+    if len(data.real) != len(data.y_edges) - 1 or any(len(row) != len(data.x_edges) - 1 for row in data.real):
+        raise ValueError("the grid of counts does not match its edges")
+    rows = [
+        (_span(data.x_edges, i), _span(data.y_edges, j), "hidden" if count is None else str(count))
+        for j, counts in enumerate(data.real)
+        for i, count in enumerate(counts)
+        if count != 0
+    ]
+    return draw_map(data), (data.axes[0], data.axes[1], "real rows"), rows, plot_of(data)
+
+
+def _span(edges: list[float], index: int) -> str:
+    return f"{number(edges[index])} to {number(edges[index + 1])}"
+
+
+def _pairs(plain: dict[str, Any], reveal: bool) -> Drawn:
+    data = Pairs.model_validate(plain)
+    rows = [
+        (p.synthetic, p.real, number(p.distance), cell_text(p.exact), _agreement(p.agree, p.of)) for p in data.pairs
+    ]
+    return draw_pairs(data, reveal=reveal), ("synthetic", "real", "distance", "exact copy", "columns agree"), rows, None
+
+
+def _agreement(agree: int | None, of: int | None) -> str:
+    return "–" if agree is None or of is None else f"{agree} of {of}"
+
+
+def _cells(plain: dict[str, Any], reveal: bool) -> Drawn:
+    data = Cells.model_validate(plain)
+    columns = (data.row_title or "row", data.column_title or "column", "ratio", "real rows", "synthetic rows", "state")
+    rows = [
+        (
+            data.rows[c.row],
+            data.columns[c.column],
+            interval(c.value, c.low, c.high),
+            "hidden" if c.n_real is None else str(c.n_real),
+            cell_text(c.n_synthetic),
+            c.state,
+        )
+        for c in data.cells
+    ]
+    return draw_cells(data), columns, rows, None
+
+
+def _forest(plain: dict[str, Any], reveal: bool) -> Drawn:
+    data = Forest.model_validate(plain)
+    rows = [(e.label, _reach(e.real), _reach(e.synthetic), _reach(e.change)) for e in data.entries]
+    return draw_forest(data), ("entry", "trained on real data", "trained on the release", "change"), rows, None
+
+
+def _reach(reach: Reach | None) -> str:
+    return "–" if reach is None else interval(reach.value, reach.low, reach.high)
+
+
+def _bars(plain: dict[str, Any], reveal: bool) -> Drawn:
+    data = Bars.model_validate(plain)
+    rows = [(label, number(value)) for label, value in zip(data.labels, data.values, strict=True)]
+    return draw_bars(data), ("entry", data.value_title or "value"), rows, None
+
+
+_DRAWERS: Mapping[str, Callable[[dict[str, Any], bool], Drawn]] = {
+    "marginals": _marginals,
+    "map": _map,
+    "pairs": _pairs,
+    "cells": _cells,
+    "forest": _forest,
+    "bars": _bars,
+}

@@ -1,0 +1,97 @@
+"""Forest plots: models trained on real data beside models trained on the release."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from counterproof.reports.axes import Axis, axis_over
+from counterproof.reports.judgement import number
+from counterproof.reports.markup import Markup, drawing, element, hint
+from counterproof.reports.panels import Entry, Forest, Reach
+from counterproof.reports.wording import clipped, interval
+
+ENTRIES_DRAWN = 40
+PITCH, TOP = 38.0, 26.0
+LEFT, SPLIT, RIGHT = 190.0, 500.0, 750.0
+
+
+def draw_forest(data: Forest) -> Markup:
+    """Left: both models with their intervals. Right: the change, against its limits."""
+    entries = data.entries[:ENTRIES_DRAWN]
+    height = TOP + PITCH * len(entries)
+    changed = any(entry.change for entry in entries)
+    end = SPLIT - 30 if changed else RIGHT - 20
+    levels = axis_over(_ends(reach for e in entries for reach in (e.real, e.synthetic)), LEFT + 10, end)
+    parts = [*_frame(levels, height, data.unit or "value"), *_levels(entries, levels)]
+    if changed:
+        limits = _limits(data)
+        changes = axis_over([0.0, *limits, *_ends(e.change for e in entries)], SPLIT + 10, RIGHT - 20)
+        parts += [*_frame(changes, height, "change"), *_zone(changes, limits, height), *_changes(entries, changes)]
+    names = [_name(k, entry.label) for k, entry in enumerate(entries)]
+    return drawing(RIGHT, height + 24, _spoken(data), *parts, *names)
+
+
+def _spoken(data: Forest) -> str:
+    return f"Real-trained beside synthetic-trained models for {len(data.entries)} entries"
+
+
+def _ends(reaches: Iterable[Reach | None]) -> list[float | None]:
+    return [value for reach in reaches if reach for value in (reach.value, reach.low, reach.high)]
+
+
+def _row(index: int) -> float:
+    return TOP + PITCH * (index + 0.5)
+
+
+def _name(index: int, label: str) -> Markup:
+    return element(
+        "text", hint(label), clipped(label, 30), class_="label", x=LEFT - 6, y=_row(index) + 4, text_anchor="end"
+    )
+
+
+def _frame(axis: Axis, height: float, title: str) -> Iterable[Markup]:
+    yield element("text", clipped(title, 40), class_="tick", x=axis.start, y=12.0)
+    for tick in axis.ticks(4):
+        yield element("line", class_="track", x1=axis(tick), x2=axis(tick), y1=TOP - 6, y2=height)
+        yield element("text", number(tick), class_="tick", x=axis(tick), y=height + 14, text_anchor="middle")
+
+
+def _limits(data: Forest) -> list[float]:
+    """Both sides of a limit above 0; a limit below 0 is the least that is tolerated."""
+    if data.limit is None:
+        return []
+    return [data.limit] if data.limit < 0 else [-data.limit, data.limit]
+
+
+def _zone(axis: Axis, limits: list[float], height: float) -> Iterable[Markup]:
+    if not limits:
+        return
+    low, high = axis(limits[0]), axis(limits[1]) if len(limits) == 2 else axis.end
+    yield element("rect", class_="zone", x=low, y=TOP - 6, width=high - low, height=height - TOP + 6)
+    for value in limits:
+        tip = hint(f"limit {number(value)}")
+        yield element("line", tip, class_="limit", x1=axis(value), x2=axis(value), y1=TOP - 6, y2=height)
+
+
+def _levels(entries: list[Entry], axis: Axis) -> Iterable[Markup]:
+    for k, entry in enumerate(entries):
+        if entry.real:
+            yield _reach(entry.real, axis, _row(k) - 6, "real", "trained on real data")
+        if entry.synthetic:
+            yield _reach(entry.synthetic, axis, _row(k) + 6, "synthetic", "trained on the release")
+
+
+def _changes(entries: list[Entry], axis: Axis) -> Iterable[Markup]:
+    yield element("line", class_="zero", x1=axis(0.0), x2=axis(0.0), y1=TOP - 6, y2=_row(len(entries) - 1) + PITCH / 2)
+    for k, entry in enumerate(entries):
+        if entry.change:
+            yield _reach(entry.change, axis, _row(k), "change", "change")
+
+
+def _reach(reach: Reach, axis: Axis, y: float, kind: str, words: str) -> Markup:
+    return element(
+        "g",
+        hint(f"{words}: {interval(reach.value, reach.low, reach.high)}"),
+        element("line", class_=f"reach {kind}", x1=axis(reach.low), x2=axis(reach.high), y1=y, y2=y),
+        element("circle", class_=f"point {kind}", cx=axis(reach.value), cy=y, r=4.0),
+    )

@@ -1,0 +1,104 @@
+"""Markdown: the summary for a job page or a pull request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from counterproof.reports.record import QUESTIONS, Record
+from counterproof.reports.wording import (
+    LOOKS,
+    RANK,
+    Line,
+    answer,
+    clipped,
+    families,
+    family_state,
+    ladder,
+    overall,
+    printable,
+    shows_real,
+)
+
+SHORT = 300
+GATES_SHOWN = 200
+_MARKS = "\\`*_{}[]<>#|~!@&$"
+_ENTITIES = {ord(mark): f"&#{ord(mark)};" for mark in _MARKS} | {ord("<"): "&lt;", ord(">"): "&gt;", ord("&"): "&amp;"}
+
+
+def markdown(record: Record) -> str:
+    """The summary: verdict, families, gates, warnings, what was not assessed.
+
+    Everything that came from data is escaped: it cannot make a link, an image, a mention, a
+    column or a tag.
+    """
+    verdict, because = overall(record)
+    look = LOOKS[verdict]
+    parts = [f"# {look.icon} counterproof: {look.word}", "", escaped(because), ""]
+    if shows_real(record):
+        parts += ["**The record and the report contain real records.**", ""]
+    parts += [*_families(record), *_gates(record), *_warnings(record), *_not_assessed(record)]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def escaped(text: object, length: int = SHORT) -> str:
+    """Text that Markdown shows as it is; entities are never structure, not even in tables.
+
+    >>> escaped("a|b <i>")
+    'a&#124;b &lt;i&gt;'
+    """
+    line = clipped(text, length).strip().translate(_ENTITIES)
+    line = line.replace("://", "&#58;//").replace("www.", "www&#46;")
+    # What begins a line could make a list, a heading or a rule.
+    return f"&#{ord(line[0])};{line[1:]}" if line and line[0] in "-+=1234567890" else line
+
+
+def code(text: str) -> str:
+    """A code span, or escaped text where the span could be broken out of."""
+    line = clipped(text, SHORT).strip()
+    return f"`{line}`" if line and not set(line) & set("`|\\") else escaped(line)
+
+
+def _families(record: Record) -> Iterator[str]:
+    yield "| question | verdict | answer |"
+    yield "|---|---|---|"
+    for family in families(record):
+        look = LOOKS[family_state(record, family)]
+        asked = QUESTIONS.get(family, "")
+        told = escaped(answer(record, family))
+        yield f"| **{escaped(family)}** {escaped(asked)} | {look.icon} {look.word} | {told} |"
+    yield ""
+
+
+def _gates(record: Record) -> Iterator[str]:
+    lines = sorted((line for found in ladder(record).values() for line in found), key=lambda line: RANK[line.state])
+    yield "## Gates"
+    yield ""
+    if not lines:
+        yield "No gate was judged."
+        yield ""
+        return
+    yield "| verdict | gate | value [low, high] | limit | why |"
+    yield "|---|---|---|---|---|"
+    yield from (_row(line) for line in lines[:GATES_SHOWN])
+    if len(lines) > GATES_SHOWN:
+        yield f"\n{len(lines) - GATES_SHOWN} more gates stand in record.json."
+    yield ""
+
+
+def _row(line: Line) -> str:
+    gate = line.gate
+    word = f"{line.look.icon} {line.look.word}" + (" (warns only)" if gate.level == "warn" else "")
+    why = f"waived: {gate.waiver}; {gate.why}" if line.state == "waived" else gate.why
+    name = f"{escaped(line.title)}<br>{code(gate.expression)}"
+    return f"| {word} | {name} | {escaped(line.value)} | {escaped(line.limit)} | {escaped(why)} |"
+
+
+def _warnings(record: Record) -> Iterator[str]:
+    if record.warnings:
+        yield from ("## Warnings", "", *(f"- {escaped(printable(text))}" for text in record.warnings), "")
+
+
+def _not_assessed(record: Record) -> Iterator[str]:
+    if record.not_assessed:
+        told = (f"- {code(part.metric)}: {escaped(part.reason)}" for part in record.not_assessed)
+        yield from ("## Not assessed", "", *told, "")

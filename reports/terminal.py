@@ -1,0 +1,92 @@
+"""The terminal: the gates as a table of 100 columns, or as plain lines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from counterproof.reports.record import QUESTIONS, Record
+from counterproof.reports.wording import LOOKS, Line, State, family_state, ladder, overall, printable
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+    from rich.text import Text
+
+WIDTH = 100
+STYLES: dict[State, str] = {
+    "fail": "bold red",
+    "error": "bold magenta",
+    "inconclusive": "bold yellow",
+    "warn": "yellow",
+    "waived": "cyan",
+    "pass": "green",
+    "not_applicable": "dim",
+    "not_assessed": "dim",
+}
+
+
+def verdict_table(record: Record) -> RenderableType:
+    """A rich renderable: the verdict, then every gate by family, worst first.
+
+    Data go in as text objects: neither rich markup nor control characters in them do anything.
+    """
+    from rich.console import Group
+    from rich.text import Text
+
+    verdict, because = overall(record)
+    look = LOOKS[verdict]
+    head = Text.assemble((f"{look.icon} {look.word.upper()}", STYLES[verdict]), "  ", because)
+    warnings = [Text(f"{LOOKS['warn'].icon} {printable(text)}", style=STYLES["warn"]) for text in record.warnings]
+    return Group(head, *warnings, _table(record))
+
+
+def _table(record: Record) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, width=WIDTH, pad_edge=False, collapse_padding=True)
+    table.add_column("verdict", width=15, no_wrap=True)
+    table.add_column("gate", ratio=1, overflow="fold")
+    table.add_column("value [low, high]", width=25, overflow="fold")
+    table.add_column("limit", width=14, overflow="fold")
+    for family, lines in ladder(record).items():
+        asked = Text.assemble((printable(family), "bold"), f"  {QUESTIONS.get(family, '')}")
+        state: State = family_state(record, family)
+        table.add_row(_word(state), asked, "", "")
+        for line in lines:
+            table.add_row(Text("  ").append_text(_word(line.state)), *_cells(line))
+        table.add_section()
+    return table
+
+
+def _cells(line: Line) -> tuple[Text, Text, Text]:
+    from rich.text import Text
+
+    title = Text(line.title + (" (warns only)" if line.gate.level == "warn" else ""))
+    if line.state not in ("pass", "not_applicable") and line.gate.why:
+        title.append(f"\n{printable(line.gate.why)}", style="dim")
+    return title, Text(line.value), Text(line.limit)
+
+
+def _word(state: State) -> Text:
+    from rich.text import Text
+
+    look = LOOKS[state]
+    short = "N/A" if state in ("not_applicable", "not_assessed") else look.word
+    return Text(f"{look.icon} {short}", style=STYLES[state])
+
+
+def plain_lines(record: Record) -> list[str]:
+    """The same for logs: one line per gate, the verdict of the whole last."""
+    told = [_plain(family, line) for family, lines in ladder(record).items() for line in lines]
+    warnings = [f"WARNING {printable(text)}" for text in record.warnings]
+    verdict, because = overall(record)
+    return [*told, *warnings, f"VERDICT {verdict.upper()}: {because}"]
+
+
+def _plain(family: str, line: Line) -> str:
+    gate = line.gate
+    level = " (warns only)" if gate.level == "warn" else ""
+    why = f": {printable(gate.why)}" if gate.why and line.state != "pass" else ""
+    return f"{line.look.word.upper():<14} {printable(family)}: {printable(gate.expression)}: {line.value}{level}{why}"

@@ -1,0 +1,246 @@
+"""Words: how verdicts, gates and numbers are said, the same in every output."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from counterproof.metrics.estimate import Better, Scale
+from counterproof.reports.judgement import Verdict, number
+from counterproof.reports.record import QUESTIONS, GateReading, GroupKey, Reading, Record
+
+State = Literal["fail", "error", "inconclusive", "warn", "waived", "pass", "not_applicable", "not_assessed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a state is told: a word and an icon, never a colour alone."""
+
+    word: str
+    icon: str
+
+
+LOOKS: Mapping[State, Look] = {  # worst first: the order of every list
+    "fail": Look("Fail", "✗"),
+    "error": Look("Error", "!"),
+    "inconclusive": Look("Inconclusive", "?"),
+    "warn": Look("Warning", "▲"),
+    "waived": Look("Waived", "~"),
+    "pass": Look("Pass", "✓"),
+    "not_applicable": Look("Not applicable", "–"),
+    "not_assessed": Look("Not assessed", "–"),
+}
+RANK: Mapping[State, int] = {state: rank for rank, state in enumerate(LOOKS)}
+OPERATORS: Mapping[str, str] = {"<=": "≤", ">=": "≥", "<": "<", ">": ">"}
+OPPOSITES: Mapping[str, str] = {"<=": ">", ">=": "<", "<": "≥", ">": "≤"}
+FIELDS: Mapping[str, str] = {"excess": "excess over real against real"}
+
+PASSES: Mapping[str, str] = {
+    "fidelity": "Yes: within every limit, what was measured looks like fresh real data.",
+    "coverage": "Yes: within every limit, what fresh real data hold is there.",
+    "leakage": "No leak found by these attacks at this power. Other attacks, or more rows, could find one.",
+    "fairness": "Yes: within every limit, groups fare as they do with real data.",
+    "utility": "Yes: within every limit, it does the job that was tried as real data do.",
+}
+FAILS: Mapping[str, str] = {
+    "fidelity": "No: it differs from real data by more than the limits allow.",
+    "coverage": "No: something that real data hold is missing or thin.",
+    "leakage": "It does: at least one attack found real records in it.",
+    "fairness": "No: groups fare worse than the limits allow.",
+    "utility": "No: it does the job worse than the limits allow.",
+}
+OTHERWISE: Mapping[str, str] = {
+    "inconclusive": "The data at hand cannot tell: the intervals reach across a limit, or something needed is missing.",
+    "error": "Unknown: a metric of this question crashed, and what did not run has not passed.",
+    "not_assessed": "Not asked: nothing of this question was judged.",
+}
+
+_BREAKS = re.compile(r"[\t\n\v\f\r\x1c-\x1f\x85\u2028\u2029]+")
+# Controls, bidirectional overrides, what XML forbids, halves of surrogate pairs (no encoder takes them).
+_UNPRINTABLE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]"
+)
+
+
+def printable(text: object) -> str:
+    r"""One line without control characters, whatever the data hold.
+
+    >>> printable("a\x1b[31mb\nc")
+    'a[31mb c'
+    """
+    return _UNPRINTABLE.sub("", _BREAKS.sub(" ", str(text)))
+
+
+def clipped(text: object, length: int) -> str:
+    """At most so many characters, printable.
+
+    >>> clipped("abcdef", 4)
+    'abc…'
+    """
+    line = printable(text)
+    return line if len(line) <= length else line[: length - 1].rstrip() + "…"
+
+
+def cell_text(value: object) -> str:
+    """A value of an evidence table."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return number(value) if isinstance(value, float) else printable(value)
+
+
+def interval(value: float | None, low: float | None, high: float | None) -> str:
+    """A value with its interval.
+
+    >>> interval(0.5, 0.4, 0.61)
+    '0.5 [0.4, 0.61]'
+    """
+    if value is None:
+        return "–"
+    return f"{number(value)} [{number(low)}, {number(high)}]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A gate as all outputs tell it.
+
+    Attributes:
+        gate: The gate as judged.
+        state: Its verdict; ``warn`` where a warn-level gate failed, ``waived`` where a waiver
+            stands before a verdict that would not pass.
+        title: What it asks, in plain words.
+        better: Direction of the reading it judged.
+        scale: Scale of that reading's interval.
+    """
+
+    gate: GateReading
+    state: State
+    title: str
+    better: Better = "lower"
+    scale: Scale = "linear"
+
+    @property
+    def look(self) -> Look:
+        """Word and icon."""
+        return LOOKS[self.state]
+
+    @property
+    def value(self) -> str:
+        """Value and interval."""
+        return interval(self.gate.value, self.gate.low, self.gate.high)
+
+    @property
+    def limit(self) -> str:
+        """The number to pass and, where it differs, the number to fail."""
+        gate = self.gate
+        if gate.limit is None:
+            return "–"
+        sign = "±" if self.two_sided else ""
+        text = f"{OPERATORS[gate.operator]} {sign}{number(gate.limit)}"
+        if gate.fail_limit is None or gate.fail_limit == gate.limit:
+            return text
+        return f"{text}, fail {OPPOSITES[gate.operator]} {sign}{number(gate.fail_limit)}"
+
+    @property
+    def two_sided(self) -> bool:
+        """Whether the limit holds on both sides of zero."""
+        return self.better == "zero" and self.gate.operator in ("<=", "<")
+
+
+def state_of(gate: GateReading) -> State:
+    """The state of a gate for readers."""
+    if gate.waiver is not None and gate.verdict not in ("pass", "not_applicable"):
+        return "waived"
+    return "warn" if gate.level == "warn" and gate.verdict == "fail" else gate.verdict
+
+
+def place(group: GroupKey | None) -> str:
+    """A group in words: ``sex = F, every race``."""
+    parts = []
+    for column, value in (group or {}).items():
+        whole = value is None or value == "*"
+        parts.append(f"every {column}" if value == "*" else column if whole else f"{column} = {value}")
+    return printable(", ".join(parts))
+
+
+def subject(title: str, metric: str, field: str, group: GroupKey | None) -> str:
+    """What was measured, in words: ``Kernel distance: excess over real against real, for sex = F``."""
+    name = printable(title) or printable(metric.rpartition(".")[2].replace("_", " "))
+    told = "" if field in ("", "value") else FIELDS.get(field, field.replace("_", " "))
+    where = place(group)
+    text = name[:1].upper() + name[1:]
+    text += f": {printable(told)}" if told and told.casefold() != name.casefold() else ""
+    return f"{text}, for {where}" if where else text
+
+
+def subject_of(reading: Reading) -> str:
+    """What a reading measured, in words."""
+    return subject(reading.title, reading.metric, reading.field, reading.group)
+
+
+def family_of(gate: GateReading) -> str:
+    """The family of a gate; one whose metric is unknown has none."""
+    return gate.family or "other"
+
+
+def line_of(record: Record, gate: GateReading) -> Line:
+    """A gate with the words of the readings it judged."""
+    known = [reading for reading in record.measurements if reading.metric == gate.metric]
+    same = [r for r in known if r.field == gate.field or (not gate.field and r.headline)] or known
+    exact = [r for r in same if r.group == (gate.group or {})] or same
+    title = next((reading.title for reading in exact if reading.title), "")
+    words = subject(title, gate.metric, gate.field, gate.group)
+    if gate.group is None and gate.cells:
+        words += f", the worst of {len(gate.cells)} cells"
+    if not exact:
+        return Line(gate=gate, state=state_of(gate), title=words)
+    return Line(gate=gate, state=state_of(gate), title=words, better=exact[0].better, scale=exact[0].scale)
+
+
+def ladder(record: Record) -> dict[str, list[Line]]:
+    """Every gate by family, worst first inside it; families in the order of the questions."""
+    rungs: dict[str, list[Line]] = {family: [] for family in families(record)}
+    for gate in record.gates:
+        rungs[family_of(gate)].append(line_of(record, gate))
+    for lines in rungs.values():
+        lines.sort(key=lambda line: RANK[line.state])
+    return rungs
+
+
+def families(record: Record) -> list[str]:
+    """All families of a record: the five questions, then whatever else it holds."""
+    named = [*record.families, *map(family_of, record.gates), *(m.family for m in record.measurements)]
+    return list(dict.fromkeys([*QUESTIONS, *named]))
+
+
+def family_state(record: Record, family: str) -> State:
+    """The verdict of one question."""
+    found = record.families.get(family)
+    return found.verdict if found else "not_assessed"
+
+
+def answer(record: Record, family: str) -> str:
+    """The plain-language answer to one question."""
+    state = family_state(record, family)
+    if state == "pass":
+        return PASSES.get(family, "Within every limit.")
+    return FAILS.get(family, "Outside a limit.") if state == "fail" else OTHERWISE[state]
+
+
+def overall(record: Record) -> tuple[Verdict, str]:
+    """Verdict and reason of the whole; a record that judged nothing has passed nothing."""
+    judged = any(gate.verdict != "not_applicable" for gate in record.gates)
+    if record.verdict == "pass" and not judged:
+        return "inconclusive", "No gate was judged, so nothing has passed."
+    return record.verdict, printable(record.because)
+
+
+def shows_real(record: Record) -> bool:
+    """Whether any part of the record may hold contents of real records."""
+    return record.manifest.shows_real or any(
+        any(table.shows_real for table in reading.evidence) or any(panel.shows_real for panel in reading.panels)
+        for reading in record.measurements
+    )
