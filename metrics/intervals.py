@@ -162,8 +162,8 @@ def newcombe_sidak(
     """
     if len(hits) != len(sizes) or len(hits) < 2:
         raise ValueError("a gap needs the hits and rows of at least two groups")
-    for k, n in zip(hits, sizes, strict=True):
-        _check_counts(k, n)
+    for hit, size in zip(hits, sizes, strict=True):
+        _check_counts(hit, size)
     pairs = comparisons or len(hits) * (len(hits) - 1) // 2
     k, n = np.asarray(hits, dtype=np.float64), np.asarray(sizes, dtype=np.float64)
     low, high = _wilson_ends(k, n, _two_sided(level ** (1 / pairs)))
@@ -288,7 +288,7 @@ def parts_error(parts: Floats, clusters: NDArray[np.intp] | None = None) -> floa
     """
     if clusters is not None:
         _, inverse = np.unique(clusters, return_inverse=True)
-        parts = np.bincount(inverse, weights=parts)
+        parts = np.bincount(inverse, weights=parts).astype(np.float64)
     n = len(parts)
     return math.sqrt(float(parts @ parts) * n / (n - 1)) if n > 1 else math.inf
 
