@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from counterproof.columns import Form, text_of
 from counterproof.metrics.sample import Rows
-from counterproof.reconciliation import CLASSES, Stack, Wanted
+from counterproof.reconciliation import CLASSES, Stack, Wanted, reconcile
+from counterproof.refusal import Refusal
+from counterproof.tables import Table
 
 FEW = 12  # a numeric group column with more distinct values is cut into quintiles
 CROWD = 200
@@ -54,6 +56,32 @@ def attributes_of(stack: Stack, wanted: Wanted) -> Attributes:
     groups = {name: _group(name, stack, real, findings) for name in wanted.groups}
     clusters = None if wanted.cluster is None else _clusters(stack.frame[wanted.cluster], stack.roles)
     return Attributes(label=label, labels=labels, groups=groups, clusters=clusters, findings=findings)
+
+
+def described(tables: Mapping[str, tuple[Table | None, str]], wanted: Wanted) -> Attributes:
+    """Labels, groups and sources of rows that are no table, from the tables beside them.
+
+    Raises:
+        Refusal: A wanted column stands in no table of a role.
+    """
+    if not wanted.columns:
+        return Attributes()
+    chosen: dict[str, Table] = {}
+    for role, (table, source) in tables.items():
+        if table is None:
+            name, use = next(iter(wanted.columns.items()))
+            raise Refusal(f"{role} ({source}) has no table beside it to take the {use} {name!r} from")
+        kept = [name for name in wanted.columns if name in table.frame.columns]
+        chosen[role] = Table(table.frame[kept], table.source, table.typed)
+    stack = reconcile(chosen, wanted)
+    found = attributes_of(stack, wanted)
+    return Attributes(
+        label=found.label,
+        labels=found.labels,
+        groups=found.groups,
+        clusters=found.clusters,
+        findings=stack.findings + found.findings,
+    )
 
 
 def _strings(column: pd.Series[Any]) -> NDArray[np.str_]:

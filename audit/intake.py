@@ -12,14 +12,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from counterproof.arrays import Arrays, arrays_of, read_arrays, refuse_bad_features
-from counterproof.attributes import Attributes, attributes_of
+from counterproof.attributes import attributes_of, described
 from counterproof.digests import array_digests, joint_digest, row_digests, table_digest
 from counterproof.metrics.metric import Modality
 from counterproof.metrics.sample import Corpus, Rows
 from counterproof.reconciliation import ORDER, Wanted, positions, reconcile
 from counterproof.refusal import Refusal
 from counterproof.table_encoder import PROTOCOL, encode_table
-from counterproof.tables import Table, read_table, table_of
+from counterproof.tables import Table, holds_images, read_table, table_of
 
 if TYPE_CHECKING:
     import torch
@@ -97,9 +97,10 @@ def take_in(
     if modality == "image":
         from counterproof.gallery import take_in_images
 
-        found = take_in_images(
+        return take_in_images(
             {role: one for role, one in opened.items() if not isinstance(one, Table)},
             wanted,
+            names,
             encoder=encoder,
             size=encoder_size,
             bad_images=bad_images,
@@ -107,7 +108,6 @@ def take_in(
             progress=progress,
             device=device,
         )
-        return Intake(sources=names, **found)
     if encoder != "auto":
         raise Refusal(f"an encoder is for images, but the data are {'a table' if modality == 'table' else 'features'}")
     if modality == "table":
@@ -146,21 +146,6 @@ def _open(source: Source) -> Opened:
     if path.suffix.lower() in (".npy", ".npz"):
         return read_arrays(path)
     return path if holds_images(path) else read_table(path)
-
-
-def holds_images(path: Path) -> bool:
-    """Whether a Parquet file has a column of encoded images."""
-    if path.suffix.lower() not in (".parquet", ".pq") or not path.is_file():
-        return False
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    from counterproof.shelves import image_column
-
-    try:
-        return image_column(parquet.read_schema(path)) is not None
-    except (pa.ArrowException, OSError):
-        return False  # reading it as a table says what is wrong with it
 
 
 def _name(source: Source) -> str:
@@ -252,32 +237,3 @@ def _features(arrays: Mapping[str, Arrays], wanted: Wanted, sources: dict[str, s
 def row_names(roles: Mapping[str, Rows]) -> NDArray[np.str_]:
     """Rows by their number within the role, from 0."""
     return np.concatenate([np.arange(len(rows)) for rows in roles.values()]).astype(np.str_)
-
-
-def described(tables: Mapping[str, tuple[Table | None, str]], wanted: Wanted) -> Attributes:
-    """Labels, groups and sources of rows that are no table, from the tables beside them.
-
-    Raises:
-        Refusal: A wanted column stands in no table of a role.
-    """
-    if not wanted.columns:
-        return Attributes()
-    chosen: dict[str, Table] = {}
-    for role, (table, source) in tables.items():
-        if table is None:
-            name, use = next(iter(wanted.columns.items()))
-            raise Refusal(f"{role} ({source}) has no table beside it to take the {use} {name!r} from")
-        kept = [name for name in wanted.columns if name in table.frame.columns]
-        chosen[role] = Table(table.frame[kept], table.source, table.typed)
-    stack = reconcile(chosen, wanted)
-    found = attributes_of(stack, wanted)
-    return Attributes(
-        label=found.label,
-        labels=found.labels,
-        groups=found.groups,
-        clusters=found.clusters,
-        findings=stack.findings + found.findings,
-    )
-
-
-__all__ = ["Intake", "Source", "described", "holds_images", "row_names", "take_in"]

@@ -19,7 +19,7 @@ from counterproof.arrays import Arrays
 from counterproof.images import LARGEST, SUFFIXES, Picture, Unreadable, decode, from_array
 from counterproof.metadata import METADATA, escapes, metadata_of
 from counterproof.refusal import Refusal, listed
-from counterproof.tables import Table, first_line
+from counterproof.tables import Table, first_line, image_column
 
 LARGEST_FILE = 512 * 2**20
 LARGEST_ZIP = 64 * 2**30
@@ -148,23 +148,6 @@ def _filed(files: Files, names: list[str]) -> Files:
 # -- Parquet ----------------------------------------------------------------------------------------
 
 
-def image_column(schema: pa.Schema) -> str | None:
-    """The column that holds encoded images: bytes, or a struct with ``bytes`` as in Hugging Face data sets."""
-
-    def holds(field: pa.Field) -> bool:
-        kind = field.type
-        if pa.types.is_struct(kind):
-            return any(part.name == "bytes" and _is_binary(part.type) for part in kind)
-        return bool(_is_binary(kind))
-
-    found = [field.name for field in schema if holds(field)]
-    return "image" if "image" in found else next(iter(found), None)
-
-
-def _is_binary(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
-
-
 @dataclass(eq=False)
 class ParquetImages:
     """Images in a column of a Parquet file; one row group is in memory at a time."""
@@ -256,6 +239,3 @@ def pictures(shelf: Shelf) -> Iterator[tuple[int, Picture | Unreadable]]:
             yield place, shelf.read(place)
         except Unreadable as problem:
             yield place, problem
-
-
-__all__ = ["Files", "Shelf", "image_column", "pictures", "pixel_array", "shelf_of"]

@@ -144,3 +144,33 @@ def _header(path: Path, delimiter: str | None) -> tuple[list[str], str]:
         raise Refusal(f"{path}: the text is not UTF-8; save it as UTF-8") from None
     except (OSError, plain.Error) as error:
         raise Refusal(f"{path}: cannot be read as CSV: {first_line(error)}") from None
+
+
+# -- images in Parquet ------------------------------------------------------------------------------
+
+
+def holds_images(path: Path) -> bool:
+    """Whether a Parquet file has a column of encoded images."""
+    if path.suffix.lower() not in (".parquet", ".pq") or not path.is_file():
+        return False
+    try:
+        return image_column(parquet.read_schema(path)) is not None
+    except (pa.ArrowException, OSError):
+        return False  # reading it as a table says what is wrong with it
+
+
+def image_column(schema: pa.Schema) -> str | None:
+    """The column that holds encoded images: bytes, or a struct with ``bytes`` as in Hugging Face data sets."""
+
+    def holds(field: pa.Field) -> bool:
+        kind = field.type
+        if pa.types.is_struct(kind):
+            return any(part.name == "bytes" and _is_binary(part.type) for part in kind)
+        return bool(_is_binary(kind))
+
+    found = [field.name for field in schema if holds(field)]
+    return "image" if "image" in found else next(iter(found), None)
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))

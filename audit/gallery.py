@@ -1,0 +1,189 @@
+"""Images of all roles: looked through once, encoded once, and shown again on demand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from counterproof.arrays import Arrays
+from counterproof.attributes import described
+from counterproof.cache import Cache, cache_in, key_of
+from counterproof.digests import joint_digest, packed
+from counterproof.encoders import Encoder, encode, encoder_for
+from counterproof.images import Picture, Pixels, Unreadable, pixel_digest, thumbnail
+from counterproof.intake import Intake, Progress
+from counterproof.metrics.sample import Corpus
+from counterproof.reconciliation import Wanted, positions
+from counterproof.refusal import Refusal, listed
+from counterproof.shelves import Shelf, pictures, shelf_of
+from counterproof.tables import Table
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Survey:
+    """One role's images, looked through.
+
+    Attributes:
+        shelf: Where they stand.
+        places: Places on the shelf of those that can be read.
+        digests: ``(n,)`` of their pixels.
+        largest: The longest side of all.
+        notes: What was remarkable.
+    """
+
+    shelf: Shelf
+    places: list[int]
+    digests: NDArray[np.bytes_]
+    largest: int
+    notes: list[str]
+
+    @property
+    def table(self) -> Table | None:
+        """The table beside the images, without the unreadable ones."""
+        held = self.shelf.table
+        return held and Table(held.frame.iloc[self.places].reset_index(drop=True), held.source, held.typed)
+
+    def read(self, row: int) -> Pixels:
+        """One image again.
+
+        Raises:
+            Refusal: It is no longer there.
+        """
+        try:
+            return self.shelf.read(self.places[row]).pixels
+        except Unreadable:
+            name = self.shelf.names[self.places[row]]
+            raise Refusal(f"{self.shelf.source}: {name!r} changed during the audit") from None
+
+
+def take_in_images(
+    sources: Mapping[str, Path | Arrays],
+    wanted: Wanted,
+    names: dict[str, str],
+    *,
+    encoder: str | Path | nn.Module = "auto",
+    size: int | None = None,
+    bad_images: float = 0.01,
+    cache: Path | str | None = "auto",
+    progress: Progress | None = None,
+    device: str = "cpu",
+) -> Intake:
+    """Read and encode the images of an audit; see :func:`counterproof.intake.take_in`.
+
+    Raises:
+        Refusal: There are no images, too many cannot be read, or their labels cannot be found.
+    """
+    shelves = {role: shelf_of(source) for role, source in sources.items()}
+    total = sum(len(shelf.names) for shelf in shelves.values())
+    surveys: dict[str, Survey] = {}
+    for role, shelf in shelves.items():
+        before = sum(len(survey.shelf.names) for survey in surveys.values())
+        surveys[role] = survey_of(shelf, bad_images, _counter(progress, "reading images", before, total))
+    found = described({role: (survey.table, survey.shelf.source) for role, survey in surveys.items()}, wanted)
+    chosen = encoder_for(encoder, largest=max(s.largest for s in surveys.values()), side=size, device=device)
+    features, cached = _encoded(surveys, chosen, cache_in(cache), progress)
+    corpus = Corpus(
+        features=features,
+        protocol=chosen.protocol,
+        modality="image",
+        digests=np.concatenate([survey.digests for survey in surveys.values()]),
+        names=np.array([s.shelf.names[place] for s in surveys.values() for place in s.places], dtype=np.str_),
+        label=found.label,
+        labels=found.labels,
+        groups=found.groups,
+        clusters=found.clusters,
+        thumbnail=_thumbnails(list(surveys.values())),
+    )
+    return Intake(
+        corpus=corpus,
+        roles=positions({role: len(survey.places) for role, survey in surveys.items()}),
+        sources=names,
+        digests={role: joint_digest(survey.digests) for role, survey in surveys.items()},
+        notes={role: survey.notes for role, survey in surveys.items()},
+        findings=found.findings,
+        encoder=chosen.name,
+        encoder_digest=chosen.digest,
+        cached=cached,
+    )
+
+
+def survey_of(shelf: Shelf, bad_images: float = 0.01, done: Callable[[int], None] | None = None) -> Survey:
+    """Decode every image once: which can be read, their digests, and what is remarkable.
+
+    Raises:
+        Refusal: More than ``bad_images`` of them cannot be read, or none can.
+    """
+    places: list[int] = []
+    digests: list[bytes] = []
+    remarks: Counter[str] = Counter()
+    largest = 1
+    for place, picture in pictures(shelf):
+        if isinstance(picture, Picture):
+            places.append(place)
+            digests.append(pixel_digest(picture.pixels))
+            largest = max(largest, *picture.pixels.shape[:2])
+            remarks[picture.remark] += 1
+        if done:
+            done(place + 1)
+    count = len(shelf.names)
+    held = set(places)
+    bad = [name for place, name in enumerate(shelf.names) if place not in held]
+    if len(bad) > bad_images * count or not places:
+        raise Refusal(f"{shelf.source}: {len(bad)} of {count} images cannot be read: {listed(bad)}")
+    notes = [*shelf.notes, *(f"{n} of {count} images were {what}" for what, n in sorted(remarks.items()) if what)]
+    if bad:
+        notes.append(f"{len(bad)} of {count} images cannot be read and were left out: {listed(bad, 20)}")
+    return Survey(shelf=shelf, places=places, digests=packed(digests), largest=largest, notes=notes)
+
+
+def _encoded(
+    surveys: Mapping[str, Survey], encoder: Encoder, cache: Cache, progress: Progress | None
+) -> tuple[NDArray[np.float32], bool]:
+    """Features of all roles, and whether all came from the cache."""
+    total = sum(len(survey.places) for survey in surveys.values())
+    made: list[NDArray[np.float32]] = []
+    fresh, before = False, 0
+    for survey in surveys.values():
+        key = key_of(joint_digest(survey.digests), encoder.digest, encoder.protocol)
+        features = cache.read(key)
+        if features is None or len(features) != len(survey.places):
+            features = encode(encoder, _again(survey), done=_counter(progress, "encoding images", before, total))
+            cache.write(key, features)
+            fresh = True
+        made.append(features)
+        before += len(survey.places)
+    if len({part.shape[1] for part in made}) > 1:
+        raise Refusal(f"the encoder {encoder.name} gives features of different lengths")
+    return np.concatenate(made), not fresh
+
+
+def _again(survey: Survey) -> Iterator[Pixels]:
+    return (survey.read(row) for row in range(len(survey.places)))
+
+
+def _counter(progress: Progress | None, stage: str, before: int, total: int) -> Callable[[int], None] | None:
+    if progress is None:
+        return None
+    report = progress
+    return lambda done: report(stage, before + done, total)
+
+
+def _thumbnails(surveys: list[Survey]) -> Callable[[int], bytes]:
+    starts = np.cumsum([0, *(len(survey.places) for survey in surveys)])
+
+    def show(position: int) -> bytes:
+        if not 0 <= position < starts[-1]:
+            raise IndexError(f"there is no image {position}")
+        role = int(np.searchsorted(starts, position, side="right")) - 1
+        return thumbnail(surveys[role].read(position - int(starts[role])))
+
+    return show
