@@ -75,7 +75,7 @@ class Euclid:
         tiny = self._slack * 2.0**-100  # products below the smallest float32 are lost
         error = 16 * self._slack * self._norms[rows] * (1 + 1e-6) + tiny
         most = (upper + error) / (1 - 4 * self._slack)
-        return ((most * (1 + 4 * self._slack) + error) * (1 + 1e-6)).astype(np.float32)
+        return np.asarray((most * (1 + 4 * self._slack) + error) * (1 + 1e-6), dtype=np.float32)
 
     def exact(self, query: Rows, base: Rows) -> Floats:
         """See :class:`Space`."""
@@ -136,7 +136,7 @@ class Gower:
 
     def reach(self, rows: slice, upper: Floats) -> NDArray[np.float32]:
         """See :class:`Space`."""
-        return (upper + 4 * UNIT * (len(self._right) + 1) ** 2).astype(np.float32)
+        return np.asarray(upper + 4 * UNIT * (len(self._right) + 1) ** 2, dtype=np.float32)
 
     def exact(self, query: Rows, base: Rows) -> Floats:
         """See :class:`Space`."""

@@ -207,7 +207,7 @@ def _kth_at_most(values: torch.Tensor, k: int) -> torch.Tensor:
     width = values.shape[1]
     group = max(1, min(32, width // (4 * k)))
     whole = width - width % group
-    lows = values[:, :whole].unflatten(1, (group, whole // group)).amin(1)
+    lows = values[:, :whole].view(len(values), group, whole // group).amin(1)
     lows = torch.cat([lows, values[:, whole:]], dim=1)
     return lows.kthvalue(k, dim=1).values
 
@@ -285,8 +285,8 @@ def _trimmed(i: Rows, j: Rows, gap: Floats, low: int, high: int, depth: int) -> 
     count = np.bincount(i)
     start = np.cumsum(count) - count
     own = (column >= low) & (column < high)
-    seen = np.cumsum(own)
-    seen -= np.repeat(seen[start] - own[start], count)
+    total = np.cumsum(own)
+    seen = total - np.repeat(total[start] - own[start], count)
     inside = own & (seen <= depth + 1)
     rim = np.empty(len(count))
     rim[i[inside]] = gap[inside]  # ascending, so the last to be written is the largest

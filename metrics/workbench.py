@@ -128,7 +128,8 @@ class Workbench:
 
     def membership(self, draw: int) -> Workbench:
         """Train and holdout dealt anew against the same release: the null of no leak."""
-        assert self.train is not None and self.holdout is not None
+        assert self.train is not None
+        assert self.holdout is not None
         rng = np.random.default_rng([self.seed, zlib.crc32(b"membership"), draw])
         both = self.train.join(self.holdout, "known")
         order = rng.permutation(len(both))
@@ -179,7 +180,7 @@ class Workbench:
         """The ``k`` nearest rows of ``base`` for every row of ``query``; a row is not its own."""
 
         def search() -> Neighbours:
-            own = np.searchsorted(base.rows, query.rows) if query.name == base.name else None
+            own = np.arange(len(base)) if query.name == base.name else None
             if gower and self.corpus.mixed is not None:
                 return gower_neighbours(self.corpus.mixed, query.rows, base.rows, k, own=own, memory=self.memory)
             return nearest(query.features, base.features, k, own=own, memory=self.memory)

@@ -1,0 +1,116 @@
+"""Real and synthetic balls: who lies within whose k-th neighbour distance.
+
+One set of neighbour lists answers for any choice of reference and candidate rows: the choice is a
+count of rows per node, and a running sum along the lists tells where the k-th neighbour stands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from counterproof.metrics.neighbours import Graph, spread
+from counterproof.metrics.sample import Floats, Rows
+
+Counts = NDArray[np.int32]
+
+
+class TooShort(ValueError):
+    """A neighbour list ends before the k-th neighbour."""
+
+
+@dataclass(frozen=True, eq=False)
+class Balls:
+    """Each ball reaches from a row to its k-th neighbour on its own side, ties included.
+
+    Attributes:
+        precision: Share of candidate rows in at least one reference ball.
+        recall: Share of reference rows in at least one candidate ball.
+        density: Candidate rows in reference balls, over ``k`` times the candidate rows.
+        coverage: Share of reference balls that hold a candidate row.
+        radius: ``(m,)`` radius of the ball of each reference node; NaN for other nodes.
+        realistic: ``(m,)`` nodes that lie in a reference ball.
+        recalled: ``(m,)`` nodes that lie in a candidate ball.
+        covered: ``(m,)`` nodes whose reference ball holds a candidate row.
+    """
+
+    precision: float
+    recall: float
+    density: float
+    coverage: float
+    radius: Floats
+    realistic: NDArray[np.bool_]
+    recalled: NDArray[np.bool_]
+    covered: NDArray[np.bool_]
+
+    @property
+    def values(self) -> tuple[float, float, float, float]:
+        """Precision, recall, density, coverage."""
+        return self.precision, self.recall, self.density, self.coverage
+
+
+def balls(graph: Graph, reference: Counts, candidate: Counts, k: int, *, cut: bool = False) -> Balls:
+    """Precision, recall, density and coverage of one choice of rows.
+
+    Sources: Kynkäänniemi et al., arXiv:1904.06991; Naeem et al., arXiv:2002.09797. A row at exactly
+    the radius lies in the ball, as in Kynkäänniemi's own code (Naeem's code leaves it out).
+
+    Args:
+        graph: Neighbour lists.
+        reference: ``(m,)`` reference rows at each node.
+        candidate: ``(m,)`` candidate rows at each node.
+        k: Which neighbour gives the radius.
+        cut: Let a ball end with its list where that holds fewer than ``k`` neighbours.
+
+    Raises:
+        TooShort: A list ends before the k-th neighbour, and ``cut`` is not set.
+    """
+    real, fake = _running(graph, reference), _running(graph, candidate)
+    nodes, end = _ends(graph, real, reference, k, cut)
+    held = fake[end] - fake[graph.indptr[nodes]]
+    realistic = _struck(graph, nodes[held > 0], end[held > 0])
+    others, reach = _ends(graph, fake, candidate, k, cut)
+    useful = real[reach] > real[graph.indptr[others]]
+    recalled = _struck(graph, others[useful], reach[useful])
+    radius, covered = np.full(len(graph), np.nan), np.zeros(len(graph), dtype=bool)
+    radius[nodes], covered[nodes] = graph.distance[end - 1], held > 0
+    n, m = int(reference.sum()), int(candidate.sum())
+    return Balls(
+        precision=float(candidate[realistic].sum() / m),
+        recall=float(reference[recalled].sum() / n),
+        density=float((reference[nodes] * held.astype(np.int64)).sum() / (k * m)),
+        coverage=float(reference[covered].sum() / n),
+        radius=radius,
+        realistic=realistic,
+        recalled=recalled,
+        covered=covered,
+    )
+
+
+def _running(graph: Graph, counts: Counts) -> Counts:
+    """Rows before each position of the lists."""
+    made = np.zeros(len(graph.index) + 1, dtype=np.int32)
+    np.cumsum(counts[graph.index], out=made[1:])
+    return made
+
+
+def _ends(graph: Graph, running: Counts, counts: Counts, k: int, cut: bool) -> tuple[Rows, Rows]:
+    """Nodes that hold rows, and the position in the lists where the ball of each ends."""
+    nodes = np.flatnonzero(counts)
+    # A row is in its own list: its k-th neighbour is the (k + 1)-th row there.
+    kth = np.searchsorted(running, running[graph.indptr[nodes]] + (k + 1), side="left") - 1
+    stop = graph.indptr[nodes + 1]
+    if not cut and (kth >= stop).any():
+        raise TooShort(f"some lists hold fewer than {k} neighbours")
+    kth = np.minimum(kth, stop - 1)
+    return nodes, graph.runs[np.searchsorted(graph.runs, kth, side="right")].astype(np.intp)
+
+
+def _struck(graph: Graph, nodes: Rows, end: Rows) -> NDArray[np.bool_]:
+    """Nodes that lie in at least one of these balls."""
+    start = graph.indptr[nodes]
+    struck = np.zeros(len(graph), dtype=bool)
+    struck[graph.index[spread(start, end - start)]] = True
+    return struck

@@ -1,0 +1,207 @@
+"""Precision, recall, density and coverage, with their floors, from one set of neighbour lists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from counterproof.metrics.balls import Balls, Counts, TooShort, balls
+from counterproof.metrics.estimate import Estimate, Evidence
+from counterproof.metrics.metric import MetricError, Needs, Tolerance, Value, metric
+from counterproof.metrics.neighbours import Graph, TooDense, neighbour_graph
+from counterproof.metrics.projection import map_panel
+from counterproof.metrics.sample import Floats, Rows, Sample
+from counterproof.metrics.strays import bare_regions, stray_rows
+from counterproof.metrics.workbench import Workbench
+
+HALVES = 60
+Quantity = Literal["precision", "recall", "density", "coverage"]
+QUANTITIES: tuple[Quantity, ...] = ("precision", "recall", "density", "coverage")
+NEEDS = Needs(smallest_n=500)
+
+
+def _within(limit: float, lost: str) -> tuple[Tolerance]:
+    reason = (
+        f"{lost}; fresh real rows of a census table stayed within {limit:g} of the floor in 34 of 34 audits "
+        "at 1,000 and 5,000 rows"
+    )
+    return (Tolerance(field="excess", operator="<=", limit=limit, reason=reason),)
+
+
+@dataclass(frozen=True, eq=False)
+class Manifold:
+    """The four quantities of one view, and the spread of each over half-samples.
+
+    Attributes:
+        graph: Neighbour lists.
+        balls: Who lies within whose k-th neighbour distance.
+        spread: Standard deviation over half-samples, in the order of ``QUANTITIES``.
+    """
+
+    graph: Graph
+    balls: Balls
+    spread: Floats
+
+
+def manifold(bench: Workbench, k: int) -> Manifold:
+    """All four quantities of a view, made once.
+
+    Raises:
+        TooDense: The rows are so tied that neighbours cannot be told apart.
+    """
+    return bench.shared(("manifold", bench.reference.name, bench.candidate.name, k), lambda: _manifold(bench, k))
+
+
+def _manifold(bench: Workbench, k: int) -> Manifold:
+    graph, sides = bench.graph(k)
+    try:
+        found = balls(graph, _counts(graph, sides == 1), _counts(graph, sides == 2), k)
+    except TooShort:  # rare: of a long list a re-split kept fewer than k, or ties made lists short
+        graph, sides = _own_graph(bench, k)
+        found = balls(graph, _counts(graph, sides == 1), _counts(graph, sides == 2), k)
+    spread = np.zeros(len(QUANTITIES)) if bench.is_null else _half_sample_spread(bench, graph, k)
+    return Manifold(graph, found, spread)
+
+
+def _own_graph(bench: Workbench, k: int) -> tuple[Graph, NDArray[np.int8]]:
+    sides = np.repeat(np.array([1, 2], dtype=np.int8), [len(bench.reference), len(bench.candidate)])
+    features = np.concatenate([bench.reference.features, bench.candidate.features])
+    return neighbour_graph(features, sides, depth=k, memory=bench.memory), sides
+
+
+def _counts(graph: Graph, chosen: NDArray[np.bool_]) -> Counts:
+    return np.bincount(graph.node[chosen], minlength=len(graph)).astype(np.int32)
+
+
+def _half_sample_spread(bench: Workbench, graph: Graph, k: int) -> Floats:
+    """Standard deviation over halves of both sides, drawn without replacement.
+
+    The variance of a half given the rows is about the variance of the whole: n/2 rows vary twice
+    as much, of which the finite-population correction takes half. Duplicates of a bootstrap would
+    sit at distance 0 and bias the four.
+    """
+    rng = bench.generator("half-samples")
+    n = len(bench.reference)
+    drawn = np.empty((HALVES, len(QUANTITIES)))
+    for half in range(HALVES):
+        reference = np.bincount(graph.node[_half(bench.reference, rng)], minlength=len(graph))
+        candidate = np.bincount(graph.node[n + _half(bench.candidate, rng)], minlength=len(graph))
+        drawn[half] = balls(graph, reference.astype(np.int32), candidate.astype(np.int32), k, cut=True).values
+    return np.asarray(drawn.std(axis=0, ddof=1))
+
+
+def _half(sample: Sample, rng: np.random.Generator) -> Rows:
+    """Positions of a random half of the rows; rows of one source stay together."""
+    if sample.corpus.clusters is None:
+        return rng.permutation(len(sample))[: len(sample) // 2]
+    names, inverse = np.unique(sample.corpus.clusters[sample.rows], return_inverse=True)
+    kept = np.zeros(len(names), dtype=bool)
+    kept[rng.permutation(len(names))[: max(1, len(names) // 2)]] = True
+    return np.flatnonzero(kept[inverse])
+
+
+def _value(
+    bench: Workbench, quantity: Quantity, k: int, shown: Callable[[Workbench, Manifold], Evidence] | None = None
+) -> Value:
+    """One of the four, with its interval and evidence on the measurement."""
+    if k < 1:
+        raise MetricError(f"{quantity}: k = {k} is no neighbour: give 1 or more")
+    if min(len(bench.reference), len(bench.candidate)) < 2 * (k + 1):
+        reason = f"{quantity} at k = {k} needs {2 * (k + 1)} rows on each side, so that halves have {k} neighbours"
+        return Value(status="not_assessable", reason=reason, n=bench.sizes)
+    try:
+        made = manifold(bench, k)
+    except TooDense as error:
+        return Value(status="not_assessable", reason=str(error), n=bench.sizes)
+    at = QUANTITIES.index(quantity)
+    method = f"normal, spread of {HALVES} half-samples"
+    estimate = Estimate.normal(made.balls.values[at], float(made.spread[at]), level=bench.level, method=method)
+    evidence = (shown(bench, made),) if shown is not None and not bench.is_null else ()
+    return Value(estimate=estimate, n=bench.sizes, reason=made.graph.remark, evidence=evidence)
+
+
+@metric(
+    id="fidelity.precision",
+    family="fidelity",
+    better="higher",
+    unit="share of synthetic rows",
+    needs=NEEDS,
+    tolerances=_within(0.10, "a tenth of the rows may be less realistic than fresh real rows are"),
+)
+def precision(bench: Workbench, *, k: int = 5) -> Iterator[Value]:
+    """Share of synthetic rows that lie where real rows lie.
+
+    A row does when it is within the distance of some real row to that row's ``k``-th real
+    neighbour. Fresh real rows do not reach 1: read it against its floor. Source: Kynkäänniemi et
+    al. (2019), arXiv:1904.06991.
+    """
+    value = _value(bench, "precision", k, _stray_rows)
+    drawn = value.estimate is not None and not bench.is_null
+    yield replace(value, panels=(map_panel(bench),)) if drawn else value
+
+
+@metric(
+    id="fidelity.density",
+    family="fidelity",
+    better="higher",
+    unit="synthetic rows in real neighbourhoods, 1 expected",
+    needs=NEEDS,
+    tolerances=_within(0.20, "a fifth less crowded than fresh real rows around real rows"),
+)
+def density(bench: Workbench, *, k: int = 5) -> Iterator[Value]:
+    """How many real neighbourhoods a synthetic row lies in, over ``k``.
+
+    About 1 for fresh real rows and not bounded by it: rows crowded around modes exceed 1. Source:
+    Naeem et al. (2020), arXiv:2002.09797.
+    """
+    yield _value(bench, "density", k)
+
+
+@metric(
+    id="coverage.recall",
+    family="coverage",
+    better="higher",
+    unit="share of real rows",
+    needs=NEEDS,
+    tolerances=_within(0.10, "a tenth more of the real rows may lie outside the release's reach"),
+)
+def recall(bench: Workbench, *, k: int = 5) -> Iterator[Value]:
+    """Share of real rows that lie where synthetic rows lie.
+
+    A row does when it is within the distance of some synthetic row to that row's ``k``-th
+    synthetic neighbour. Scattered synthetic rows have wide neighbourhoods and raise it: read it
+    with precision. Source: Kynkäänniemi et al. (2019), arXiv:1904.06991.
+    """
+    yield _value(bench, "recall", k, _unreached_rows)
+
+
+@metric(
+    id="coverage.coverage",
+    family="coverage",
+    better="higher",
+    unit="share of real rows",
+    needs=NEEDS,
+    tolerances=_within(0.10, "a tenth more of the real rows may have no synthetic row near them"),
+)
+def coverage(bench: Workbench, *, k: int = 5) -> Iterator[Value]:
+    """Share of real rows that have a synthetic row nearer than their ``k``-th real neighbour.
+
+    Source: Naeem et al. (2020), arXiv:2002.09797.
+    """
+    yield _value(bench, "coverage", k, _uncovered_rows)
+
+
+def _stray_rows(bench: Workbench, made: Manifold) -> Evidence:
+    return stray_rows(bench, made.graph, made.balls)
+
+
+def _unreached_rows(bench: Workbench, made: Manifold) -> Evidence:
+    return bare_regions(bench, made.graph, made.balls, made.balls.recalled, "that no synthetic row's neighbours reach")
+
+
+def _uncovered_rows(bench: Workbench, made: Manifold) -> Evidence:
+    return bare_regions(bench, made.graph, made.balls, made.balls.covered, "without a synthetic row near them")
