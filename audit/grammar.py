@@ -22,7 +22,7 @@ from typing import Literal, get_args
 from counterproof.metrics.metric import installed
 from counterproof.refusal import Refusal
 from counterproof.reports.judgement import Operator
-from counterproof.reports.record import quoted
+from counterproof.reports.names import quoted
 
 Level = Literal["fail", "warn"]
 Source = Literal["policy", "config"]
@@ -134,7 +134,12 @@ class Token:
 
 
 def parse_gate(
-    text: str, *, level: Level = "fail", source: Source = "config", known: Collection[str] | None = None
+    text: str,
+    *,
+    level: Level = "fail",
+    source: Source = "config",
+    tolerance_reason: str = "",
+    known: Collection[str] | None = None,
 ) -> Gate:
     """Read one gate.
 
@@ -142,6 +147,7 @@ def parse_gate(
         text: The gate, such as ``coverage.representation[sex=*] >= 0.8``.
         level: ``warn`` gates never change a verdict.
         source: Who set it.
+        tolerance_reason: Why this much.
         known: Metric ids that tell a metric from a field; the installed ones by default.
 
     Raises:
@@ -151,7 +157,8 @@ def parse_gate(
     >>> gate.metric, str(gate.selectors[0]), gate.limit.value, gate.fail
     ('coverage.representation', 'income=">50K"', 0.8, 0.5)
     """
-    return Parser(text).gate(level, source, installed() if known is None else known)
+    gate = Parser(text).gate(installed() if known is None else known)
+    return dataclasses.replace(gate, level=level, source=source, tolerance_reason=tolerance_reason)
 
 
 def split_name(name: str, known: Collection[str]) -> tuple[str, str]:
@@ -174,9 +181,9 @@ class Parser:
         self.at = 0
         self.tokens = self._split()
 
-    def gate(self, level: Level, source: Source, known: Collection[str]) -> Gate:
+    def gate(self, known: Collection[str]) -> Gate:
         """The whole line."""
-        name = self._take("word", "a metric such as leakage.copies")
+        name = self._take("word", "a metric, as in 'family.name <= 0.1'")
         metric, part = split_name(name.text, known)
         cells, selectors = self._selectors() if self._skip("[") else (False, ())
         operator = self._operator()
@@ -193,8 +200,6 @@ class Parser:
             operator=operator,
             limit=limit,
             fail=fail,
-            level=level,
-            source=source,
             expression=self.text.strip(),
         )
 

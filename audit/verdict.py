@@ -7,21 +7,17 @@ of level ``warn`` change nothing but the list of warnings.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Literal
 
-from counterproof.config import Run
 from counterproof.gates import judge_gates
-from counterproof.grammar import Gate, parse_gate
+from counterproof.grammar import Gate
 from counterproof.metrics.metric import FAMILIES
-from counterproof.refusal import Refusal
 from counterproof.reports.judgement import Verdict
 from counterproof.reports.record import FamilyReading, GateReading, Manifest, NotAssessed, Reading, Record
 
 Whole = Literal["pass", "fail", "inconclusive", "error"]
 EXIT: Mapping[str, int] = {"pass": 0, "fail": 1, "inconclusive": 3, "error": 4}
 USAGE = 2
-JUDGING = ("confidence", "small_cells", "without_holdout")
 WORST: tuple[Whole, ...] = ("fail", "error", "inconclusive", "pass")
 VERBS = {"fail": "fails", "error": "could not be judged", "inconclusive": "is inconclusive", "pass": "passes"}
 
@@ -64,55 +60,6 @@ def judged(
         manifest=manifest,
         not_assessed=list(not_assessed),
     )
-
-
-def rejudge(
-    record: Record, gates: Sequence[Gate], *, baseline: Record | None = None, confidence: float | None = None
-) -> Record:
-    """The same measurements under other gates; nothing is computed again.
-
-    Args:
-        record: A record.
-        gates: What is now required; ``gates_of(record)`` for what was.
-        baseline: An earlier record to compare with.
-        confidence: Another confidence than that of the record.
-
-    Raises:
-        GateError: A gate names what does not exist or cannot be compared.
-        Refusal: The record's own configuration is not valid.
-    """
-    rules = _rules(record)
-    return judged(
-        gates=gates,
-        measurements=record.measurements,
-        manifest=record.manifest,
-        not_assessed=record.not_assessed,
-        confidence=rules.confidence if confidence is None else confidence,
-        small_cells=rules.small_cells,
-        without_holdout=rules.without_holdout,
-        baseline=baseline,
-    )
-
-
-def _rules(record: Record) -> Run:
-    """How the record was judged; a record may come from anywhere, so this is validated."""
-    run = record.manifest.config.get("run", {})
-    try:
-        return Run.model_validate({name: run[name] for name in JUDGING if name in run})
-    except (ValueError, TypeError):
-        raise Refusal("the record's manifest holds a configuration that is not valid; audit again") from None
-
-
-def gates_of(record: Record) -> list[Gate]:
-    """The gates that a record was judged by, read back from it."""
-    known = {reading.metric for reading in record.measurements}
-    return [
-        replace(
-            parse_gate(gate.expression, level=gate.level, source=gate.source, known=known | {gate.metric}),
-            tolerance_reason=gate.tolerance_reason,
-        )
-        for gate in record.gates
-    ]
 
 
 def families_of(gates: Sequence[GateReading], measurements: Sequence[Reading]) -> dict[str, FamilyReading]:

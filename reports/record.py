@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from counterproof.metrics.estimate import Better, Estimate, Measurement, Scale, Status
 from counterproof.reports.judgement import Judgement, Operator, Verdict, compare
+from counterproof.reports.names import names_of, quoted
 
 SCHEMA: Literal["counterproof/record/1"] = "counterproof/record/1"
 QUESTIONS: Mapping[str, str] = {
@@ -343,26 +344,6 @@ class Record(Part):
         return f"<counterproof record: {self.verdict.upper()} ({families})>"
 
     __str__ = __repr__
-
-
-def names_of(reading: Reading) -> tuple[str, ...]:
-    """The names a reading answers to: with its field, and without where it is the headline."""
-    full = [f"{reading.metric}.{reading.field}"] + ([reading.metric] if reading.headline else [])
-    if not reading.group:
-        return tuple(full)
-    wheres = dict.fromkeys((reading.where.replace(", ", ","), reading.where))
-    return tuple(f"{name}[{where}]" for name in full for where in wheres)
-
-
-def quoted(name: str) -> str:
-    """A column or value as gates write it: in quotes where it holds more than letters, digits and ``_``.
-
-    >>> quoted("sex"), quoted(">50K")
-    ('sex', '">50K"')
-    """
-    if name and all(letter.isalnum() or letter == "_" for letter in name):
-        return name
-    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def rounded(value: Any) -> Any:
