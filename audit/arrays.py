@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from counterproof.archives import refuse_unsafe
 from counterproof.refusal import Refusal, listed
 from counterproof.tables import Table, first_line, read_table, refuse_missing, table_of
 
@@ -64,6 +65,9 @@ def read_arrays(path: Path) -> Arrays:
     """
     refuse_missing(path)
     try:
+        if path.suffix.lower() == ".npz":
+            with zipfile.ZipFile(path) as packed:
+                refuse_unsafe(path, packed.infolist())
         held = np.load(path, allow_pickle=False)
         if isinstance(held, np.ndarray):
             values, labels = held, None
@@ -73,7 +77,7 @@ def read_arrays(path: Path) -> Arrays:
                 values = held[name]
                 found = next((key for key in LABELS if key in held.files), None)
                 labels = None if found is None else held[found]
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, MemoryError) as error:
         if isinstance(error, Refusal):
             raise
         raise Refusal(f"{path}: cannot be read as numpy arrays: {first_line(error)}") from None

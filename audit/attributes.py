@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,7 @@ def attributes_of(stack: Stack, wanted: Wanted) -> Attributes:
     if wanted.label is not None:
         if stack.kinds[wanted.label] in ("number", "datetime"):
             findings.append(
-                f"label {wanted.label!r} has more than {CLASSES} distinct numbers: "
+                f"label {wanted.label!r} is a quantity of more than {CLASSES} values: "
                 "utility and fairness need a categorical label"
             )
             label = ""
@@ -121,7 +122,9 @@ def _fifths(column: pd.Series[Any], real: Rows) -> NDArray[np.str_]:
     if not len(edges):
         edges = np.array([known[known < known.max()].max()])
     ends = [str(np.datetime64(int(edge), "us"))[:10] if dated else f"{edge:g}" for edge in edges]
-    names = [f"≤ {ends[0]}", *(f"({a}, {b}]" for a, b in zip(ends, ends[1:], strict=False)), f"> {ends[-1]}"]
+    if len(set(ends)) < len(ends):  # too close for short names
+        ends = [str(np.datetime64(int(edge), "us")) if dated else repr(float(edge)) for edge in edges]
+    names = [f"≤ {ends[0]}", *(f"({a}, {b}]" for a, b in pairwise(ends)), f"> {ends[-1]}"]
     place = np.searchsorted(edges, plain, side="left")
     return np.where(gone, "", np.array(names, dtype=np.str_)[np.minimum(place, len(names) - 1)])
 

@@ -89,7 +89,8 @@ class EfficientNetLite0(nn.Module):
         x = functional.relu6(self._bn0(self._conv_stem(_pad(x, 3, 2))))
         for block in self._blocks:
             x = block(x)
-        return functional.relu6(self._bn1(self._conv_head(x))).mean((2, 3))
+        pooled: Tensor = functional.relu6(self._bn1(self._conv_head(x))).mean((2, 3))
+        return pooled
 
 
 def weights_file() -> Path:

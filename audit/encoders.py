@@ -6,6 +6,7 @@ which equals what clean-fid does (arXiv:2104.11222); the side stands in the prot
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -79,7 +80,7 @@ def encoder_for(
         raise Refusal(f"encoder_size must be from 1 to 2048, not {side}")
     usual = SIDES[0] if largest <= SMALL else SIDES[1]
     if isinstance(choice, nn.Module):
-        return _module(choice, type(choice).__qualname__, module_digest(choice), side or usual, place)
+        return _module(copy.deepcopy(choice), type(choice).__qualname__, module_digest(choice), side or usual, place)
     if choice in ("auto", "efficientnet"):
         return _efficientnet(side or usual, place)
     if choice == "pixels":
@@ -142,8 +143,11 @@ def _module(network: nn.Module, name: str, digest: str, side: int, device: torch
 
 
 def module_digest(network: nn.Module) -> str:
-    """sha256 of a module's structure and state."""
+    """sha256 of a module's structure, code and state."""
     total = hashlib.sha256(repr(network).encode())
+    for part in network.modules():
+        code = getattr(type(part).forward, "__code__", None)
+        total.update(b"" if code is None else code.co_code + repr(code.co_names).encode())
     for name, value in sorted(network.state_dict().items()):
         array = value.detach().cpu().contiguous()
         total.update(f"{name}:{array.dtype}:{tuple(array.shape)}:".encode())

@@ -8,22 +8,13 @@ from typing import Any
 
 import pandas as pd
 
+from counterproof.archives import escapes
 from counterproof.columns import form_of, text_of
 from counterproof.refusal import Refusal, listed
 from counterproof.tables import Table, read_table
 
 METADATA = ("metadata.csv", "metadata.parquet")
 KEY = "file_name"
-
-
-def escapes(name: str) -> bool:
-    """Whether a path within an archive or folder would leave it.
-
-    >>> escapes("shirt/1.png"), escapes("../1.png"), escapes("/etc/passwd")
-    (False, True, True)
-    """
-    plain = name.replace("\\", "/")
-    return plain.startswith("/") or ".." in PurePosixPath(plain).parts or plain[1:2] == ":" or "\x00" in name
 
 
 def metadata_of(raw: bytes, name: str, images: list[str], source: str) -> tuple[Table, list[str]]:

@@ -15,16 +15,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import parquet
 
+from counterproof.archives import refuse_unsafe
 from counterproof.arrays import Arrays
 from counterproof.images import LARGEST, SUFFIXES, Picture, Unreadable, decode, from_array
-from counterproof.metadata import METADATA, escapes, metadata_of
-from counterproof.refusal import Refusal, listed
+from counterproof.metadata import METADATA, metadata_of
+from counterproof.refusal import Refusal
 from counterproof.tables import Table, first_line, image_column
-
-LARGEST_FILE = 512 * 2**20
-LARGEST_ZIP = 64 * 2**30
-RATIO = 200  # how much smaller than its content a zip may be, beyond LOOSE bytes
-LOOSE = 64 * 2**20
 
 
 class Shelf(Protocol):
@@ -104,29 +100,8 @@ def _zip(path: Path) -> Files:
     except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError) as error:
         raise Refusal(f"{path}: cannot be read as a zip: {first_line(error)}") from None
     entries = [entry for entry in packed.infolist() if not entry.is_dir()]
-    _refuse_unsafe(path, entries)
+    refuse_unsafe(path, entries)
     return _filed(Files([], None, [], str(path), path, packed), [entry.filename for entry in entries])
-
-
-def _refuse_unsafe(path: Path, entries: list[zipfile.ZipInfo]) -> None:
-    for entry in entries:
-        if escapes(entry.filename):
-            raise Refusal(f"{path}: the entry {entry.filename!r} points out of the zip; pack it without such paths")
-        if entry.flag_bits & 1:
-            raise Refusal(f"{path}: the entry {entry.filename!r} is encrypted; pack it without a password")
-        if entry.file_size > LARGEST_FILE or _loose(entry.file_size, entry.compress_size):
-            raise Refusal(f"{path}: the entry {entry.filename!r} unpacks to {entry.file_size} bytes: a zip bomb?")
-    names = [entry.filename for entry in entries]
-    if len(set(names)) < len(names):
-        twice = sorted({name for name in names if names.count(name) > 1}) if len(names) < 10_000 else names[:1]
-        raise Refusal(f"{path}: the zip holds {listed(twice)} more than once")
-    total = sum(entry.file_size for entry in entries)
-    if total > LARGEST_ZIP or _loose(total, sum(entry.compress_size for entry in entries)):
-        raise Refusal(f"{path}: unpacks to {total} bytes: a zip bomb?")
-
-
-def _loose(size: int, packed: int) -> bool:
-    return size > LOOSE and size > RATIO * max(packed, 1)
 
 
 def _filed(files: Files, names: list[str]) -> Files:
@@ -176,7 +151,7 @@ class ParquetImages:
 def _parquet(path: Path) -> ParquetImages:
     try:
         file = parquet.ParquetFile(path)
-        column = image_column(file.schema_arrow)
+        column = image_column(file)
         assert column is not None
         others = [name for name in file.schema_arrow.names if name != column]
         frame = file.read(columns=others).to_pandas(ignore_metadata=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,7 @@ def encode_table(stack: Stack) -> EncodedTable:
     features *= np.sqrt(features.shape[1] / max(float(features[fitted].var(0).sum()), 1e-300))
     return EncodedTable(
         features=features,
-        blocks=tuple(np.arange(a, b, dtype=np.intp) for a, b in zip(widths, widths[1:], strict=False)),
+        blocks=tuple(np.arange(a, b, dtype=np.intp) for a, b in pairwise(widths)),
         block_names=tuple(kept),
         mixed=_mixed(stack, kept, fitted),
         digest=_digest(stack, kept, fitted),
@@ -96,7 +97,8 @@ def ranks(values: Floats, known: Floats) -> Floats:
     inside = np.interp(values, levels, middle)
     span = levels[-1] - levels[0]
     below, above = np.minimum(values - levels[0], 0), np.maximum(values - levels[-1], 0)
-    return np.clip(inside + (below + above) / span, -REACH, 1 + REACH)
+    reached: Floats = np.clip(inside + (below + above) / span, -REACH, 1 + REACH)
+    return reached
 
 
 # -- blocks -----------------------------------------------------------------------------------------
@@ -150,7 +152,8 @@ def _one_hot(column: pd.Series[Any], fitted: Rows) -> Floats:
     gone = column.isna().to_numpy()
     codes[gone] = LEVELS + 1
     codes[np.isnan(codes)] = LEVELS + 2
-    return (codes[:, None] == np.unique(codes)[None, :]).astype(np.float64)
+    hot: Floats = (codes[:, None] == np.unique(codes)[None, :]).astype(np.float64)
+    return hot
 
 
 # -- mixed columns and digest -----------------------------------------------------------------------

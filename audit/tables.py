@@ -12,6 +12,7 @@ from pyarrow import csv, feather, parquet
 
 from counterproof.refusal import Refusal, listed
 
+MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"RIFF", b"II*\x00", b"MM\x00*", b"P5", b"P6")
 READERS = (".csv", ".tsv", ".parquet", ".pq", ".feather", ".arrow")
 
 
@@ -154,23 +155,31 @@ def holds_images(path: Path) -> bool:
     if path.suffix.lower() not in (".parquet", ".pq") or not path.is_file():
         return False
     try:
-        return image_column(parquet.read_schema(path)) is not None
+        return image_column(parquet.ParquetFile(path)) is not None
     except (pa.ArrowException, OSError):
         return False  # reading it as a table says what is wrong with it
 
 
-def image_column(schema: pa.Schema) -> str | None:
-    """The column that holds encoded images: bytes, or a struct with ``bytes`` as in Hugging Face data sets."""
-
-    def holds(field: pa.Field) -> bool:
-        kind = field.type
-        if pa.types.is_struct(kind):
-            return any(part.name == "bytes" and _is_binary(part.type) for part in kind)
-        return bool(_is_binary(kind))
-
-    found = [field.name for field in schema if holds(field)]
+def image_column(file: parquet.ParquetFile) -> str | None:
+    """The column of encoded images: a struct with ``bytes`` as in Hugging Face data sets, or bytes of an image."""
+    fields = list(file.schema_arrow)
+    structs = [field.name for field in fields if pa.types.is_struct(field.type) and _has_bytes(field.type)]
+    binary = [field.name for field in fields if _is_binary(field.type)]
+    found = structs + [name for name in binary if _first_value(file, name).startswith(MAGIC)]
     return "image" if "image" in found else next(iter(found), None)
+
+
+def _has_bytes(kind: pa.StructType) -> bool:
+    return any(part.name == "bytes" and _is_binary(part.type) for part in kind)
 
 
 def _is_binary(kind: pa.DataType) -> bool:
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _first_value(file: parquet.ParquetFile, name: str) -> bytes:
+    for batch in file.iter_batches(batch_size=64, columns=[name]):
+        value = next((one for one in batch.column(0).to_pylist() if one), None)
+        if value is not None:
+            return bytes(value)
+    return b""
