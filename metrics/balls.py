@@ -92,7 +92,7 @@ def balls(graph: Graph, reference: Counts, candidate: Counts, k: int, *, cut: bo
 def _running(graph: Graph, counts: Counts) -> Counts:
     """Rows before each position of the lists."""
     made = np.zeros(len(graph.index) + 1, dtype=np.int32)
-    np.cumsum(counts[graph.index], out=made[1:])
+    np.cumsum(np.take(counts, graph.index, mode="clip"), out=made[1:])
     return made
 
 
@@ -105,7 +105,7 @@ def _ends(graph: Graph, running: Counts, counts: Counts, k: int, cut: bool) -> t
     if not cut and (kth >= stop).any():
         raise TooShort(f"some lists hold fewer than {k} neighbours")
     kth = np.minimum(kth, stop - 1)
-    return nodes, graph.runs[np.searchsorted(graph.runs, kth, side="right")].astype(np.intp)
+    return nodes, graph.runs[np.searchsorted(graph.runs, kth, side="right")]
 
 
 def _struck(graph: Graph, nodes: Rows, end: Rows) -> NDArray[np.bool_]:

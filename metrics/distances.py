@@ -25,7 +25,7 @@ class Space(Protocol):
     shape: tuple[int, int]
 
     def values(self, rows: slice) -> torch.Tensor:
-        """``(b, m)`` float32 values that stand for the distances of a block of queries."""
+        """``(b, m)`` float32 values that order the base for a block of queries; good until the next call."""
         ...
 
     def reach(self, rows: slice, upper: Floats) -> NDArray[np.float32]:
@@ -64,11 +64,15 @@ class Euclid:
         self._norms = left[:, -1].astype(np.float64)
         self._left = torch.from_numpy(_turned(left) if left is not right else _turned(left.copy())).to(device)
         self._right = torch.from_numpy(right).to(device).T
+        self._block = self._left.new_empty((0, self.shape[1]))
         self._slack = (query.shape[1] + 8) * UNIT * 1.01
 
     def values(self, rows: slice) -> torch.Tensor:
         """Squared distances in units of the scale."""
-        return torch.mm(self._left[rows], self._right)
+        size = rows.stop - rows.start
+        if len(self._block) < size:
+            self._block = self._left.new_empty((size, self.shape[1]))
+        return torch.mm(self._left[rows], self._right, out=self._block[:size])
 
     def reach(self, rows: slice, upper: Floats) -> NDArray[np.float32]:
         """See :class:`Space`."""
@@ -80,12 +84,14 @@ class Euclid:
     def exact(self, query: Rows, base: Rows) -> Floats:
         """See :class:`Space`."""
         out = np.empty(len(query))
-        step = max(1, 2**17 // max(1, self._query.shape[1]))  # the differences stay in cache
+        step = max(1, 2**16 // max(1, self._query.shape[1]))  # the differences stay in cache
+        left, right = (np.empty((min(step, len(query)), self._query.shape[1])) for _ in range(2))
         for start in range(0, len(query), step):
-            part = slice(start, start + step)
-            gap = self._query[query[part]]
-            gap -= self._base[base[part]]
-            out[part] = np.einsum("ij,ij->i", gap, gap)
+            part = slice(start, min(start + step, len(query)))
+            gap, other = left[: part.stop - start], right[: part.stop - start]
+            np.take(self._query, query[part], axis=0, out=gap, mode="clip")  # the other modes copy
+            gap -= np.take(self._base, base[part], axis=0, out=other, mode="clip")
+            np.einsum("ij,ij->i", gap, gap, out=out[part])
         return np.asarray(np.sqrt(out) * self._unit)
 
 

@@ -55,7 +55,7 @@ class Graph:
 
     node: Rows
     indptr: Rows
-    index: NDArray[np.int32]
+    index: Rows
     distance: Floats
     depth: int
     remark: str = ""
@@ -64,12 +64,12 @@ class Graph:
         return len(self.indptr) - 1
 
     @cached_property
-    def runs(self) -> NDArray[np.int32]:
+    def runs(self) -> Rows:
         """Where runs of equal distances end, ascending positions in the lists."""
         last = np.ones(len(self.index), dtype=bool)
         last[:-1] = self.distance[1:] > self.distance[:-1] * (1 + TIE)
         last[self.indptr[1:] - 1] = True
-        return (np.flatnonzero(last) + 1).astype(np.int32)
+        return np.flatnonzero(last) + 1
 
 
 class TooDense(ValueError):
@@ -180,7 +180,7 @@ def spread(start: Rows, count: Rows) -> Rows:
 
 
 def _blocks(low: int, high: int, width: int, memory: int) -> Iterator[slice]:
-    step = int(min(256, max(1, memory // (16 * max(1, width)))))
+    step = int(min(192, max(1, memory // (16 * max(1, width)))))
     for start in range(low, high, step):
         yield slice(start, min(high, start + step))
 
@@ -260,7 +260,7 @@ def _nodes(features: Floats, sides: NDArray[np.int8]) -> tuple[Rows, Rows, list[
 
 def _lists(space: Space, bounds: list[tuple[int, int]], depth: int, memory: int) -> Graph | None:
     """The lists of all nodes, or None when they outgrow the memory."""
-    index: list[NDArray[np.int32]] = []
+    index: list[Rows] = []
     distance: list[Floats] = []
     counts: list[Rows] = []
     held = 0
@@ -268,10 +268,10 @@ def _lists(space: Space, bounds: list[tuple[int, int]], depth: int, memory: int)
         for rows in _blocks(low, high, space.shape[1], memory):
             i, j = _within(space, rows, low, high, depth + 1)
             count, column, gap = _trimmed(i - rows.start, j, space.exact(i, j), low, high, depth)
-            index.append(column.astype(np.int32))
+            index.append(column)
             distance.append(gap)
             counts.append(count)
-            held += 12 * len(column)
+            held += 16 * len(column)
             if held > memory:
                 return None
     indptr = np.concatenate([[0], np.cumsum(np.concatenate(counts))]).astype(np.intp)
@@ -280,7 +280,8 @@ def _lists(space: Space, bounds: list[tuple[int, int]], depth: int, memory: int)
 
 def _trimmed(i: Rows, j: Rows, gap: Floats, low: int, high: int, depth: int) -> tuple[Rows, Rows, Floats]:
     """Lists sorted by distance, cut after ``depth`` others of the own side and their ties; their lengths first."""
-    order = np.lexsort((j, gap, i))
+    order = np.argsort(gap, kind="stable")  # with ties in the order of j, as they came
+    order = order[np.argsort(i[order].astype(np.uint16), kind="stable")]  # by radix: thrice as fast as a lexsort
     column, gap = j[order], gap[order]
     count = np.bincount(i)
     start = np.cumsum(count) - count

@@ -1,0 +1,162 @@
+"""Fréchet distance: Gaussian against Gaussian, without the bias of small samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from scipy.stats import t as student
+
+from counterproof.metrics.contributions import contributions
+from counterproof.metrics.estimate import Estimate
+from counterproof.metrics.metric import MetricError, Needs, Tolerance, Value, metric
+from counterproof.metrics.moments import GroupedMoments, Moments, deal, grouped_moments, shared_root, span
+from counterproof.metrics.projection import principal_axes
+from counterproof.metrics.sample import Floats, Sample
+from counterproof.metrics.workbench import Workbench
+
+GROUPS = 20
+ROWS_PER_DIMENSION = 1.5  # simulated: the correction holds from here and fails below 1
+
+
+@metric(
+    id="fidelity.frechet_distance",
+    family="fidelity",
+    title="Fréchet distance",
+    unit="squared distance",
+    null="resplit",
+    draws=20,
+    anchored=True,
+    needs=Needs(smallest_n=500),
+    tolerances=(
+        Tolerance(
+            field="excess",
+            operator="<=",
+            limit=0.15,
+            reason="15 % of what destroying all joint structure costs; fresh real rows of a census table passed "
+            "34 of 34 audits at 1,000 and 5,000 rows, three weak generators failed",
+        ),
+    ),
+)
+def frechet_distance(bench: Workbench, *, components: int = 256) -> Iterator[Value]:
+    """``|μ1 - μ2|² + tr(S1 + S2 - 2 (S1 S2)^½)``, freed of its O(1/n) bias by a grouped jackknife.
+
+    0 for equal distributions; values near the floor may be negative, since the bias that plain FID
+    carries is gone. Each of 20 groups is left out of both sides at once; the interval is Student's
+    t of the 20 pseudo-values. Spaces of more than ``components`` dimensions, or with fewer than
+    1.5 rows a dimension, are seen through the principal components of the real rows.
+
+    Sources: Heusel et al., arXiv:1706.08500; Chong and Forsyth, arXiv:1911.07023 (the bias).
+
+    Raises:
+        MetricError: ``components`` is below 1.
+    """
+    if components < 1:
+        raise MetricError(f"fidelity.frechet_distance: components = {components}: give 1 or more")
+    fewest = min(len(bench.reference), len(bench.candidate))
+    if fewest < 2 * GROUPS:
+        reason = f"a Fréchet distance with an interval needs {2 * GROUPS} rows on each side"
+        yield Value(status="not_assessable", reason=reason, n=bench.sizes)
+        return
+    d = bench.reference.features.shape[1]
+    kept = min(components, int(fewest / ROWS_PER_DIMENSION))
+    reference, candidate = (_seen(bench, side, kept) for side in (bench.reference, bench.candidate))
+    values = _left_out(_dealt(bench, bench.reference, reference), _dealt(bench, bench.candidate, candidate))
+    estimate = _jackknifed(values, bench.level)
+    if bench.is_null:
+        at = estimate.value
+        yield Value(estimate=Estimate(value=at, low=at, high=at, level=bench.level), n=bench.sizes)
+        return
+    evidence, panel = contributions(bench, whole=float(values[0]) if kept >= d else None)
+    yield Value(
+        estimate=estimate,
+        n=bench.sizes,
+        reason="" if kept >= d else f"{kept} principal components",
+        evidence=(evidence,),
+        panels=(panel,),
+    )
+
+
+def _seen(bench: Workbench, sample: Sample, kept: int) -> Floats:
+    """Features of a sample, on so many principal components of the real rows if there are more."""
+    if sample.features.shape[1] <= kept:
+        return sample.features
+    axes = bench.shared(("principal axes", kept), lambda: principal_axes(bench.real.features, kept)[0])
+    if sample.replaced is not None:
+        return np.asarray(sample.replaced @ axes)
+    seen = bench.shared(("principal components", kept), lambda: bench.corpus.features.astype(np.float64) @ axes)
+    return np.asarray(seen[sample.rows])
+
+
+def _dealt(bench: Workbench, sample: Sample, features: Floats) -> GroupedMoments:
+    clusters = None if bench.corpus.clusters is None else bench.corpus.clusters[sample.rows]
+    group = deal(len(sample), GROUPS, bench.generator(f"jackknife of {sample.name}"), clusters)
+    return grouped_moments(features, group, GROUPS)
+
+
+def _left_out(reference: GroupedMoments, candidate: GroupedMoments) -> Floats:
+    """The plain distance of all rows, then without each group."""
+    basis = span(reference.without(None).covariance)
+    groups: list[int | None] = [None, *range(len(reference.sizes))]
+    return np.array([frechet_of_moments(reference.without(g), candidate.without(g), basis=basis) for g in groups])
+
+
+def _jackknifed(values: Floats, level: float) -> Estimate:
+    """Centre and interval from the distance of all rows and the distances without each group."""
+    count = len(values) - 1
+    pseudo = count * values[0] - (count - 1) * values[1:]
+    value = float(pseudo.mean())
+    reach = float(student.ppf(0.5 + level / 2, count - 1) * pseudo.std(ddof=1) / np.sqrt(count))
+    method = f"jackknife over {count} groups, Student's t"
+    return Estimate(value=value, low=value - reach, high=value + reach, level=level, method=method)
+
+
+def frechet_of_moments(one: Moments, other: Moments, *, basis: Floats | None = None) -> float:
+    """The plain Fréchet distance between two Gaussians, bias and all.
+
+    Args:
+        one: Moments of the first.
+        other: Moments of the second.
+        basis: Directions outside of which the first does not vary: they cannot add to the shared
+            term, and leaving them out keeps the Cholesky factor alive.
+    """
+    shift = one.mean - other.mean
+    left, right = one.covariance, other.covariance
+    traces = float(np.trace(left) + np.trace(right))
+    if basis is not None:
+        left, right = basis.T @ left @ basis, basis.T @ right @ basis
+    return float(shift @ shift) + traces - 2.0 * shared_root(left, right)
+
+
+def frechet_distance_between(left: Floats, right: Floats) -> float:
+    """The plain Fréchet distance of two arrays of rows, as other libraries give it, bias and all.
+
+    With no more rows than dimensions the shared term is the nuclear norm of the product of the
+    centred arrays: exact where square roots of singular matrices leave noise.
+
+    Args:
+        left: ``(n, d)``.
+        right: ``(m, d)``.
+
+    Raises:
+        ValueError: The arrays are not two-dimensional with the same columns and two rows each.
+
+    >>> x = np.random.default_rng(0).normal(size=(50, 3))
+    >>> round(frechet_distance_between(x, x + 2), 6)
+    12.0
+    """
+    if left.ndim != 2 or right.ndim != 2 or left.shape[1] != right.shape[1] or min(len(left), len(right)) < 2:
+        raise ValueError(
+            f"two arrays (n, d) and (m, d) of two rows or more are needed, not {left.shape}, {right.shape}"
+        )
+    rows = [
+        (side - side.mean(0, dtype=np.float64)) / np.sqrt(len(side) - 1)
+        for side in (left.astype(np.float64), right.astype(np.float64))
+    ]
+    shift = left.mean(0, dtype=np.float64) - right.mean(0, dtype=np.float64)
+    traces = float((rows[0] ** 2).sum() + (rows[1] ** 2).sum())
+    if min(len(left), len(right)) <= left.shape[1]:
+        root = float(np.linalg.svd(rows[0] @ rows[1].T, compute_uv=False).sum())
+    else:
+        root = shared_root(rows[0].T @ rows[0], rows[1].T @ rows[1])
+    return float(shift @ shift) + traces - 2.0 * root
