@@ -87,7 +87,7 @@ def _because(verdict: Whole, strict: Sequence[GateReading]) -> str:
     if not leading:
         return "nothing could be decided: no gate applies to these data"
     first, others = leading[0], len(leading) - 1
-    more = f"; so {'does' if others == 1 else 'do'} {others} more" if verdict == "fail" and others else ""
+    more = f"; {others} more gate{' fails' if others == 1 else 's fail'}" if verdict == "fail" and others else ""
     return f"{first.family or first.metric} {VERBS[verdict]}: {first.why} ({first.metric}){more}"
 
 

@@ -36,7 +36,7 @@ def imported(path: Path) -> Iterator[str]:
 def floor_of(module: str) -> int | None:
     if module.partition(".")[0] != "counterproof":
         return None
-    part = (module.split(".") + [""])[1]
+    part = [*module.split("."), ""][1]
     return ROOMS.index(part) if part in ROOMS else ROOMS.index("audit")
 
 

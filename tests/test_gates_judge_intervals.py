@@ -129,7 +129,7 @@ def test_a_known_metric_that_was_not_measured_fails_closed() -> None:
 
 
 def test_unknown_names_are_refused_with_the_nearest() -> None:
-    with pytest.raises(GateError, match="no metric is called fidelity.precison; did you mean fidelity.precision"):
+    with pytest.raises(GateError, match=r"no metric is called fidelity.precison; did you mean fidelity.precision"):
         judge_gates([parse_gate("fidelity.precison <= 1", known=())], [reading()])
     with pytest.raises(GateError, match=r"has no field exces; did you mean fidelity.precision.excess"):
         judged(f"{P}.exces <= 1", reading(), reading(field="excess"))

@@ -71,7 +71,8 @@ def test_the_whole_in_one_sentence() -> None:
     copies = reading("leakage.copies", 0.05, alarm="329 release rows equal training rows against 63 for the holdout")
     (gate,) = gates("not_applicable")
     assert audited(*gates("fail", "pass"), gate, measured=(*list(MEASURED.values())[:2], copies)).because == (
-        "leakage fails: 329 release rows equal training rows against 63 for the holdout (leakage.copies); so does 1 more"
+        "leakage fails: 329 release rows equal training rows against 63 for the holdout (leakage.copies); "
+        "1 more gate fails"
     )
     assert audited(*gates("pass")).because == "every gate passed: 1 gate, 1 cell"
     assert audited(*gates("error")).because.startswith("fairness could not be judged: worst group accuracy could not")
