@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-VARIABLE = "COUNTERPROOF_CACHE"
+from counterproof.store import cache_folder
 
 
 @dataclass(frozen=True)
@@ -68,16 +68,10 @@ def key_of(content: str, encoder: str, protocol: str) -> str:
 
 
 def cache_in(place: Path | str | None = "auto") -> Cache:
-    """The cache in a folder; ``auto`` is ``COUNTERPROOF_CACHE``, else the user's cache folder; None keeps nothing."""
+    """The cache in a folder, under ``features``; ``auto`` is the user's cache folder, None keeps nothing."""
     if place is None:
         return Cache(None)
-    if place != "auto":
-        return Cache(Path(place))
-    chosen = os.environ.get(VARIABLE)
-    if chosen:
-        return Cache(Path(chosen))
-    root = os.environ.get("XDG_CACHE_HOME")
-    return Cache((Path(root) if root else Path.home() / ".cache") / "counterproof" / "features")
+    return Cache((cache_folder() if place == "auto" else Path(place)) / "features")
 
 
 def _put(path: Path, raw: Any) -> None:

@@ -80,7 +80,9 @@ def _text(value: Any) -> str:
         return str(int(value))
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
-    return str(value)
+    text = str(value)
+    # lone surrogates cannot be written to any report
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _booleans(column: pd.Series[Any]) -> pd.Series[Any]:

@@ -64,8 +64,8 @@ class Block(nn.Module):
         """``(n, channels, h, w)`` to ``(n, out, h / stride, w / stride)``."""
         y = functional.relu6(self._bn0(self._expand_conv(x))) if self.expands else x
         y = functional.relu6(self._bn1(self._depthwise_conv(_pad(y, self.kernel, self.stride))))
-        y = self._bn2(self._project_conv(y))
-        return x + y if self.skips else y
+        out: Tensor = self._bn2(self._project_conv(y))
+        return x + out if self.skips else out
 
 
 class EfficientNetLite0(nn.Module):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -159,7 +160,9 @@ def _torchscript(path: Path, side: int, device: torch.device) -> Encoder:
     if not path.is_file():
         raise Refusal(f"{str(path)!r} is no encoder: use auto, efficientnet, pixels, or a TorchScript file")
     try:
-        network = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # torch prefers torch.export for new files
+            network = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError, OSError):
         raise Refusal(f"{path}: cannot be loaded as TorchScript; save the encoder with torch.jit.save") from None
     return _module(network, path.name, hashlib.sha256(path.read_bytes()).hexdigest(), side, device)

@@ -138,7 +138,7 @@ def numbers(column: pd.Series[Any]) -> Floats:
 
 def _date_parts(column: pd.Series[Any]) -> list[Floats]:
     """The hands of calendar and clock: month, weekday and hour as points on a circle of diameter 1."""
-    hands = ((column.dt.month, 12), (column.dt.dayofweek, 7), (column.dt.hour, 24))
+    hands = ((column.dt.month, 12), (column.dt.day_of_week, 7), (column.dt.hour, 24))
     turns = [2 * np.pi * part.to_numpy(dtype=np.float64) / period for part, period in hands]
     return [0.5 * wave(turn) for turn in turns for wave in (np.sin, np.cos)]
 

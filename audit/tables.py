@@ -37,7 +37,7 @@ def table_of(frame: pd.DataFrame, source: str = "DataFrame") -> Table:
     Raises:
         Refusal: It has no rows, no columns, or two columns of one name.
     """
-    columns = [str(name) for name in frame.columns]
+    columns = [str(name).encode("utf-8", "backslashreplace").decode("utf-8") for name in frame.columns]
     _refuse_shape(columns, len(frame), source)
     plain = frame.set_axis(columns, axis=1).reset_index(drop=True)
     return Table(plain, source)
