@@ -96,7 +96,7 @@ class _Court:
         except GateError as error:
             if gate.source == "config":
                 raise
-            return self._missing(gate, str(error))
+            return self._missing(gate, str(error).removeprefix(f"gate {gate.expression or gate}: "))
         if not cells:
             return self._missing(gate, self._why_missing(gate))
         return _reading(gate, cells, adjusted, self.small_cells)
@@ -132,7 +132,7 @@ def pick(gate: Gate, readings: Sequence[Reading]) -> list[Reading]:
         GateError: The metric has no such field; the message names the nearest.
     """
     of_field = [r for r in readings if (r.field == gate.field if gate.field else r.headline)]
-    states = [r for r in readings if r.status != "measured" and (r.headline or r.field == gate.field)]
+    states = _states(gate, readings, stand_in=not of_field)
     if readings and not of_field and not states:
         near = _nearest(gate.name, {f"{r.metric}.{r.field}" for r in readings})
         raise GateError(f"gate {gate.expression or gate}: {gate.metric} has no field {gate.field or 'value'}{near}")
@@ -141,6 +141,16 @@ def pick(gate: Gate, readings: Sequence[Reading]) -> list[Reading]:
         seen = {place(r) for r in picked}
         picked += [r for r in states if r.status != "not_applicable" and place(r) not in seen]
     return picked or [r for r in states if not r.group] or (states if not of_field else [])
+
+
+def _states(gate: Gate, readings: Sequence[Reading], *, stand_in: bool) -> list[Reading]:
+    """Readings without a value of the gate's field, or else of the metric as a whole."""
+    unmeasured = [r for r in readings if r.status != "measured"]
+    own = {gate.field, gate.field.removesuffix("_excess")}
+    headline = [r for r in unmeasured if r.headline]
+    if gate.field in ("", "excess"):
+        return headline
+    return [r for r in unmeasured if r.field in own] or (headline if stand_in else [])
 
 
 def matches(gate: Gate, group: GroupKey) -> bool:
@@ -172,7 +182,7 @@ def _reading(gate: Gate, cells: list[Cell], adjusted: int, small_cells: str) -> 
         low=first.low,
         high=first.high,
         bound=leading.bound,
-        floor=first.floor.value if first.floor else None,
+        floor=first.floor.value if first.floor else 0.0 if first.field.endswith("excess") else None,
         margin=leading.margin,
         n_needed=max(c.n_needed or 0 for c in [*listed, leading]) or None,
         why=_why(gate, verdict, leading, listed, too_few),

@@ -60,7 +60,7 @@ def subject(reading: Reading) -> str:
     name = reading.title or reading.metric.rpartition(".")[2].replace("_", " ")
     if not reading.headline and reading.field != "excess":
         name = f"{name}, {reading.field.replace('_', ' ')}"
-    return f"{name} for {reading.where}" if reading.group else name
+    return f"{name} ({reading.where})" if reading.group else name
 
 
 def interval(e: Estimate) -> str:
@@ -89,7 +89,7 @@ def _beyond(reading: Reading, base: Reading, excess: float) -> str:
         end = "real data to real columns shuffled independently"
         return f"is {number(excess)} of the way from {end}" if excess > 0 else "is no further off than real data are"
     if excess <= 0:
-        return "is what real data reach or better"
+        return "is no worse than what real data reach"
     return f"is {number(excess)} {'below' if base.better == 'higher' else 'above'} what real data reach"
 
 

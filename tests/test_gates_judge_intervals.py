@@ -114,6 +114,18 @@ def test_states_of_what_was_not_measured(status: str, verdict: str) -> None:
         assert "the dog ate it" in found.why
 
 
+def test_an_excess_of_what_does_not_apply_does_not_apply() -> None:
+    state = reading(value=None, field="missing", status="not_applicable", reason="nothing is missing")
+    found = judged(f"{P}.missing_excess[*] <= 0.1", reading(), state)
+    assert (found.verdict, found.why) == (
+        "not_applicable",
+        "precision, missing does not apply here: nothing is missing",
+    )
+    blind = reading(value=None, status="not_assessable", reason="no scale")
+    assert judged(f"{P}.missing_excess[*] <= 0.1", blind, state).verdict == "not_applicable"
+    assert judged(f"{P}.excess <= 0.1", blind, state).verdict == "inconclusive"
+
+
 def test_leakage_without_holdout_is_inconclusive_unless_allowed() -> None:
     state = reading("leakage.copies", None, status="not_assessable", reason="without holdout rows")
     assert judged("leakage.copies <= 0.01", state).verdict == "inconclusive"
@@ -196,6 +208,13 @@ def test_what_could_not_be_assessed_stays_in_sight_of_a_gate_on_every_cell() -> 
     assert "one predicted class" in found.why
 
 
+def test_a_blind_spot_of_one_field_does_not_touch_the_gate_of_another() -> None:
+    blind = reading(R, None, group={"g": "B"}, status="not_assessable", reason="-")
+    lost = reading(R, 0.0, field="lost", group={"g": "B"})
+    assert judged(f"{R}.lost[*] <= 0.1", *cells(A=0.9), blind, lost).verdict == "pass"
+    assert judged(f"{R}[*] >= 0.8", *cells(A=0.9), blind, lost).verdict == "inconclusive"
+
+
 def test_selectors_pick_exactly_their_groups() -> None:
     groups: list[dict[str, str | None]] = [
         {},
@@ -250,7 +269,7 @@ def test_limits_in_terms_of_a_baseline() -> None:
     assert (found.verdict, found.limit) == ("pass", pytest.approx(0.78))
     with pytest.raises(GateError, match="no baseline record"):
         judged(f"{P} >= baseline - 0.02", now)
-    with pytest.raises(GateError, match="has no value of precision for sex=F"):
+    with pytest.raises(GateError, match=r"has no value of precision .sex=F"):
         judged(f"{P}[sex=F] >= baseline", reading(group={"sex": "F"}), baseline=old)
     for change in ({"algo": 2}, {"params": {"k": 3}}, {"protocol": "q"}):
         other = record(reading(value=0.8, **({"protocol": "p", "params": {"k": 5}} | change)))
@@ -264,7 +283,7 @@ def test_why_reads_as_a_sentence() -> None:
     assert found.why == "precision 0.71 [0.69, 0.73] is 0.12 below what real data reach; at most 0.1 is tolerated"
     many = judged(f"{R}[*] >= 0.8", *cells(A=0.5, B=0.4, c=0.9))
     assert many.why == (
-        "representation for g=B is 0.4 [0.38, 0.42]; at least 0.8 is required "
+        "representation (g=B) is 0.4 [0.38, 0.42]; at least 0.8 is required "
         "(and 1 more of 2 cells); 1 cell too small to say"
     )
     assert judged(f"{P} <= 0.1", reading(value=0.01, better="zero")).why == (
