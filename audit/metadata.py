@@ -43,8 +43,8 @@ def metadata_of(raw: bytes, name: str, images: list[str], source: str) -> tuple[
 def _remarks(keys: pd.Series[Any], images: list[str], name: str) -> list[str]:
     held, told = set(images), set(keys.dropna())
     lost, bare = sorted(told - held), sorted(held - told)
-    remarks = [f"{name} describes {len(lost)} files that are not there: {listed(lost)}"] if lost else []
-    return remarks + ([f"{name} does not describe {len(bare)} images: {listed(bare)}"] if bare else [])
+    remarks = [f"{name} describes images that are not there ({len(lost)}): {listed(lost)}"] if lost else []
+    return remarks + ([f"{name} leaves images undescribed ({len(bare)}): {listed(bare)}"] if bare else [])
 
 
 def _read(raw: bytes, name: str, place: str) -> Table:
