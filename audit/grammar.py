@@ -20,28 +20,16 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from counterproof.metrics.metric import installed
-from counterproof.refusal import Refusal
 from counterproof.reports.judgement import Operator
 from counterproof.reports.names import quoted
+from counterproof.tokens import GateError as GateError
+from counterproof.tokens import Token, error_at, tokens_of
 
 Level = Literal["fail", "warn"]
 Source = Literal["policy", "config"]
 Kind = Literal["number", "times floor", "floor", "baseline"]
 OPERATORS: tuple[Operator, ...] = get_args(Operator)
-TOKEN = re.compile(
-    r"""(?P<space>\s+)
-      | (?P<number>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?!\w))
-      | (?P<word>\w+(?:\.\w+)*)
-      | (?P<sign><=|>=|[<>=*+,\[\]≤≥−×-])
-      | (?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')""",
-    re.VERBOSE | re.DOTALL,
-)
 KEYWORDS = ("floor", "baseline", "fail")
-LIKENESSES = {"≤": "<=", "≥": ">=", "−": "-", "×": "*"}
-
-
-class GateError(Refusal):
-    """A gate cannot be read or judged; the message says where and what to write instead."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,15 +112,6 @@ class Gate:
         return f"{self.name}{self.where} {self.operator} {self.limit}{more}"
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
-    """One word of a gate and where it begins."""
-
-    kind: str
-    text: str
-    start: int
-
-
 def parse_gate(
     text: str,
     *,
@@ -179,7 +158,7 @@ class Parser:
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
-        self.tokens = self._split()
+        self.tokens = tokens_of(text)
 
     def gate(self, known: Collection[str]) -> Gate:
         """The whole line."""
@@ -212,7 +191,7 @@ class Parser:
             begins = self._next()
             one = self._selector()
             if one.column in found:
-                raise self._error(f"the column {quoted(one.column)} stands twice", begins)
+                raise error_at(self.text, begins.start, f"the column {quoted(one.column)} stands twice")
             found[one.column] = one
             if not self._skip(","):
                 self._take("]", "',' or ']'")
@@ -234,7 +213,7 @@ class Parser:
         if token.kind not in ("word", "number"):
             raise self._expected(what)
         if "." in token.text:
-            raise self._error("put names that hold more than letters, digits and _ in quotes", token)
+            raise error_at(self.text, token.start, "put names that hold more than letters, digits and _ in quotes")
         self.at += 1
         return token.text
 
@@ -265,7 +244,7 @@ class Parser:
         token = self._take("number", what)
         value = float(token.text)
         if not math.isfinite(value):
-            raise self._error("the number is too large", token)
+            raise error_at(self.text, token.start, "the number is too large")
         return sign * value
 
     def _check(self, operator: Operator, limit: Limit, fail: float | None) -> None:
@@ -273,23 +252,9 @@ class Parser:
             return
         stricter = fail < limit.value if operator in ("<=", "<") else fail > limit.value
         if stricter:
-            raise self._error("the limit to fail is stricter than the limit to pass", self.tokens[-2])
+            raise error_at(self.text, self.tokens[-2].start, "the limit to fail is stricter than the limit to pass")
 
     # -- tokens ---------------------------------------------------------------------------------
-
-    def _split(self) -> list[Token]:
-        tokens, start = [], 0
-        while start < len(self.text):
-            found = TOKEN.match(self.text, start)
-            if found is None or found.lastgroup is None:
-                cause = "the quote is never closed" if self.text[start] in "\"'" else "this has no meaning in a gate"
-                raise self._error(cause, Token("stray", self.text[start], start))
-            if found.lastgroup != "space":
-                text = found.group()
-                plain = LIKENESSES.get(text, text)
-                tokens.append(Token(plain if found.lastgroup == "sign" else found.lastgroup, plain, start))
-            start = found.end()
-        return [*tokens, Token("end", "", len(self.text.rstrip()))]
 
     def _next(self) -> Token:
         return self.tokens[self.at]
@@ -311,11 +276,5 @@ class Parser:
 
     def _expected(self, what: str) -> GateError:
         token = self._next()
-        return self._error(f"expected {what}, not {'the end' if token.kind == 'end' else repr(token.text)}", token)
-
-    def _error(self, told: str, token: Token) -> GateError:
-        before = self.text[: token.start]
-        line, column = before.count("\n") + 1, token.start - before.rfind("\n")
-        shown = "".join(c if c.isprintable() else " " for c in self.text.split("\n")[line - 1])
-        pointer = f"\n  {shown}\n  {' ' * (column - 1)}^" if shown.strip() else ""
-        return GateError(f"gate, line {line}, column {column}: {told}{pointer}")
+        found = "the end" if token.kind == "end" else repr(token.text)
+        return error_at(self.text, token.start, f"expected {what}, not {found}")

@@ -99,6 +99,8 @@ class AuditFile(pytest.File):
 class AuditItem(pytest.Item):
     """A test whose failure is one sentence, without a traceback."""
 
+    line = 0
+
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The sentence."""
         if isinstance(excinfo.value, NotPassed):
@@ -107,7 +109,7 @@ class AuditItem(pytest.Item):
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         """The configuration and the gate."""
-        return self.path, None, self.name
+        return self.path, self.line, self.name
 
 
 class GateItem(AuditItem):
@@ -116,6 +118,8 @@ class GateItem(AuditItem):
     def __init__(self, *, gate: GateReading, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.gate = gate
+        text = self.path.read_text(encoding="utf-8")  # a gate of the policy stands nowhere: line 0
+        self.line = next((i for i, line in enumerate(text.splitlines()) if gate.expression in line), 0)
 
     def runtest(self) -> None:
         """Pass, skip, warn or fail as the gate was judged.
@@ -132,7 +136,7 @@ class GateItem(AuditItem):
         if gate.verdict != "pass":
             with warnings.catch_warnings():  # it stays a warning where warnings are errors
                 warnings.simplefilter("always", AuditWarning)
-                warnings.warn(AuditWarning(told), stacklevel=1)
+                warnings.warn_explicit(AuditWarning(told), AuditWarning, str(self.path), self.line + 1)
 
 
 class VerdictItem(AuditItem):

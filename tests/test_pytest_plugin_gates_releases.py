@@ -48,7 +48,7 @@ def house(pytester: pytest.Pytester) -> Stub:
         record: Record = judged(gates=gates, measurements=measured, manifest=manifest("real", "synthetic"))
         pytester.makeconftest(STUB)
         pytester.makefile(".json", record=record.to_json())
-        pytester.makefile(".toml", audit="[data]\n")
+        pytester.makefile(".toml", audit=f"[gates]\nfail = {list(fail)}\nwarn = {list(warn)}\n")
         return pytester
 
     return make
@@ -112,7 +112,7 @@ def test_each_gate_of_a_configuration_is_a_test(house: Stub) -> None:
         [
             f"{METRIC} <= 0.01: FAIL, precision is 0.05 *; at most 0.01 is tolerated",
             f"{METRIC} <= 0.055: INCONCLUSIVE, precision is 0.05 *these data leave 0.0664 possible*",
-            f"*AuditWarning: {METRIC} <= 0.02: FAIL*",
+            f"*audit.toml:3: AuditWarning: {METRIC} <= 0.02: FAIL*",
             "SKIPPED*no label was given",
         ]
     )
