@@ -52,7 +52,7 @@ from counterproof.reports.histograms import draw_bars, draw_marginals
 from counterproof.reports.judgement import number
 from counterproof.reports.markup import Markup, element
 from counterproof.reports.panels import Bars, Cells, Forest, Map, Marginals, Pairs, Reach
-from counterproof.reports.record import PanelReading
+from counterproof.reports.record import PanelReading, rounded
 from counterproof.reports.wording import cell_text, interval
 
 TABLE_ROWS = 1500
@@ -97,7 +97,7 @@ class Figure:
 def draw(panel: PanelReading, *, shows_real: bool = False) -> Figure:
     """Draw a panel; ``shows_real`` says that the audit was told to show real records."""
     try:
-        drawn, columns, rows, plot = _DRAWERS[panel.kind](panel.data, shows_real or panel.shows_real)
+        drawn, columns, rows, plot = _DRAWERS[panel.kind](rounded(panel.data), shows_real or panel.shows_real)
     except (ValidationError, ValueError, IndexError) as error:
         what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
         broken = element("p", f"This figure cannot be drawn, its data have another shape: {what}.", class_="note")

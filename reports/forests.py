@@ -44,9 +44,7 @@ def _row(index: int) -> float:
 
 
 def _name(index: int, label: str) -> Markup:
-    return element(
-        "text", hint(label), clipped(label, 30), class_="label", x=LEFT - 6, y=_row(index) + 4, text_anchor="end"
-    )
+    return element("text", hint(label), clipped(label, 26), class_="label", x=0.0, y=_row(index) + 4)
 
 
 def _frame(axis: Axis, height: float, title: str) -> Iterable[Markup]:

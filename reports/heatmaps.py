@@ -14,10 +14,10 @@ from counterproof.reports.panels import Cell, Cells, Map
 from counterproof.reports.wording import clipped, interval, printable
 
 ROWS_DRAWN, COLUMNS_DRAWN = 30, 14
-CELL_WIDTH, CELL_HEIGHT = 84.0, 46.0
+CELL_WIDTH, CELL_HEIGHT = 92.0, 46.0
 STRONGEST = 4.0  # a ratio of 4, or of 1/4, has the full colour
 POINTS_DRAWN = 4000
-SIDE = 460.0
+SIDE, TALL = 640.0, 380.0
 
 
 def draw_cells(data: Cells) -> Markup:
@@ -26,9 +26,9 @@ def draw_cells(data: Cells) -> Markup:
     left, top = 150.0, 46.0
     parts = [
         element("text", clipped(data.column_title, 60), class_="tick", x=left, y=12.0),
-        element("text", clipped(data.row_title, 22), class_="tick", x=left - 10, y=36.0, text_anchor="end"),
+        element("text", clipped(data.row_title, 22), class_="tick", x=0.0, y=36.0),
         *(_heading(left + (k + 0.5) * CELL_WIDTH, name) for k, name in enumerate(columns)),
-        *(_side(top + (k + 0.5) * CELL_HEIGHT, left, name) for k, name in enumerate(rows)),
+        *(_side(top + (k + 0.5) * CELL_HEIGHT, name) for k, name in enumerate(rows)),
     ]
     for cell in data.cells:
         if cell.row < len(rows) and cell.column < len(columns):
@@ -42,8 +42,8 @@ def _heading(x: float, name: str) -> Markup:
     return element("text", hint(name), clipped(name, 12), class_="label", x=x, y=36.0, text_anchor="middle")
 
 
-def _side(y: float, left: float, name: str) -> Markup:
-    return element("text", hint(name), clipped(name, 22), class_="label", x=left - 10, y=y + 4, text_anchor="end")
+def _side(y: float, name: str) -> Markup:
+    return element("text", hint(name), clipped(name, 22), class_="label", x=0.0, y=y + 4)
 
 
 def _cell(cell: Cell, name: str, x: float, y: float) -> Markup:
@@ -87,8 +87,8 @@ def _count(count: int | None) -> str:
 def draw_map(data: Map) -> Markup:
     """Real rows as shaded cells, synthetic rows as points before them."""
     x_axis = Axis(low=data.x_edges[0], high=data.x_edges[-1], start=44.0, end=44.0 + SIDE)
-    y_axis = Axis(low=data.y_edges[0], high=data.y_edges[-1], start=SIDE * 0.72, end=4.0)
-    bottom = SIDE * 0.72 + 18
+    y_axis = Axis(low=data.y_edges[0], high=data.y_edges[-1], start=TALL, end=4.0)
+    bottom = TALL + 18
     return drawing(
         SIDE + 56,
         bottom + 22,
@@ -99,9 +99,10 @@ def draw_map(data: Map) -> Markup:
           for t in x_axis.ticks()),
         *(element("text", number(t), class_="tick", x=38.0, y=y_axis(t) + 3, text_anchor="end")
           for t in y_axis.ticks()),
-        element("text", clipped(data.axes[0], 60), class_="label", x=44 + SIDE / 2, y=bottom + 16, text_anchor="middle"),
+        element("text", clipped(data.axes[0], 60), class_="label", text_anchor="middle",
+                x=44 + SIDE / 2, y=bottom + 16),
         element("text", clipped(data.axes[1], 40), class_="label", text_anchor="middle",
-                transform=f"translate(10 {SIDE * 0.36:.0f}) rotate(-90)"),
+                transform=f"translate(10 {TALL / 2:.0f}) rotate(-90)"),
         class_="figure map",
     )  # fmt: skip
 
@@ -129,27 +130,49 @@ def _points(data: Map, x_axis: Axis, y_axis: Axis) -> Markup:
 
 def plot_of(data: Map) -> dict[str, Any]:
     """The same map for plotly.js; colours are names of the page's variables."""
-    rows = [[None if count == 0 else count for count in row] for row in data.real]
-    axis = {"gridcolor": "var(--line)", "zeroline": False, "linecolor": "var(--line)"}
+    shown = [[None if count == 0 else count for count in row] for row in data.real]
+    hidden = [[1 if count is None else None for count in row] for row in data.real]
+    points = {"x": data.x[:POINTS_DRAWN], "y": data.y[:POINTS_DRAWN]}
     return {
         "data": [
-            {"type": "heatmap", "name": "real", "x": data.x_edges, "y": data.y_edges, "z": rows, "showscale": False,
-             "colorscale": [[0, "var(--shade-0)"], [1, "var(--shade-1)"]], "hovertemplate": "%{z} real rows<extra></extra>"},
-            {"type": "scatter", "name": "synthetic", "mode": "markers", "x": data.x[:POINTS_DRAWN],
-             "y": data.y[:POINTS_DRAWN], "marker": {"size": 4, "opacity": 0.55, "color": "var(--synthetic)"},
-             "hovertemplate": "%{x:.3g}, %{y:.3g}<extra>synthetic</extra>"},
+            _heat(data, hidden, "var(--hidden)", "var(--hidden)", "few real rows: hidden"),
+            _heat(data, shown, "var(--shade-0)", "var(--shade-1)", "%{z} real rows"),
+            {
+                "type": "scatter",
+                "mode": "markers",
+                **points,
+                "marker": {"size": 4, "opacity": 0.55, "color": "var(--synthetic)"},
+                "hovertemplate": "%{x:.3g}, %{y:.3g}<extra>synthetic</extra>",
+            },
         ],
-        "layout": {
-            "xaxis": {**axis, "title": {"text": _title(data.axes[0])}},
-            "yaxis": {**axis, "title": {"text": _title(data.axes[1])}},
-            "margin": {"l": 56, "r": 12, "t": 12, "b": 48},
-            "height": 420,
-            "showlegend": False,
-            "paper_bgcolor": "rgba(0,0,0,0)",
-            "plot_bgcolor": "rgba(0,0,0,0)",
-            "font": {"color": "var(--ink)", "family": "system-ui, sans-serif", "size": 12},
-        },
-    }  # fmt: skip
+        "layout": _layout(data),
+    }
+
+
+def _heat(data: Map, rows: list[list[int | None]], low: str, high: str, told: str) -> dict[str, Any]:
+    return {
+        "type": "heatmap",
+        "x": data.x_edges,
+        "y": data.y_edges,
+        "z": rows,
+        "showscale": False,
+        "colorscale": [[0, low], [1, high]],
+        "hovertemplate": f"{told}<extra></extra>",
+    }
+
+
+def _layout(data: Map) -> dict[str, Any]:
+    axis = {"gridcolor": "var(--line)", "zeroline": False, "linecolor": "var(--line)"}
+    return {
+        "xaxis": {**axis, "title": {"text": _title(data.axes[0])}},
+        "yaxis": {**axis, "title": {"text": _title(data.axes[1])}},
+        "margin": {"l": 56, "r": 12, "t": 12, "b": 48},
+        "height": 440,
+        "showlegend": False,
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"color": "var(--ink)", "family": "system-ui, sans-serif", "size": 12},
+    }
 
 
 def _title(text: str) -> str:

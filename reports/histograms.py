@@ -84,41 +84,41 @@ def _bin(x: float, step: float, axis: Axis, label: str, real: float | None, synt
 def _lying(column: Marginal) -> Markup:
     """Categories: two bars each, the label before them."""
     shown = list(zip(column.labels, column.real, column.synthetic, strict=True))[:CATEGORIES_DRAWN]
-    axis, pitch = _scale(column, 0.0, WIDTH - 112.0), 22.0
+    axis, pitch = _scale(column, 0.0, WIDTH - 128.0), 22.0
     parts = [part for k, found in enumerate(shown) for part in _category(k * pitch, axis, *found)]
     left = len(column.labels) - len(shown)
     if left > 0:
         y = len(shown) * pitch + 12
-        parts.append(element("text", f"and {left} more, in the table", class_="tick", x=104.0, y=y))
+        parts.append(element("text", f"and {left} more, in the table", class_="tick", x=120.0, y=y))
     return drawing(WIDTH, len(shown) * pitch + (18 if left > 0 else 2), _spoken(column), *parts)
 
 
 def _category(y: float, axis: Axis, label: str, real: float | None, synthetic: float | None) -> Iterable[Markup]:
     tip = _tip(label, real, synthetic)
-    yield element("text", tip, clipped(label, 16), class_="label", x=98.0, y=y + 13, text_anchor="end")
+    yield element("text", tip, clipped(label, 17), class_="label", x=113.0, y=y + 13, text_anchor="end")
     if real is None:
-        yield element("rect", tip, class_="hidden", x=104.0, y=y + 2, width=14.0, height=8.0)
+        yield element("rect", tip, class_="hidden", x=120.0, y=y + 2, width=14.0, height=8.0)
     else:
-        yield element("rect", tip, class_="real", x=104.0, y=y + 2, width=max(1.0, axis(real)), height=8.0)
+        yield element("rect", tip, class_="real", x=120.0, y=y + 2, width=max(1.0, axis(real)), height=8.0)
     made = axis(synthetic or 0.0)
-    yield element("rect", tip, class_="synthetic", x=104.0, y=y + 10, width=max(0.5, made), height=8.0)
+    yield element("rect", tip, class_="synthetic", x=120.0, y=y + 10, width=max(0.5, made), height=8.0)
 
 
 def draw_bars(data: Bars) -> Markup:
     """Horizontal bars; below zero they grow to the left."""
     shown = list(zip(data.labels, data.values, strict=True))[:BARS_DRAWN]
     known = [value for _, value in shown if value is not None]
-    axis = Axis(low=min(0.0, *known, 0.0), high=max(0.0, *known, 1e-12), start=220.0, end=640.0)
+    axis = Axis(low=min(0.0, *known, 0.0), high=max(0.0, *known, 1e-12), start=204.0, end=640.0)
     parts = [part for k, (label, value) in enumerate(shown) for part in _row(26.0 * k, axis, label, value)]
     parts.append(element("line", class_="track", x1=axis(0), x2=axis(0), y1=0.0, y2=26.0 * len(shown)))
-    title = element("text", clipped(data.value_title, 70), class_="tick", x=220.0, y=26.0 * len(shown) + 15)
+    title = element("text", clipped(data.value_title, 70), class_="tick", x=204.0, y=26.0 * len(shown) + 15)
     label = f"{data.value_title or 'values'} of {len(data.labels)} entries"
     return drawing(720.0, 26.0 * len(shown) + 20, label, *parts, title)
 
 
 def _row(y: float, axis: Axis, label: str, value: float | None) -> Iterable[Markup]:
     tip = hint(f"{label}: {number(value)}")
-    yield element("text", tip, clipped(label, 34), class_="label", x=210.0, y=y + 17, text_anchor="end")
+    yield element("text", tip, clipped(label, 30), class_="label", x=0.0, y=y + 17)
     ends = sorted((axis(0.0), axis(value or 0.0)))
     if value is not None:
         yield element(

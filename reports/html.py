@@ -120,7 +120,12 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {"number": number, "cell": wording.cell_text, "clipped": wording.clipped, "pretty": _pretty}
-    made.filters |= {"rounded": rounded, "place": wording.place, "subject": wording.subject_of}
+    made.filters |= {
+        "rounded": rounded,
+        "place": wording.place,
+        "subject": wording.subject_of,
+        "sentence": wording.sentence,
+    }
     made.globals |= {"LOOKS": wording.LOOKS, "interval": wording.interval, "rung": rung, "cell_rung": cell_rung}
     made.globals |= {"CELLS": CELLS_SHOWN, "EVIDENCE": EVIDENCE_SHOWN, "READINGS": READINGS_SHOWN}
     return made

@@ -28,7 +28,7 @@ def rung(line: Line) -> Markup:
         label,
         *_ground(line, axis, HEIGHT - 14),
         *_floor(gate, axis),
-        *_bar(axis, gate.value, gate.low, gate.high, line.state, MIDDLE, gate.bound),
+        *_bar(axis, gate.value, gate.low, gate.high, line.state, MIDDLE, _bound(line)),
         *_limit_labels(line, axis),
         class_="rung",
     )
@@ -46,8 +46,8 @@ def cell_rung(line: Line, cell: CellReading) -> Markup:
 
 def limits(line: Line) -> list[float]:
     """Every number on the scale that the verdict turns on."""
-    ends = [value for value in (line.gate.limit, line.gate.fail_limit) if value is not None]
-    return sorted({*ends, *(-value for value in ends)}) if line.two_sided else ends
+    ends = {value: None for value in (line.gate.limit, line.gate.fail_limit) if value is not None}
+    return sorted({*ends, *(-value for value in ends)}) if line.two_sided else list(ends)
 
 
 def _axis(line: Line) -> Axis:
@@ -79,6 +79,14 @@ def _ground(line: Line, axis: Axis, height: float) -> Iterable[Markup]:
         yield element("line", tip, class_=kind, x1=axis(value), x2=axis(value), y1=0.0, y2=height - 2)
 
 
+def _bound(line: Line) -> float | None:
+    """The bound with its sign: two-sided gates record how far it lies from zero."""
+    bound, low, high = line.gate.bound, line.gate.low, line.gate.high
+    if bound is None or not line.two_sided or low is None or high is None:
+        return bound
+    return bound if high >= -low else -bound
+
+
 def _floor(gate: GateReading, axis: Axis) -> Iterable[Markup]:
     if gate.floor is None or not axis.holds(gate.floor):
         return
@@ -99,7 +107,7 @@ def _bar(
     if high > axis.high:
         yield element("path", class_=f"arrow {state}", d=f"M{right + 1:.1f} {y - 5:.1f}l7 5l-7 5z")
     if bound is not None and axis.holds(bound):
-        tip = hint(f"the bound that decides: {number(bound)}")
+        tip = hint(f"the bound that must lie inside: {number(bound)}")
         yield element("line", tip, class_="bound", x1=axis(bound), x2=axis(bound), y1=y - 5, y2=y + 5)
     yield element("circle", hint(number(value)), class_=f"value {state}", cx=axis(value), cy=y, r=4.0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from counterproof.reports.record import QUESTIONS, Record
@@ -21,6 +22,8 @@ from counterproof.reports.wording import (
 
 SHORT = 300
 GATES_SHOWN = 200
+_LEADING = re.compile(r"^(?:[-+=]|\d(?=\d*[.)]\s))")  # what begins a line could make a list or a rule
+_SPAN = re.compile(r'(?:[\w.,"*=+\-\[\] >±]|<(?=[= ]))+')  # what a gate is written with
 _MARKS = "\\`*_{}[]<>#|~!@&$"
 _ENTITIES = {ord(mark): f"&#{ord(mark)};" for mark in _MARKS} | {ord("<"): "&lt;", ord(">"): "&gt;", ord("&"): "&amp;"}
 
@@ -48,14 +51,13 @@ def escaped(text: object, length: int = SHORT) -> str:
     """
     line = clipped(text, length).strip().translate(_ENTITIES)
     line = line.replace("://", "&#58;//").replace("www.", "www&#46;")
-    # What begins a line could make a list, a heading or a rule.
-    return f"&#{ord(line[0])};{line[1:]}" if line and line[0] in "-+=1234567890" else line
+    return _LEADING.sub(lambda found: f"&#{ord(found[0])};", line)
 
 
 def code(text: str) -> str:
     """A code span, or escaped text where the span could be broken out of."""
     line = clipped(text, SHORT).strip()
-    return f"`{line}`" if line and not set(line) & set("`|\\") else escaped(line)
+    return f"`{line}`" if _SPAN.fullmatch(line) else escaped(line)
 
 
 def _families(record: Record) -> Iterator[str]:
@@ -90,7 +92,7 @@ def _row(line: Line) -> str:
     word = f"{line.look.icon} {line.look.word}" + (" (warns only)" if gate.level == "warn" else "")
     why = f"waived: {gate.waiver}; {gate.why}" if line.state == "waived" else gate.why
     name = f"{escaped(line.title)}<br>{code(gate.expression)}"
-    return f"| {word} | {name} | {escaped(line.value)} | {escaped(line.limit)} | {escaped(why)} |"
+    return f"| {word} | {name} | {line.value} | {escaped(line.limit)} | {escaped(why)} |"
 
 
 def _warnings(record: Record) -> Iterator[str]:

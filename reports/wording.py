@@ -54,7 +54,7 @@ FAILS: Mapping[str, str] = {
 OTHERWISE: Mapping[str, str] = {
     "inconclusive": "The data at hand cannot tell: the intervals reach across a limit, or something needed is missing.",
     "error": "Unknown: a metric of this question crashed, and what did not run has not passed.",
-    "not_assessed": "Not asked: nothing of this question was judged.",
+    "not_assessed": "Not judged: no gate that could fail looks at this question.",
 }
 
 _BREAKS = re.compile(r"[\t\n\v\f\r\x1c-\x1f\x85\u2028\u2029]+")
@@ -71,6 +71,17 @@ def printable(text: object) -> str:
     'a[31mb c'
     """
     return _UNPRINTABLE.sub("", _BREAKS.sub(" ", str(text)))
+
+
+def sentence(text: object) -> str:
+    """With a capital, unless it begins with a name like ``utility.tstr``.
+
+    >>> sentence("too far"), sentence("utility.tstr crashed")
+    ('Too far', 'utility.tstr crashed')
+    """
+    line = printable(text)
+    first = line.split(" ", 1)[0].rstrip(",:;")
+    return line[:1].upper() + line[1:] if first.isalpha() else line
 
 
 def clipped(text: object, length: int) -> str:
@@ -138,11 +149,13 @@ class Line:
         gate = self.gate
         if gate.limit is None:
             return "–"
-        sign = "±" if self.two_sided else ""
-        text = f"{OPERATORS[gate.operator]} {sign}{number(gate.limit)}"
+        passes, fails = OPERATORS[gate.operator] + " ", OPPOSITES[gate.operator] + " "
+        if self.two_sided:
+            passes, fails = "within ±", "beyond ±"
+        text = f"{passes}{number(gate.limit)}"
         if gate.fail_limit is None or gate.fail_limit == gate.limit:
             return text
-        return f"{text}, fail {OPPOSITES[gate.operator]} {sign}{number(gate.fail_limit)}"
+        return f"{text}, fail {fails}{number(gate.fail_limit)}"
 
     @property
     def two_sided(self) -> bool:

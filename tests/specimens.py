@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import math
 import zlib
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 
@@ -103,7 +104,7 @@ def record_with(case: str) -> Record:
     if case == "warn-only":
         bad = gate_of(verdict="fail", level="warn", value=0.3, low=0.2, high=0.4, why="too far")
         return record_of("pass", [good, bad], [reading_of()], warnings=["kernel distance is 0.3; at most 0.15"])
-    verdict: Whole = case  # type: ignore[assignment]
+    verdict = cast("Whole", case)
     return record_of(verdict, [good, gate_of(verdict=verdict)], [reading_of()])
 
 
@@ -124,7 +125,7 @@ def _marginal(rng: np.random.Generator, k: int) -> dict[str, Any]:
     numeric = k % 2 == 0
     edges = np.linspace(17, 90, 17).astype(int)
     labels = (
-        [f"{a} to {b}" for a, b in zip(edges, edges[1:], strict=False)]
+        [f"{a} to {b}" for a, b in itertools.pairwise(edges)]
         if numeric
         else [
             "Private",
@@ -172,7 +173,7 @@ def map_panel(points: int = 4000, seed: int = 0) -> PanelReading:
             "x": synthetic[:, 0].tolist(),
             "y": synthetic[:, 1].tolist(),
         },
-        note="Shaded: real rows. Points: synthetic rows. Shade without points is missing; points without shade are new.",
+        note="Shaded: real rows; points: synthetic rows. Shade without points is missing.",
     )
 
 
@@ -219,7 +220,7 @@ def png(side: int, shade: int) -> str:
 def cells_panel() -> PanelReading:
     races = ["White", "Black", "Asian-Pac-Islander", "Amer-Indian-Eskimo", "Other"]
     ratios = [[1.03, 0.92, 1.4, 0.61, None], [0.97, 0.55, 0.88, None, 0.0]]
-    cells = []
+    cells: list[dict[str, Any]] = []
     for i, row in enumerate(ratios):
         for j, ratio in enumerate(row):
             state = "too few" if ratio is None else "empty" if ratio == 0 else "thin" if ratio < 0.7 else "ok"
