@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from counterproof.metrics.neighbours import Graph, spread
+from counterproof.metrics.neighbours import MEMORY, Graph, neighbour_graph, spread
 from counterproof.metrics.sample import Floats, Rows
 
 Counts = NDArray[np.int32]
@@ -89,16 +89,46 @@ def balls(graph: Graph, reference: Counts, candidate: Counts, k: int, *, cut: bo
     )
 
 
-def _running(graph: Graph, counts: Counts) -> Counts:
+def balls_between(reference: Floats, candidate: Floats, k: int = 5, *, memory: int = MEMORY) -> Balls:
+    """Precision, recall, density and coverage of two arrays of rows.
+
+    Args:
+        reference: ``(n, d)``.
+        candidate: ``(m, d)``.
+        k: Which neighbour gives the radius.
+        memory: Budget in bytes for one block.
+
+    Raises:
+        ValueError: A side has no more than ``k`` rows, or features are not finite.
+
+    >>> x = np.arange(20.0)[:, None]
+    >>> balls_between(x, x + 0.25, 1).values
+    (1.0, 1.0, 1.95, 1.0)
+    """
+    if min(len(reference), len(candidate)) <= k or k < 1:
+        raise ValueError(
+            f"k = {k} neighbours need {k + 1} rows on each side, not {len(reference)} and {len(candidate)}"
+        )
+    sides = np.repeat(np.array([1, 2], dtype=np.int8), [len(reference), len(candidate)])
+    graph = neighbour_graph(np.concatenate([reference, candidate]), sides, depth=k, memory=memory)
+    return balls(graph, counts(graph, sides == 1), counts(graph, sides == 2), k)
+
+
+def counts(graph: Graph, chosen: NDArray[np.bool_]) -> Counts:
+    """``(m,)`` how many of the chosen rows stand at each node."""
+    return np.bincount(graph.node[chosen], minlength=len(graph)).astype(np.int32)
+
+
+def _running(graph: Graph, rows: Counts) -> Counts:
     """Rows before each position of the lists."""
     made = np.zeros(len(graph.index) + 1, dtype=np.int32)
-    np.cumsum(np.take(counts, graph.index, mode="clip"), out=made[1:])
+    np.cumsum(np.take(rows, graph.index, mode="clip"), out=made[1:])
     return made
 
 
-def _ends(graph: Graph, running: Counts, counts: Counts, k: int, cut: bool) -> tuple[Rows, Rows]:
+def _ends(graph: Graph, running: Counts, rows: Counts, k: int, cut: bool) -> tuple[Rows, Rows]:
     """Nodes that hold rows, and the position in the lists where the ball of each ends."""
-    nodes = np.flatnonzero(counts)
+    nodes = np.flatnonzero(rows)
     # A row is in its own list: its k-th neighbour is the (k + 1)-th row there.
     kth = np.searchsorted(running, running[graph.indptr[nodes]] + (k + 1), side="left") - 1
     stop = graph.indptr[nodes + 1]

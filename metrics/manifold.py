@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from counterproof.metrics.balls import Balls, Counts, TooShort, balls
+from counterproof.metrics.balls import Balls, TooShort, balls, counts
 from counterproof.metrics.estimate import Estimate, Evidence
 from counterproof.metrics.metric import MetricError, Needs, Tolerance, Value, metric
 from counterproof.metrics.neighbours import Graph, TooDense, neighbour_graph
@@ -59,10 +59,10 @@ def manifold(bench: Workbench, k: int) -> Manifold:
 def _manifold(bench: Workbench, k: int) -> Manifold:
     graph, sides = bench.graph(k)
     try:
-        found = balls(graph, _counts(graph, sides == 1), _counts(graph, sides == 2), k)
+        found = balls(graph, counts(graph, sides == 1), counts(graph, sides == 2), k)
     except TooShort:  # rare: of a long list a re-split kept fewer than k, or ties made lists short
         graph, sides = _own_graph(bench, k)
-        found = balls(graph, _counts(graph, sides == 1), _counts(graph, sides == 2), k)
+        found = balls(graph, counts(graph, sides == 1), counts(graph, sides == 2), k)
     spread = np.zeros(len(QUANTITIES)) if bench.is_null else _half_sample_spread(bench, graph, k)
     return Manifold(graph, found, spread)
 
@@ -71,10 +71,6 @@ def _own_graph(bench: Workbench, k: int) -> tuple[Graph, NDArray[np.int8]]:
     sides = np.repeat(np.array([1, 2], dtype=np.int8), [len(bench.reference), len(bench.candidate)])
     features = np.concatenate([bench.reference.features, bench.candidate.features])
     return neighbour_graph(features, sides, depth=k, memory=bench.memory), sides
-
-
-def _counts(graph: Graph, chosen: NDArray[np.bool_]) -> Counts:
-    return np.bincount(graph.node[chosen], minlength=len(graph)).astype(np.int32)
 
 
 def _half_sample_spread(bench: Workbench, graph: Graph, k: int) -> Floats:

@@ -195,8 +195,9 @@ class Workbench:
     def graph(self, k: int = 5) -> tuple[Graph, NDArray[np.int8]]:
         """Neighbour lists among all rows of this view, and each row's side (1 reference, 2 candidate).
 
-        The lists reach far enough that halves of the rows find their ``k`` neighbours in them. Where
-        it is the cheaper way, every re-split reads the same lists of the real rows: no new pass.
+        The lists of the measurement reach far enough that a half of the rows finds its ``k``
+        neighbours in all but one in 10,000. Where it is the cheaper way, every re-split reads the
+        same lists of the real rows, which reach far enough for that: no new pass.
         """
         if self.draw is not None and self.draw >= 0 and self.pools_real:
             share = min(len(self.reference), len(self.candidate)) / len(self.real)
@@ -207,7 +208,7 @@ class Workbench:
             )
             reference, candidate = self.splits()[self.draw]
             return graph, (reference + 2 * candidate).astype(np.int8)
-        depth = k if self.is_null else _depth(k, 0.5)
+        depth = k if self.is_null else 4 * k + 8
         sides = np.repeat(np.array([1, 2], dtype=np.int8), [len(self.reference), len(self.candidate)])
         graph = self.shared(
             ("graph", self.reference.name, self.candidate.name, depth),

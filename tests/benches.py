@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ def bench(train: Floats, holdout: Floats | None, synthetic: Floats, *, seed: int
         }
     )
     cut = np.cumsum([0, *map(len, parts)])
-    spans = [np.arange(low, high) for low, high in zip(cut[:-1], cut[1:], strict=True)]
+    spans = [np.arange(low, high) for low, high in itertools.pairwise(cut)]
     release = Sample("synthetic", spans[-1], made)
     if holdout is None:
         half = len(spans[0]) // 2
