@@ -53,7 +53,7 @@ from counterproof.reports.judgement import number
 from counterproof.reports.markup import Markup, element
 from counterproof.reports.panels import Bars, Cells, Forest, Map, Marginals, Pairs, Reach
 from counterproof.reports.record import PanelReading, rounded
-from counterproof.reports.wording import cell_text, interval
+from counterproof.reports.text import cell_text, interval
 
 TABLE_ROWS = 1500
 TRACES = ("heatmap", "scatter")

@@ -8,7 +8,7 @@ from counterproof.reports.axes import Axis, axis_over
 from counterproof.reports.judgement import number
 from counterproof.reports.markup import Markup, drawing, element, hint
 from counterproof.reports.panels import Entry, Forest, Reach
-from counterproof.reports.wording import clipped, interval
+from counterproof.reports.text import clipped, interval
 
 ENTRIES_DRAWN = 40
 PITCH, TOP = 38.0, 26.0

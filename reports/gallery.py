@@ -8,27 +8,28 @@ import binascii
 from counterproof.reports.judgement import number
 from counterproof.reports.markup import Markup, element
 from counterproof.reports.panels import Pair, Pairs
-from counterproof.reports.wording import cell_text, clipped
+from counterproof.reports.text import cell_text, clipped
 
 PAIRS_DRAWN = 24
+VEILS_DRAWN = 6
 FIELDS_DRAWN = 40
 HIDDEN = "hidden: run with --show-real"
 
 
 def draw_pairs(data: Pairs, *, reveal: bool) -> Markup:
     """One card per pair; contents only where ``reveal`` (a copy's synthetic side is the real record)."""
-    shown = data.pairs[:PAIRS_DRAWN]
-    open_ = reveal and not data.redacted
-    cards = [_card(pair, data.modality, open_) for pair in shown]
+    bare = reveal and not data.redacted
+    shown = data.pairs[: PAIRS_DRAWN if bare else VEILS_DRAWN]
+    cards = [_card(pair, data.modality, bare=bare) for pair in shown]
     left = len(data.pairs) - len(shown)
-    more = [element("p", f"{left} more pairs stand in record.json.", class_="note")] if left > 0 else []
+    more = [element("p", f"{left} more pairs stand in the table.", class_="note")] if left > 0 else []
     return element("div", element("div", *cards, class_="gallery"), *more)
 
 
-def _card(pair: Pair, modality: str, open_: bool) -> Markup:
+def _card(pair: Pair, modality: str, *, bare: bool) -> Markup:
     heads = [_head("synthetic", pair.synthetic), _head("real", pair.real)]
     body: list[Markup]
-    if not open_:
+    if not bare:
         body = [element("div", element("span", HIDDEN), class_="veil")]
     elif modality == "image":
         body = [

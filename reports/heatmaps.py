@@ -11,7 +11,7 @@ from counterproof.reports.axes import Axis
 from counterproof.reports.judgement import number
 from counterproof.reports.markup import Markup, drawing, element, hint
 from counterproof.reports.panels import Cell, Cells, Map
-from counterproof.reports.wording import clipped, interval, printable
+from counterproof.reports.text import clipped, interval, printable
 
 ROWS_DRAWN, COLUMNS_DRAWN = 30, 14
 CELL_WIDTH, CELL_HEIGHT = 92.0, 46.0

@@ -8,7 +8,7 @@ from counterproof.reports.axes import Axis
 from counterproof.reports.judgement import number
 from counterproof.reports.markup import Markup, drawing, element, hint
 from counterproof.reports.panels import Bars, Marginal, Marginals
-from counterproof.reports.wording import clipped
+from counterproof.reports.text import clipped
 
 COLUMNS_DRAWN = 24
 CATEGORIES_DRAWN = 8

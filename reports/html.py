@@ -23,6 +23,7 @@ from counterproof.reports.figures import Figure, draw
 from counterproof.reports.judgement import number
 from counterproof.reports.ladder import cell_rung, rung
 from counterproof.reports.record import QUESTIONS, EvidenceReading, Reading, Record, rounded
+from counterproof.reports.text import cell_text, clipped, interval, printable, sentence
 
 BUNDLE = "plotly-cartesian.min.js.gz"
 CELLS_SHOWN, EVIDENCE_SHOWN, READINGS_SHOWN = 20, 100, 400
@@ -74,6 +75,7 @@ def render(record: Record) -> str:
         verdict=verdict,
         because=because,
         chapters=chapters,
+        not_assessed=wording.not_assessed(record),
         shows_real=wording.shows_real(record),
         style=Markup(_text("style.css")),
         loader=Markup(loader),
@@ -119,27 +121,27 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"number": number, "cell": wording.cell_text, "clipped": wording.clipped, "pretty": _pretty}
+    made.filters |= {"number": number, "cell": cell_text, "clipped": clipped, "pretty": _pretty}
     made.filters |= {
         "rounded": rounded,
         "place": wording.place,
         "subject": wording.subject_of,
-        "sentence": wording.sentence,
+        "sentence": sentence,
     }
-    made.globals |= {"LOOKS": wording.LOOKS, "interval": wording.interval, "rung": rung, "cell_rung": cell_rung}
+    made.globals |= {"LOOKS": wording.LOOKS, "interval": interval, "rung": rung, "cell_rung": cell_rung}
     made.globals |= {"CELLS": CELLS_SHOWN, "EVIDENCE": EVIDENCE_SHOWN, "READINGS": READINGS_SHOWN}
     return made
 
 
 def _final(value: object) -> object:
     """What stands in the page: markup as made, everything else without control characters."""
-    return value if isinstance(value, Markup) else wording.printable("" if value is None else value)
+    return value if isinstance(value, Markup) else printable("" if value is None else value)
 
 
 def _pretty(value: object) -> Markup:
     """JSON to read, escaped here because its line breaks are meant to stay."""
     text = json.dumps(rounded(value), indent=2, ensure_ascii=False, sort_keys=True)
-    return Markup("\n").join(wording.printable(line) for line in text.split("\n"))
+    return Markup("\n").join(printable(line) for line in text.split("\n"))
 
 
 @cache

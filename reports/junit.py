@@ -8,7 +8,8 @@ from typing import Literal
 from xml.etree import ElementTree as ET
 
 from counterproof.reports.record import Record
-from counterproof.reports.wording import Line, family_of, ladder, overall, place, printable
+from counterproof.reports.text import printable
+from counterproof.reports.wording import Line, family_of, ladder, overall, place
 
 Outcome = Literal["passed", "failures", "errors", "skipped"]
 CELLS_TOLD = 20

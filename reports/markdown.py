@@ -6,25 +6,29 @@ import re
 from collections.abc import Iterator
 
 from counterproof.reports.record import QUESTIONS, Record
+from counterproof.reports.text import clipped, printable
 from counterproof.reports.wording import (
     LOOKS,
     RANK,
     Line,
     answer,
-    clipped,
     families,
     family_state,
     ladder,
+    not_assessed,
     overall,
-    printable,
     shows_real,
 )
 
 SHORT = 300
 GATES_SHOWN = 200
-_LEADING = re.compile(r"^(?:[-+=]|\d(?=\d*[.)]\s))")  # what begins a line could make a list or a rule
+_LOADED = re.compile(
+    r"^(?:[-+=\[]|\d(?=\d*[.)]\s))"  # what begins a line could make a list, a box or a rule
+    r"|\](?=[(\[:])"  # a bracket that could close the text of a link
+    r"|(?<!\w)_|_(?!\w)"  # emphasis
+)
 _SPAN = re.compile(r'(?:[\w.,"*=+\-\[\] >±]|<(?=[= ]))+')  # what a gate is written with
-_MARKS = "\\`*_{}[]<>#|~!@&$"
+_MARKS = "\\`*{}<>#|~@&$"
 _ENTITIES = {ord(mark): f"&#{ord(mark)};" for mark in _MARKS} | {ord("<"): "&lt;", ord(">"): "&gt;", ord("&"): "&amp;"}
 
 
@@ -51,7 +55,7 @@ def escaped(text: object, length: int = SHORT) -> str:
     """
     line = clipped(text, length).strip().translate(_ENTITIES)
     line = line.replace("://", "&#58;//").replace("www.", "www&#46;")
-    return _LEADING.sub(lambda found: f"&#{ord(found[0])};", line)
+    return _LOADED.sub(lambda found: f"&#{ord(found[0])};", line)
 
 
 def code(text: str) -> str:
@@ -102,5 +106,5 @@ def _warnings(record: Record) -> Iterator[str]:
 
 def _not_assessed(record: Record) -> Iterator[str]:
     if record.not_assessed:
-        told = (f"- {code(part.metric)}: {escaped(part.reason)}" for part in record.not_assessed)
+        told = (f"- {code(part.metric)}: {escaped(part.reason)}" for part in not_assessed(record))
         yield from ("## Not assessed", "", *told, "")

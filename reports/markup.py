@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from markupsafe import Markup, escape
 
-from counterproof.reports.wording import printable
+from counterproof.reports.text import printable
 
 _EMPTY = frozenset({"rect", "line", "circle", "path", "img", "use"})
 

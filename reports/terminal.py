@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from counterproof.reports.record import QUESTIONS, Record
-from counterproof.reports.wording import LOOKS, Line, State, family_state, ladder, overall, printable
+from counterproof.reports.text import printable
+from counterproof.reports.wording import LOOKS, Line, State, family_state, ladder, overall
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from counterproof.metrics.estimate import Better, Scale
 from counterproof.reports.judgement import Verdict, number
-from counterproof.reports.record import QUESTIONS, GateReading, GroupKey, Reading, Record
+from counterproof.reports.record import QUESTIONS, GateReading, GroupKey, NotAssessed, Reading, Record
+from counterproof.reports.text import interval, printable
 
 State = Literal["fail", "error", "inconclusive", "warn", "waived", "pass", "not_applicable", "not_assessed"]
 
@@ -35,7 +35,7 @@ LOOKS: Mapping[State, Look] = {  # worst first: the order of every list
 RANK: Mapping[State, int] = {state: rank for rank, state in enumerate(LOOKS)}
 OPERATORS: Mapping[str, str] = {"<=": "≤", ">=": "≥", "<": "<", ">": ">"}
 OPPOSITES: Mapping[str, str] = {"<=": ">", ">=": "<", "<": "≥", ">": "≤"}
-FIELDS: Mapping[str, str] = {"excess": "excess over real against real"}
+EXCESS = "excess over real against real"
 
 PASSES: Mapping[str, str] = {
     "fidelity": "Yes: within every limit, what was measured looks like fresh real data.",
@@ -56,62 +56,6 @@ OTHERWISE: Mapping[str, str] = {
     "error": "Unknown: a metric of this question crashed, and what did not run has not passed.",
     "not_assessed": "Not judged: no gate that could fail looks at this question.",
 }
-
-_BREAKS = re.compile(r"[\t\n\v\f\r\x1c-\x1f\x85\u2028\u2029]+")
-# Controls, bidirectional overrides, what XML forbids, halves of surrogate pairs (no encoder takes them).
-_UNPRINTABLE = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]"
-)
-
-
-def printable(text: object) -> str:
-    r"""One line without control characters, whatever the data hold.
-
-    >>> printable("a\x1b[31mb\nc")
-    'a[31mb c'
-    """
-    return _UNPRINTABLE.sub("", _BREAKS.sub(" ", str(text)))
-
-
-def sentence(text: object) -> str:
-    """With a capital, unless it begins with a name like ``utility.tstr``.
-
-    >>> sentence("too far"), sentence("utility.tstr crashed")
-    ('Too far', 'utility.tstr crashed')
-    """
-    line = printable(text)
-    first = line.split(" ", 1)[0].rstrip(",:;")
-    return line[:1].upper() + line[1:] if first.isalpha() else line
-
-
-def clipped(text: object, length: int) -> str:
-    """At most so many characters, printable.
-
-    >>> clipped("abcdef", 4)
-    'abc…'
-    """
-    line = printable(text)
-    return line if len(line) <= length else line[: length - 1].rstrip() + "…"
-
-
-def cell_text(value: object) -> str:
-    """A value of an evidence table."""
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return number(value) if isinstance(value, float) else printable(value)
-
-
-def interval(value: float | None, low: float | None, high: float | None) -> str:
-    """A value with its interval.
-
-    >>> interval(0.5, 0.4, 0.61)
-    '0.5 [0.4, 0.61]'
-    """
-    if value is None:
-        return "–"
-    return f"{number(value)} [{number(low)}, {number(high)}]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +126,9 @@ def place(group: GroupKey | None) -> str:
 def subject(title: str, metric: str, field: str, group: GroupKey | None) -> str:
     """What was measured, in words: ``Kernel distance: excess over real against real, for sex = F``."""
     name = printable(title) or printable(metric.rpartition(".")[2].replace("_", " "))
-    told = "" if field in ("", "value") else FIELDS.get(field, field.replace("_", " "))
+    told = "" if field in ("", "value") else field.replace("_", " ")
+    if field == "excess" or field.endswith("_excess"):
+        told = ", ".join(filter(None, [told.removesuffix("excess").strip(), EXCESS]))
     where = place(group)
     text = name[:1].upper() + name[1:]
     text += f": {printable(told)}" if told and told.casefold() != name.casefold() else ""
@@ -249,6 +195,12 @@ def overall(record: Record) -> tuple[Verdict, str]:
     if record.verdict == "pass" and not judged:
         return "inconclusive", "No gate was judged, so nothing has passed."
     return record.verdict, printable(record.because)
+
+
+def not_assessed(record: Record) -> list[NotAssessed]:
+    """What was not assessed, the same said once."""
+    said = {(part.metric, part.reason): part for part in record.not_assessed}
+    return list(said.values())
 
 
 def shows_real(record: Record) -> bool:

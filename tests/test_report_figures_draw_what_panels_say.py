@@ -25,7 +25,8 @@ from counterproof.reports.figures import draw
 from counterproof.reports.ladder import cell_rung, rung
 from counterproof.reports.markup import element
 from counterproof.reports.record import CellReading, PanelReading
-from counterproof.reports.wording import Line, line_of, printable, sentence
+from counterproof.reports.text import printable, sentence
+from counterproof.reports.wording import Line, line_of
 
 finite = st.floats(-1e9, 1e9, allow_subnormal=False)
 

@@ -1,0 +1,63 @@
+"""Text: what data become before a reader sees them."""
+
+from __future__ import annotations
+
+import re
+
+from counterproof.reports.judgement import number
+
+_BREAKS = re.compile(r"[\t\n\v\f\r\x1c-\x1f\x85\u2028\u2029]+")
+# Controls, bidirectional overrides, what XML forbids, halves of surrogate pairs (no encoder takes them).
+_UNPRINTABLE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]"
+)
+
+
+def printable(text: object) -> str:
+    r"""One line without control characters, whatever the data hold.
+
+    >>> printable("a\x1b[31mb\nc")
+    'a[31mb c'
+    """
+    return _UNPRINTABLE.sub("", _BREAKS.sub(" ", str(text)))
+
+
+def sentence(text: object) -> str:
+    """With a capital, unless it begins with a name like ``utility.tstr``.
+
+    >>> sentence("too far"), sentence("utility.tstr crashed")
+    ('Too far', 'utility.tstr crashed')
+    """
+    line = printable(text)
+    first = line.split(" ", 1)[0].rstrip(",:;")
+    return line[:1].upper() + line[1:] if first.isalpha() else line
+
+
+def clipped(text: object, length: int) -> str:
+    """At most so many characters, printable.
+
+    >>> clipped("abcdef", 4)
+    'abc…'
+    """
+    line = printable(text)
+    return line if len(line) <= length else line[: length - 1].rstrip() + "…"
+
+
+def cell_text(value: object) -> str:
+    """A value of an evidence table."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return number(value) if isinstance(value, float) else printable(value)
+
+
+def interval(value: float | None, low: float | None, high: float | None) -> str:
+    """A value with its interval.
+
+    >>> interval(0.5, 0.4, 0.61)
+    '0.5 [0.4, 0.61]'
+    """
+    if value is None:
+        return "–"
+    return f"{number(value)} [{number(low)}, {number(high)}]"
