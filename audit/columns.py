@@ -7,7 +7,7 @@ other kind is text (``1`` and ``1.0`` are the same category) with None for missi
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -70,6 +70,9 @@ def _form_of_objects(column: pd.Series[Any]) -> Form:
         return Form("number", column.where(column.notna(), np.nan).astype("float64"))
     if sort in ("datetime", "datetime64", "date"):
         return Form("datetime", _dates(column))
+    if sort == "string":
+        return Form("text", _mapped(column, _text))
+    # values of several types: True must not be taken for 1, so that each is looked at alone
     missing = column.isna().to_numpy()
     texts = [None if gone else _text(value) for gone, value in zip(missing, column, strict=True)]
     return Form("text", pd.Series(texts, dtype=object))
@@ -142,9 +145,10 @@ def kind_of(name: str, parts: Sequence[Form], *, typed: bool = True) -> Kind:
 
 
 def _are_numbers(distinct: pd.Series[Any]) -> bool:
-    if distinct.str.match(LEADING_ZERO).any() and not distinct.str.contains(".", regex=False).any():
-        return False  # a code such as 02139
-    return bool(pd.to_numeric(distinct, errors="coerce").notna().all())
+    if not pd.to_numeric(distinct, errors="coerce").notna().all():
+        return False
+    codes = distinct.str.match(LEADING_ZERO).any() and not distinct.str.contains(".", regex=False).any()
+    return not codes  # such as 02139
 
 
 def _kind_of_numbers(name: str, parts: Sequence[NDArray[np.float64]]) -> Kind:
@@ -191,7 +195,7 @@ def parse(form: Form, kind: str) -> pd.Series[Any]:
     return _mapped(texts, lambda text: whole[1] if (whole := WHOLE.fullmatch(text)) else text)
 
 
-def _mapped(texts: pd.Series[Any], change: Any) -> pd.Series[Any]:
+def _mapped(texts: pd.Series[Any], change: Callable[[str], str]) -> pd.Series[Any]:
     """Each distinct text changed once."""
     codes, distinct = pd.factorize(texts, use_na_sentinel=True)
     changed = np.array([change(text) for text in distinct] + [None], dtype=object)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from counterproof.columns import form_of, kind_of, parse
+from counterproof.columns import kind_of, parse
 from counterproof.tables import Table
 
 SIZE = 16  # bytes: two of 10^12 different rows collide with a chance below 10^-14
@@ -38,7 +38,7 @@ def table_digest(table: Table) -> str:
     """sha256 of a table's content: column names, values and their order, whatever the file format."""
     total = hashlib.sha256()
     for name in sorted(table.frame.columns):
-        form = form_of(table.frame[name])
+        form = table.form(name)
         kind = kind_of(name, [form], typed=table.typed)
         values = parse(form, kind)
         total.update(f"{name!r}:{len(values)}:".encode())

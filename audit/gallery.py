@@ -65,35 +65,34 @@ class Survey:
             raise Refusal(f"{self.shelf.source}: {name!r} changed during the audit") from None
 
 
+@dataclass(frozen=True)
+class Encoding:
+    """How images are encoded; see :func:`counterproof.intake.take_in`."""
+
+    encoder: str | Path | nn.Module = "auto"
+    size: int | None = None
+    bad_images: float = 0.01
+    cache: Path | str | None = "auto"
+    progress: Progress | None = None
+    device: str = "cpu"
+
+
 def take_in_images(
-    sources: Mapping[str, Path | Arrays],
-    wanted: Wanted,
-    names: dict[str, str],
-    *,
-    encoder: str | Path | nn.Module = "auto",
-    size: int | None = None,
-    bad_images: float = 0.01,
-    cache: Path | str | None = "auto",
-    progress: Progress | None = None,
-    device: str = "cpu",
+    sources: Mapping[str, Path | Arrays], wanted: Wanted, names: dict[str, str], how: Encoding
 ) -> Intake:
     """Read and encode the images of an audit; see :func:`counterproof.intake.take_in`.
 
     Raises:
         Refusal: There are no images, too many cannot be read, or their labels cannot be found.
     """
-    shelves = {role: shelf_of(source) for role, source in sources.items()}
-    total = sum(len(shelf.names) for shelf in shelves.values())
-    surveys: dict[str, Survey] = {}
-    for role, shelf in shelves.items():
-        before = sum(len(survey.shelf.names) for survey in surveys.values())
-        surveys[role] = survey_of(shelf, bad_images, _counter(progress, "reading images", before, total))
+    surveys = _surveys(sources, how)
     found = described({role: (survey.table, survey.shelf.source) for role, survey in surveys.items()}, wanted)
-    chosen = encoder_for(encoder, largest=max(s.largest for s in surveys.values()), side=size, device=device)
-    features, cached = _encoded(surveys, chosen, cache_in(cache), progress)
+    largest = max(survey.largest for survey in surveys.values())
+    encoder = encoder_for(how.encoder, largest=largest, side=how.size, device=how.device)
+    features, cached = _encoded(surveys, encoder, cache_in(how.cache), how.progress)
     corpus = Corpus(
         features=features,
-        protocol=chosen.protocol,
+        protocol=encoder.protocol,
         modality="image",
         digests=np.concatenate([survey.digests for survey in surveys.values()]),
         names=np.array([s.shelf.names[place] for s in surveys.values() for place in s.places], dtype=np.str_),
@@ -110,10 +109,22 @@ def take_in_images(
         digests={role: joint_digest(survey.digests) for role, survey in surveys.items()},
         notes={role: survey.notes for role, survey in surveys.items()},
         findings=found.findings,
-        encoder=chosen.name,
-        encoder_digest=chosen.digest,
+        encoder=encoder.name,
+        encoder_digest=encoder.digest,
         cached=cached,
     )
+
+
+def _surveys(sources: Mapping[str, Path | Arrays], how: Encoding) -> dict[str, Survey]:
+    """The images of all roles, looked through."""
+    shelves = {role: shelf_of(source) for role, source in sources.items()}
+    total = sum(len(shelf.names) for shelf in shelves.values())
+    surveys: dict[str, Survey] = {}
+    before = 0
+    for role, shelf in shelves.items():
+        surveys[role] = survey_of(shelf, how.bad_images, _counter(how.progress, "reading images", before, total))
+        before += len(shelf.names)
+    return surveys
 
 
 def survey_of(shelf: Shelf, bad_images: float = 0.01, done: Callable[[int], None] | None = None) -> Survey:

@@ -73,8 +73,8 @@ def take_in(
     """Read, reconcile and encode the data of an audit.
 
     Args:
-        sources: By role: ``synthetic`` and either ``train`` and/or ``holdout`` (and ``test``) or
-            ``real``. Tables, images and feature arrays cannot be mixed.
+        sources: ``synthetic`` and either ``train`` and/or ``holdout`` (and ``test``) or ``real``;
+            tables, images or feature arrays, all of one kind.
         label: Label column.
         groups: Group columns.
         cluster: Column that names the source of each row.
@@ -95,24 +95,19 @@ def take_in(
     names = {role: _name(sources[role]) for role in opened}
     modality = _modality(opened)
     if modality == "image":
-        from counterproof.gallery import take_in_images
+        from counterproof.gallery import Encoding, take_in_images
 
-        return take_in_images(
-            {role: one for role, one in opened.items() if not isinstance(one, Table)},
-            wanted,
-            names,
-            encoder=encoder,
-            size=encoder_size,
-            bad_images=bad_images,
-            cache=cache,
-            progress=progress,
-            device=device,
-        )
+        encoding = Encoding(encoder, encoder_size, bad_images, cache, progress, device)
+        return take_in_images(_only(opened, (Path, Arrays)), wanted, names, encoding)
     if encoder != "auto":
         raise Refusal(f"an encoder is for images, but the data are {'a table' if modality == 'table' else 'features'}")
     if modality == "table":
-        return _tables({role: one for role, one in opened.items() if isinstance(one, Table)}, wanted, names)
-    return _features({role: one for role, one in opened.items() if isinstance(one, Arrays)}, wanted, names)
+        return _tables(_only(opened, (Table,)), wanted, names)
+    return _features(_only(opened, (Arrays,)), wanted, names)
+
+
+def _only(opened: Mapping[str, Opened], types: tuple[type, ...]) -> dict[str, Any]:
+    return {role: one for role, one in opened.items() if isinstance(one, types)}
 
 
 # -- what was given ---------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from counterproof.columns import KINDS, Form, form_of, kind_of, parse
+from counterproof.columns import KINDS, Form, kind_of, parse
 from counterproof.metrics.sample import Rows
 from counterproof.refusal import Refusal, listed
 from counterproof.tables import Table
@@ -176,7 +176,7 @@ def _column(
 
 def _form(name: str, table: Table) -> Form:
     if name in table.frame.columns:
-        return form_of(table.frame[name])
+        return table.form(name)
     return Form("text", pd.Series([None] * len(table.frame), dtype=object))
 
 

@@ -1,9 +1,11 @@
-"""Tables as points: each column a centred block of one unit of variance, fitted on real rows.
+"""Tables as points: a centred block of features for each column, fitted on real rows.
 
-Numbers go by their mid-rank among real values, so that a heavy tail does not drown the rest;
-categories one-hot at half weight; dates by rank and by the hands of calendar and clock; missing is
-a flag of its own. Without centring and scaling the cubic kernel ``(x·y/d + 1)^3`` hardly sees joint
-structure: here the mean squared norm of a real row is the number of features.
+Numbers go by their mid-rank among real values, from 0 to 1, so that a heavy tail does not drown the
+rest; categories one-hot at half weight, so that two categories lie 1 apart as the ends of a number
+column do (squared distances add up as in Gower's); dates by rank and by the hands of calendar and
+clock; missing is a flag of its own. Columns are *not* blown up to equal variance: one that is nearly
+constant carries little. The whole is scaled so that the mean squared norm of a real row is the number
+of features: without it the cubic kernel ``(x·y/d + 1)^3`` hardly sees joint structure.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from counterproof.metrics.sample import Floats, Mixed, Rows
 from counterproof.reconciliation import OPAQUE, Stack
 
 PROTOCOL = (
-    "table encoder 1: numbers by mid-rank, categories one-hot at half weight, dates by rank and parts, "
+    "table encoder 1: numbers by mid-rank in [0, 1], categories one-hot at half weight, dates by rank and parts, "
     "missing flagged; blocks centred and scaled on real rows"
 )
 REACH = 0.5  # how far beyond the real range a rank may go
@@ -105,14 +107,13 @@ def ranks(values: Floats, known: Floats) -> Floats:
 
 
 def _block(column: pd.Series[Any], kind: str, fitted: Rows) -> Floats | None:
-    """One column as a centred block of one unit of variance; None if real rows do not vary."""
+    """One column as a centred block; None if real rows do not vary."""
     if kind in ("number", "datetime"):
-        raw, weight = _measured(column, kind, fitted), 1.0
+        raw = _measured(column, kind, fitted)
     else:
-        raw, weight = _one_hot(column, fitted), CATEGORY_WEIGHT
-    centred = raw - raw[fitted].mean(0)
-    variance = float(centred[fitted].var(0).sum())
-    return None if variance < 1e-12 else centred * np.sqrt(weight / variance)
+        raw = _one_hot(column, fitted) * np.sqrt(CATEGORY_WEIGHT)
+    centred: Floats = raw - raw[fitted].mean(0)
+    return None if float(centred[fitted].var(0).sum()) < 1e-12 else centred
 
 
 def _measured(column: pd.Series[Any], kind: str, fitted: Rows) -> Floats:
@@ -137,22 +138,22 @@ def numbers(column: pd.Series[Any]) -> Floats:
 
 
 def _date_parts(column: pd.Series[Any]) -> list[Floats]:
-    """The hands of calendar and clock: month, weekday and hour as points on a circle of diameter 1."""
+    """The hands of calendar and clock: month, weekday and hour as points on a circle of diameter 0.5."""
     hands = ((column.dt.month, 12), (column.dt.day_of_week, 7), (column.dt.hour, 24))
     turns = [2 * np.pi * part.to_numpy(dtype=np.float64) / period for part, period in hands]
-    return [0.5 * wave(turn) for turn in turns for wave in (np.sin, np.cos)]
+    return [0.25 * wave(turn) for turn in turns for wave in (np.sin, np.cos)]
 
 
 def _one_hot(column: pd.Series[Any], fitted: Rows) -> Floats:
     """A feature for each frequent real category, one for the rare, one for missing, one for the unseen."""
-    counts = column.iloc[fitted].value_counts()
-    known = sorted(counts.index, key=lambda level: (-counts[level], level))
-    places = {level: float(min(place, LEVELS)) for place, level in enumerate(known)}
-    codes = np.array([places.get(level, np.nan) for level in column], dtype=np.float64)
-    gone = column.isna().to_numpy()
-    codes[gone] = LEVELS + 1
-    codes[np.isnan(codes)] = LEVELS + 2
-    hot: Floats = (codes[:, None] == np.unique(codes)[None, :]).astype(np.float64)
+    codes, levels = pd.factorize(column, use_na_sentinel=True)
+    counts = np.bincount(codes[fitted][codes[fitted] >= 0], minlength=len(levels))
+    order = sorted(np.flatnonzero(counts).tolist(), key=lambda level: (-counts[level], levels[level]))
+    places = np.full(len(levels) + 1, LEVELS + 2)  # unseen
+    places[order] = np.minimum(np.arange(len(order)), LEVELS)
+    places[-1] = LEVELS + 1  # missing
+    place = places[codes]
+    hot: Floats = (place[:, None] == np.unique(place)[None, :]).astype(np.float64)
     return hot
 
 
@@ -183,6 +184,10 @@ def _digest(stack: Stack, names: Sequence[str], fitted: Rows) -> str:
     total = hashlib.sha256(PROTOCOL.encode())
     for name in names:
         total.update(f"{name!r}:{stack.kinds[name]}:".encode())
-        counts = stack.frame[name].iloc[fitted].value_counts(dropna=False).sort_index()
-        total.update(repr([(str(value), int(count)) for value, count in counts.items()]).encode())
+        column = stack.frame[name].iloc[fitted]
+        if stack.kinds[name] in ("number", "datetime"):
+            total.update(np.sort(numbers(column)).tobytes())
+        else:
+            counts = column.value_counts(dropna=False).sort_index()
+            total.update(repr([(str(value), int(count)) for value, count in counts.items()]).encode())
     return total.hexdigest()

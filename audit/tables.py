@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import csv, feather, parquet
 
+from counterproof.columns import Form, form_of
 from counterproof.refusal import Refusal, listed
 
 MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"RIFF", b"II*\x00", b"MM\x00*", b"P5", b"P6")
@@ -29,6 +30,13 @@ class Table:
     frame: pd.DataFrame
     source: str
     typed: bool = True
+    forms: dict[str, Form] = field(default_factory=dict, repr=False)
+
+    def form(self, name: str) -> Form:
+        """A column as it is stored, worked out once."""
+        if name not in self.forms:
+            self.forms[name] = form_of(self.frame[name])
+        return self.forms[name]
 
 
 def table_of(frame: pd.DataFrame, source: str = "DataFrame") -> Table:
