@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from counterproof.reports.record import QUESTIONS, Record
-from counterproof.reports.text import printable
+from counterproof.reports.text import clipped, printable
 from counterproof.reports.wording import LOOKS, Line, State, family_state, ladder, overall
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 WIDTH = 100
+WHY = 150  # the whole sentence stands in the report
 STYLES: dict[State, str] = {
     "fail": "bold red",
     "error": "bold magenta",
@@ -47,9 +48,9 @@ def _table(record: Record) -> Table:
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, width=WIDTH, pad_edge=False, collapse_padding=True)
-    table.add_column("verdict", width=15, no_wrap=True)
+    table.add_column("verdict", width=16, no_wrap=True)
     table.add_column("gate", ratio=1, overflow="fold")
-    table.add_column("value [low, high]", width=25, overflow="fold")
+    table.add_column(Text("value [low, high]"), width=25, overflow="fold")
     table.add_column("limit", width=14, overflow="fold")
     for family, lines in ladder(record).items():
         asked = Text.assemble((printable(family), "bold"), f"  {QUESTIONS.get(family, '')}")
@@ -66,7 +67,7 @@ def _cells(line: Line) -> tuple[Text, Text, Text]:
 
     title = Text(line.title + (" (warns only)" if line.gate.level == "warn" else ""))
     if line.state not in ("pass", "not_applicable") and line.gate.why:
-        title.append(f"\n{printable(line.gate.why)}", style="dim")
+        title.append(f"\n{clipped(line.gate.why, WHY)}", style="dim")
     return title, Text(line.value), Text(line.limit)
 
 

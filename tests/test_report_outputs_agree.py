@@ -149,6 +149,14 @@ def test_the_table_fits_a_hundred_columns() -> None:
     assert max(len(line) for line in printed(record_of("pass", [wide])).splitlines()) <= 100
 
 
+def test_the_table_cuts_no_verdict_and_no_heading() -> None:
+    gates = [gate_of(verdict=verdict) for verdict in ("inconclusive", "error", "fail", "pass")]  # type: ignore[arg-type]
+    text = printed(record_of("fail", gates))
+    for word in ("? Inconclusive ", "! Error", "✗ Fail", "✓ Pass", "value [low, high]"):
+        assert word in text
+    assert "…" not in text
+
+
 def test_limits_are_told_with_both_numbers_and_both_sides() -> None:
     both = gate_of(limit=0.1, fail_limit=0.25)
     change = gate_of("fairness.gap", field="change", limit=0.1, fail_limit=0.25)
