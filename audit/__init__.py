@@ -39,7 +39,7 @@ _HOMES = {
     "audit": "counterproof.run",
     "audit_config": "counterproof.run",
 }
-__all__ = [  # noqa: PLE0604
+__all__ = [
     "Estimate",
     "GateError",
     "Judgement",

@@ -136,6 +136,8 @@ def _two_shares(p: float, n: int, q: float, m: int) -> float:
 def missing_rates(bench: Workbench, mixed: Mixed) -> Iterator[Value]:
     """Difference of missing rates of the number columns that miss any value."""
     absent = np.isnan(mixed.numeric)
+    if not absent.any():
+        yield Value(field="missing", status="not_applicable", reason="no number or date column misses a value")
     for at in np.flatnonzero(absent.any(0)):
         p, q = absent[bench.reference.rows, at].mean(), absent[bench.candidate.rows, at].mean()
         difference = Difference(abs(p - q), _two_shares(p, len(bench.reference), q, len(bench.candidate)))

@@ -33,7 +33,9 @@ Outcome = tuple[str, dict[str, str], float]
 def census() -> pd.DataFrame:
     """All 15,000 shipped rows."""
     folder = Path(str(files("counterproof") / "data" / "census"))
-    return pd.concat([pd.read_parquet(folder / f"{n}.parquet") for n in ("train", "holdout", "test")], ignore_index=True)
+    return pd.concat(
+        [pd.read_parquet(folder / f"{n}.parquet") for n in ("train", "holdout", "test")], ignore_index=True
+    )
 
 
 def table_draw(draw: int, frame: pd.DataFrame, n: int, label: str, groups: tuple[str, ...]) -> Outcome:
