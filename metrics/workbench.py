@@ -156,21 +156,18 @@ class Workbench:
     def permuted(self) -> Workbench:
         """Real rows against a copy whose columns were permuted independently: the anchor.
 
-        Tables permute whole table columns; a feature space is turned to its principal axes first.
+        Tables permute whole table columns, feature spaces their features. (Principal components
+        will not do: they are uncorrelated already, so that permuting them keeps both moments.)
         """
         features = self.reference.features
         rng = np.random.default_rng([self.seed, zlib.crc32(b"anchor")])
-        blocks, turn = self.corpus.blocks, None
-        mean = features.mean(0)
+        blocks = self.corpus.blocks
         if blocks is None:
-            turn = np.linalg.svd(features - mean, full_matrices=False)[2].T
-            features = (features - mean) @ turn
-            blocks = tuple(np.array([i]) for i in range(features.shape[1]))
-        made = features.copy()
-        for block in blocks:
-            made[:, block] = features[rng.permutation(len(features))][:, block]
-        if turn is not None:
-            made = made @ turn.T + mean
+            made = rng.permuted(features, axis=0)
+        else:
+            made = features.copy()
+            for block in blocks:
+                made[:, block] = features[rng.permutation(len(features))][:, block]
         copy = Sample("permuted reference", self.reference.rows, self.corpus, made)
         return replace(self, candidate=copy, draw=-1)
 

@@ -120,7 +120,7 @@ def test_wide_features_are_seen_through_principal_components() -> None:
     found = next(frechet_distance.values(at, {"components": 256}))
     assert found.reason == "60 principal components"  # 90 rows at 1.5 a dimension
     assert next(frechet_distance.values(at, {"components": 8})).reason == "8 principal components"
-    values, vectors = np.linalg.eigh(np.cov(np.vstack(parts[:2]).T))
+    _, vectors = np.linalg.eigh(np.cov(np.vstack(parts[:2]).T))
     axes = vectors[:, -8:]
     turned = bench(*(part @ axes for part in parts))
     for one, other in ((at, turned), (at.resplit(3), turned.resplit(3))):
@@ -140,7 +140,7 @@ def test_parts_name_the_column_and_the_broken_dependence() -> None:
     rng = np.random.default_rng(5)
     covariance = [[1, 0.9, 0], [0.9, 1, 0], [0, 0, 1]]
     real = rng.multivariate_normal([0, 0, 0], covariance, 2000)
-    fake = rng.normal(size=(1000, 3)) + [0, 0, 1.0]
+    fake = rng.normal(loc=[0, 0, 1.0], size=(1000, 3))
     names = ("age", "<b>pay</b>", "hours")
     at = bench(real[:1000], real[1000:], fake, blocks=tuple(np.array([[0], [1], [2]])), block_names=names)
     (found,) = frechet_distance.values(at, {"components": 256})
@@ -152,6 +152,15 @@ def test_parts_name_the_column_and_the_broken_dependence() -> None:
     (panel,) = found.panels
     assert panel.data["labels"][-1] == "between columns"
     assert len(panel.data["values"]) == 4
+
+
+@pytest.mark.parametrize("columns", [None, tuple(np.array([i]) for i in range(5))])
+def test_the_anchor_is_far_in_tables_and_in_feature_spaces(columns: Any) -> None:
+    root = np.random.default_rng(4).normal(size=(900, 1))
+    rows = root + 0.5 * np.random.default_rng(5).normal(size=(900, 5))
+    at = bench(rows[:300], rows[300:600], rows[600:], blocks=columns)
+    nulls = [value(at.resplit(draw)) for draw in range(20)]
+    assert value(at.permuted()) > np.mean(nulls) + 10 * np.std(nulls)
 
 
 def test_every_view_gives_the_same_bytes_twice() -> None:
