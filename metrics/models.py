@@ -20,7 +20,8 @@ from counterproof.metrics.sample import Corpus, Floats, Sample
 
 CATEGORIES = 200  # the boosting learner tells this many apart in one column; scikit-learn's limit is 255
 NEIGHBOURS = 5
-SPACE_PENALTY = 0.01  # C of logistic regression on standardised features: hundreds of dimensions, few rows
+TABLE_PENALTY = 0.1  # C of logistic regression: one-hot blocks of rare categories
+SPACE_PENALTY = 0.01  # on standardised features: hundreds of dimensions, few rows
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -140,8 +141,10 @@ def _degenerate(seen: NDArray[np.str_], inputs: Floats, label: str) -> str:
 
 def _trained(estimator: Any, inputs: Floats, targets: NDArray[np.intp], trial_inputs: Floats) -> Floats:
     from sklearn.exceptions import ConvergenceWarning
+    from threadpoolctl import threadpool_limits
 
-    with warnings.catch_warnings():
+    # One thread: on busy cores the threads of one small fit wait for each other a hundred times longer.
+    with threadpool_limits(1), warnings.catch_warnings():
         # Stopping at a fixed number of steps is part of the learner, the same for every sample.
         warnings.simplefilter("ignore", ConvergenceWarning)
         estimator.fit(inputs, targets)
@@ -173,6 +176,9 @@ def _columns(trained_on: Sample, trial: Sample) -> tuple[Floats, Floats]:
         np.hstack([mixed.numeric[rows], mixed.codes[rows]]).astype(np.float64)[:, kept]
         for rows in (trained_on.rows, trial.rows)
     )
+    # The learner cannot bin a column of which training knows no value; it has nothing to say either.
+    unknown = np.isnan(learned).all(0)
+    learned[:, unknown] = tried[:, unknown] = 0.0
     for column in np.flatnonzero(_categorical(trial.corpus)):
         learned[:, column], tried[:, column] = _frequent(learned[:, column], tried[:, column])
     return learned, tried
@@ -204,7 +210,7 @@ def _categorical(corpus: Corpus) -> NDArray[np.bool_]:
 def _logistic(corpus: Corpus, rows: int, seed: int) -> Any:
     from sklearn.linear_model import LogisticRegression
 
-    return LogisticRegression(C=SPACE_PENALTY if corpus.blocks is None else 1.0, max_iter=200)
+    return LogisticRegression(C=SPACE_PENALTY if corpus.blocks is None else TABLE_PENALTY, max_iter=200)
 
 
 def _boosting(corpus: Corpus, rows: int, seed: int) -> Any:
@@ -212,8 +218,8 @@ def _boosting(corpus: Corpus, rows: int, seed: int) -> Any:
 
     return HistGradientBoostingClassifier(
         max_iter=80,
-        max_leaf_nodes=15,
-        learning_rate=0.1,
+        max_leaf_nodes=8,
+        learning_rate=0.15,
         early_stopping=False,
         categorical_features=_categorical(corpus),
         random_state=seed,

@@ -1,0 +1,198 @@
+"""Train on synthetic, test on real: values, intervals, and what cannot be measured."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+from scipy.stats import t as student
+from sklearn.metrics import roc_auc_score
+from trials import bench_of, staged, table
+
+from counterproof.metrics.intervals import delong_change
+from counterproof.metrics.metric import Value
+from counterproof.metrics.refits import REFITS, Change, refit_spread, worst_change
+from counterproof.metrics.utility import losses, tstr
+from counterproof.metrics.workbench import Workbench
+
+Z = norm.ppf(0.975)
+
+
+def _values(bench: Workbench, models: tuple[str, ...] = ("linear",)) -> dict[tuple[str, tuple], Value]:
+    return {(v.field, v.group): v for v in tstr.values(bench, {"models": models})}
+
+
+def _at(learner: str) -> tuple[tuple[str, str]]:
+    return (("learner", learner),)
+
+
+def _scores(rng: np.random.Generator, labels: np.ndarray, strength: float) -> np.ndarray:
+    log_odds = strength * (labels == "yes") + rng.normal(size=len(labels))
+    p = 1 / (1 + np.exp(-log_odds))
+    return np.column_stack([1 - p, p])
+
+
+def _learnable(n: int, rng: np.random.Generator, *, space: bool = False, broken: slice | None = None) -> Workbench:
+    x = rng.normal(size=(3 * n, 4))
+    labels = np.where(x[:, 0] + x[:, 1] + 0.7 * rng.normal(size=3 * n) > 0.5, "yes", "no")
+    if broken is not None:
+        labels[n : 2 * n] = rng.permutation(labels[n : 2 * n])
+    return bench_of(table(x, labels, space=space), learning=n, studying=n)
+
+
+def test_two_classes_give_sklearns_area_and_delongs_paired_error() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.where(rng.random(500) < 0.3, "yes", "no")
+    real, synthetic = _scores(rng, labels, 2.0), _scores(rng, labels, 1.2)
+    found = _values(staged(labels, real=real, synthetic=synthetic))
+    gap = found["gap", _at("linear")].estimate
+    area = roc_auc_score(labels == "yes", real[:, 1]) - roc_auc_score(labels == "yes", synthetic[:, 1])
+    assert gap is not None
+    assert gap.value == pytest.approx(area)
+    assert gap.high - gap.value == pytest.approx(Z * delong_change(real[:, 1], synthetic[:, 1], labels == "yes")[1])
+    assert found["gap", ()].estimate.value == gap.value
+    assert found["real_auroc", _at("linear")].estimate.value == pytest.approx(
+        roc_auc_score(labels == "yes", real[:, 1])
+    )
+    assert found["gap", ()].n == {"learning": 500, "studying": 500, "trial": 500}
+
+
+def test_more_classes_give_the_macro_area_and_an_error_that_a_bootstrap_agrees_with() -> None:
+    rng = np.random.default_rng(1)
+    labels = rng.choice(["a", "b", "c"], 600, p=[0.5, 0.3, 0.2])
+    truth = np.eye(3)[np.searchsorted(["a", "b", "c"], labels)]
+
+    def made(strength: float) -> np.ndarray:
+        raw = np.exp(strength * truth + rng.normal(size=truth.shape))
+        return raw / raw.sum(1, keepdims=True)
+
+    real, synthetic = made(2.0), made(1.3)
+
+    def macro(p: np.ndarray, rows: np.ndarray) -> float:
+        return roc_auc_score(labels[rows], p[rows], multi_class="ovr", average="macro")
+
+    everything = np.arange(600)
+    gap = _values(staged(labels, real=real, synthetic=synthetic))["gap", _at("linear")].estimate
+    assert gap is not None
+    assert gap.value == pytest.approx(macro(real, everything) - macro(synthetic, everything))
+    drawn = [rng.integers(0, 600, 600) for _ in range(120)]
+    bootstrap = np.std([macro(real, rows) - macro(synthetic, rows) for rows in drawn])
+    assert (gap.high - gap.value) / Z == pytest.approx(bootstrap, rel=0.2)
+
+
+def test_the_worst_learner_is_the_headline_and_every_learner_a_cell() -> None:
+    found = _values(_learnable(150, np.random.default_rng(2)), ("linear", "boosting"))
+    cells = [found["gap", _at(learner)].estimate.value for learner in ("linear", "boosting")]
+    assert found["gap", ()].estimate.value == max(cells)
+    assert found["gap", ()].panels[0].kind == "forest"
+    assert {field for field, _ in found} == {
+        *("gap", "accuracy_gap", "real_auroc", "synthetic_auroc", "real_accuracy", "synthetic_accuracy")
+    }
+
+
+@pytest.mark.parametrize("space", [False, True])
+def test_shuffled_labels_lose_more_than_any_tolerance(space: bool) -> None:
+    rng = np.random.default_rng(3)
+    models = ("linear", "neighbours") if space else ("linear", "boosting")
+    broken = _values(_learnable(250, rng, space=space, broken=slice(None)), models)
+    assert broken["gap", ()].estimate.low > 0.1
+    fresh = _values(_learnable(250, rng, space=space), models)
+    assert fresh["gap", ()].estimate.low < 0.02
+    assert broken["gap", ()].better == "lower"
+
+
+def test_a_release_of_one_class_fails_by_a_fact() -> None:
+    x = np.random.default_rng(4).normal(size=(300, 2))
+    labels = np.where(x[:, 0] > 0, "yes", "no")
+    labels[100:200] = "no"
+    found = _values(bench_of(table(x, labels), learning=100, studying=100), ("linear", "boosting"))
+    assert set(found) == {("gap", ()), ("gap", _at("linear")), ("gap", _at("boosting"))}
+    for value in found.values():
+        assert value.status == "not_assessable"
+        assert value.alarm == "the release cannot train a model: all rows have one class of label, 'no'"
+
+
+def test_real_rows_of_one_class_are_no_fault_of_the_release() -> None:
+    x = np.random.default_rng(5).normal(size=(300, 2))
+    labels = np.where(x[:, 0] > 0, "yes", "no")
+    labels[:100] = "no"
+    for value in _values(bench_of(table(x, labels), learning=100, studying=100)).values():
+        assert (value.status, value.alarm) == ("not_assessable", "")
+    labels[:200], labels[200:] = np.resize(["yes", "no"], 200), "no"
+    for value in _values(bench_of(table(x, labels), learning=100, studying=100)).values():
+        assert value.status == "not_assessable"
+        assert "test rows hold fewer than two classes" in value.reason
+
+
+def test_test_rows_without_a_label_do_not_count() -> None:
+    rng = np.random.default_rng(6)
+    labels = np.where(rng.random(200) < 0.5, "yes", "no")
+    real, synthetic = _scores(rng, labels, 2.0), _scores(rng, labels, 1.0)
+    some = labels.copy()
+    some[150:] = ""
+    whole = _values(staged(labels[:150], real=real[:150], synthetic=synthetic[:150]))["gap", ()]
+    part = _values(staged(some, real=real, synthetic=synthetic))["gap", ()]
+    assert part.estimate.value == pytest.approx(whole.estimate.value)
+    assert part.n["trial"] == 150
+
+
+def test_nulls_yield_the_same_places_without_intervals() -> None:
+    bench = _learnable(200, np.random.default_rng(7))
+    null = {(v.field, v.group): v for v in tstr.values(bench.halves(0), {"models": ("linear",)})}
+    measured = {place for place in _values(bench) if place[0] in ("gap", "accuracy_gap")}
+    assert set(null) == measured
+    assert all(v.estimate.low == v.estimate.value == v.estimate.high and not v.panels for v in null.values())
+
+
+def test_the_interval_holds_the_spread_of_training_anew() -> None:
+    bench = _learnable(300, np.random.default_rng(8))
+    halves = [losses(bench.halves(draw), ("linear",))["gap", "linear"] for draw in range(REFITS)]
+    refit = math.sqrt(np.mean(np.square(halves)) / 2)
+    assert refit_spread(bench, lambda view: losses(view, ("linear",)))["gap", "linear"] == pytest.approx(refit)
+    gap = _values(bench)["gap", _at("linear")].estimate
+    assert gap.high - gap.value > student.ppf(0.975, 10**6) * refit
+
+
+def test_a_smaller_release_is_granted_a_wider_spread() -> None:
+    bench = _learnable(300, np.random.default_rng(9))
+    small = bench_of(bench.corpus, learning=300, studying=100)
+    spreads = [refit_spread(b, lambda view: {"x": 1.0})["x"] for b in (bench, small)]
+    assert spreads == pytest.approx([math.sqrt(1 / 2), 1.0])
+
+
+def test_identical_models_show_no_gap_but_a_width() -> None:
+    labels = np.resize(["yes", "no"], 100)
+    same = _scores(np.random.default_rng(10), labels, 50.0)  # told apart perfectly
+    found = _values(staged(labels, real=same, synthetic=same))
+    gap, area = found["gap", ()].estimate, found["real_auroc", _at("linear")].estimate
+    assert gap.value == 0.0
+    assert gap.high > 0.005
+    assert area.low < area.value == 1.0
+
+
+def test_rows_of_one_source_widen_the_interval() -> None:
+    rng = np.random.default_rng(11)
+    once = np.where(rng.random(100) < 0.5, "yes", "no")
+    real, synthetic = _scores(rng, once, 2.0), _scores(rng, once, 1.0)
+    labels, twins = np.repeat(once, 4), np.repeat(np.arange(100), 4)
+    four = {"real": np.repeat(real, 4, axis=0), "synthetic": np.repeat(synthetic, 4, axis=0)}
+    naive = _values(staged(labels, **four))["gap", ()].estimate
+    aware = _values(staged(labels, **four, clusters=twins))["gap", ()].estimate
+    alone = _values(staged(once, real=real, synthetic=synthetic))["gap", ()].estimate
+    assert aware.high - aware.low == pytest.approx(alone.high - alone.low, rel=0.02)
+    assert naive.high - naive.low == pytest.approx((alone.high - alone.low) / 2, rel=0.02)
+
+
+def test_the_worst_of_changes_is_judged_simultaneously() -> None:
+    several = [Change(group=(("g", str(i)),), value=v, sampling=0.1) for i, v in enumerate((0.3, -0.5, 0.1))]
+    reach = norm.ppf(0.5 + 0.95 ** (1 / 3) / 2) * 0.1
+    high, low, far = (worst_change(several, better, 0.95) for better in ("lower", "higher", "zero"))
+    assert (high.value, high.low, high.high) == pytest.approx((0.3, 0.3 - reach, 0.3 + reach))
+    assert (low.value, low.low, low.high) == pytest.approx((-0.5, -0.5 - reach, -0.5 + reach))
+    assert (far.value, far.low, far.high) == pytest.approx((-0.5, -0.5 - reach, -0.5 + reach))
+    wide = [*several, Change(group=(), value=0.0, sampling=1.0)]
+    assert worst_change(wide, "zero", 0.95).low < -2  # what another cell may hide counts too
+    with pytest.raises(ValueError, match="no changes"):
+        worst_change([], "lower", 0.95)
