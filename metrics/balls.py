@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from counterproof.metrics.neighbours import MEMORY, Graph, neighbour_graph, spread
+from counterproof.metrics.graph import Graph, neighbour_graph
+from counterproof.metrics.neighbours import MEMORY, spread
 from counterproof.metrics.sample import Floats, Rows
 
 Counts = NDArray[np.int32]

@@ -177,7 +177,7 @@ def distinct(rows: NDArray[Any]) -> tuple[Rows, Rows]:
     before; a collision can leave twins apart, which costs time and changes no answer.
 
     >>> first, node = distinct(np.array([[1.0, 2.0], [0.0, 0.0], [1.0, 2.0]]))
-    >>> node[0] == node[2], len(first)
+    >>> bool(node[0] == node[2]), len(first)
     (True, 2)
     """
     weights = np.cos(np.arange(1, rows.shape[1] + 1))

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from counterproof.metrics.balls import Balls, TooShort, balls, counts
 from counterproof.metrics.estimate import Estimate, Evidence
+from counterproof.metrics.graph import Graph, TooDense, neighbour_graph
 from counterproof.metrics.metric import MetricError, Needs, Tolerance, Value, metric
-from counterproof.metrics.neighbours import Graph, TooDense, neighbour_graph
 from counterproof.metrics.projection import map_panel
 from counterproof.metrics.sample import Floats, Rows, Sample
 from counterproof.metrics.strays import bare_regions, stray_rows

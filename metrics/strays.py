@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from counterproof.metrics.balls import Balls
 from counterproof.metrics.estimate import Evidence
-from counterproof.metrics.neighbours import Graph
+from counterproof.metrics.graph import Graph
 from counterproof.metrics.sample import Floats, Rows
 from counterproof.metrics.workbench import Workbench
 

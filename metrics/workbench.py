@@ -16,9 +16,10 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from counterproof.metrics.graph import Graph, neighbour_graph
 from counterproof.metrics.kernel_sums import KernelSums, across_means, split_sums, within_means
 from counterproof.metrics.models import LEARNERS, Forecast, fit_forecast
-from counterproof.metrics.neighbours import Graph, Neighbours, gower_neighbours, nearest, neighbour_graph
+from counterproof.metrics.neighbours import Neighbours, gower_neighbours, nearest
 from counterproof.metrics.sample import Corpus, Floats, Rows, Sample
 
 T = TypeVar("T")
@@ -83,7 +84,9 @@ class Workbench:
 
     def generator(self, purpose: str) -> np.random.Generator:
         """A seeded generator of its own for one purpose of one view."""
-        return np.random.default_rng([self.seed, zlib.crc32(purpose.encode()), (self.draw or -1) + 1])
+        return np.random.default_rng(
+            [self.seed, zlib.crc32(purpose.encode()), 0 if self.draw is None else self.draw + 2]
+        )
 
     def shared(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
         """The result filed under a key, made at most once."""

@@ -15,7 +15,8 @@ from scipy.spatial.distance import cdist
 from sklearn.neighbors import NearestNeighbors
 
 from counterproof.metrics.distances import Euclid, distinct
-from counterproof.metrics.neighbours import Neighbours, TooDense, gower_neighbours, nearest, neighbour_graph
+from counterproof.metrics.graph import TooDense, neighbour_graph
+from counterproof.metrics.neighbours import Neighbours, gower_neighbours, nearest
 from counterproof.metrics.sample import Mixed
 
 
