@@ -166,6 +166,8 @@ def _column(
         _refuse_infinite(name, column, tables[role].source)
     _report(name, kind, forms, parsed, tables, findings)
     known = pd.concat([parsed[role] for role in real], ignore_index=True)
+    if not known.notna().any():
+        raise Refusal(f"no real value of column {name!r} can be read as {kind}; change kinds")
     single = known.nunique(dropna=False) == 1
     if single:
         if name == wanted.label:

@@ -97,9 +97,12 @@ def ranks(values: Floats, known: Floats) -> Floats:
     middle = np.cumsum(counts) - counts / 2
     middle = (middle - middle[0]) / (middle[-1] - middle[0])
     inside = np.interp(values, levels, middle)
-    span = levels[-1] - levels[0]
-    below, above = np.minimum(values - levels[0], 0), np.maximum(values - levels[-1], 0)
-    reached: Floats = np.clip(inside + (below + above) / span, -REACH, 1 + REACH)
+    # halves: the difference of two huge numbers may overflow, and a tiny range overflows its quotient
+    low, high = levels[0] / 2, levels[-1] / 2
+    below, above = np.minimum(values / 2 - low, 0), np.maximum(values / 2 - high, 0)
+    with np.errstate(over="ignore"):
+        beyond = (below + above) / max(high - low, np.finfo(float).tiny)
+    reached: Floats = np.clip(inside + beyond, -REACH, 1 + REACH)
     return reached
 
 

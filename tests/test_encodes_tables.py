@@ -183,6 +183,13 @@ def test_ranks_never_turn_the_order_round(values: list[float]) -> None:
     assert np.all(np.diff(ranks(given_, np.array([-5.0, 0.0, 0.0, 3.0]))) >= 0)
 
 
+@pytest.mark.parametrize("known", [[1e308, -1e308], [1e-310, 2e-310], [5e-324, 0.0]])
+def test_ranks_withstand_huge_and_tiny_numbers(known: list[float]) -> None:
+    found = ranks(np.array([*sorted(known), 1e308, -1e308]), np.array(known))
+    assert found[:2] == pytest.approx([0, 1])
+    assert np.all(np.abs(found - 0.5) <= 1)
+
+
 # -- mixed columns ----------------------------------------------------------------------------------
 
 

@@ -97,6 +97,7 @@ def test_releases_that_cannot_be_audited(
         ({}, {"label": "z"}, "no column 'z'"),
         ({}, {"kinds": {"z": "number"}}, "kinds names the column 'z'"),
         ({}, {"kinds": {"a": "integer"}}, "'integer' is no kind"),
+        ({}, {"kinds": {"b": "datetime"}}, "no real value of column 'b' can be read as datetime"),
         ({}, {"encoder": "pixels"}, "an encoder is for images"),
     ],
 )
