@@ -23,6 +23,8 @@ TOLD = {
     "release_tvae3": "TVAE, stopped after 3 epochs",
 }
 WORDS = {"pass": "yes", "fail": "NO", "inconclusive": "cannot tell", "error": "a metric crashed"}
+# The third question is good news when the answer is no; and no search finds every leak.
+LEAKAGE = {**WORDS, "pass": "no leak found by these attacks at this power", "fail": "YES"}
 
 
 def run_demo(out: Path, releases: Sequence[str]) -> None:
@@ -67,7 +69,8 @@ def story(name: str, record: Record, report: Path) -> list[str]:
         found = record.families.get(family)
         if found is None:
             continue
-        told.append(f"  {question:<38} {WORDS.get(found.verdict, found.verdict)}")
+        words = LEAKAGE if family == "leakage" else WORDS
+        told.append(f"  {question:<38} {words.get(found.verdict, found.verdict)}")
         told += [f"      {sentence}" for sentence in found.because[:2] if found.verdict != "pass"]
     told += [f"  warning: {sentence}" for sentence in record.warnings]
     return [*told, f"  report: {report}"]

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from counterproof.config import Run
 from counterproof.grammar import parse_gate
+from counterproof.refusal import Refusal
 from counterproof.reports.record import Record
 from counterproof.verdict import judged
+
+JUDGING = ("confidence", "small_cells", "without_holdout")
 
 
 def rejudged(
@@ -22,14 +26,27 @@ def rejudged(
         parse_gate(g.expression, level=g.level, source=g.source, tolerance_reason=g.tolerance_reason) for g in kept
     ]
     gates += [parse_gate(text) for text in fail] + [parse_gate(text, level="warn") for text in warn]
-    run = record.manifest.config.get("run", {})
+    rules = rules_of(record)
     return judged(
         gates=gates,
         measurements=record.measurements,
         manifest=record.manifest,
         not_assessed=record.not_assessed,
-        confidence=float(run.get("confidence", 0.95)),
-        small_cells=run.get("small_cells", "allow"),
-        without_holdout=run.get("without_holdout", "refuse"),
+        confidence=rules.confidence,
+        small_cells=rules.small_cells,
+        without_holdout=rules.without_holdout,
         baseline=baseline,
     )
+
+
+def rules_of(record: Record) -> Run:
+    """How the record was judged; it may come from anywhere, so this is validated.
+
+    Raises:
+        Refusal: Its manifest holds no valid configuration.
+    """
+    run = record.manifest.config.get("run", {})
+    try:
+        return Run.model_validate({name: run[name] for name in JUDGING if name in run})
+    except (ValueError, TypeError):
+        raise Refusal("the record's manifest holds a configuration that is not valid; audit again") from None

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from counterproof.bench import check_contamination, check_overlap, set_bench
 from counterproof.config import ROLES, Config, check_roles, make_config, read_config
 from counterproof.engine import measure
-from counterproof.grammar import parse_gate
+from counterproof.gates import resolve_gate
+from counterproof.grammar import Gate, Level, parse_gate
 from counterproof.intake import Intake, take_in
 from counterproof.ledger import count_audit
 from counterproof.metrics.metric import FAMILIES, Metric, MetricError, installed, load
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+LEVELS: tuple[Level, ...] = ("fail", "warn")
 PACKAGES = ("counterproof", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "torch")
 
 
@@ -150,6 +152,16 @@ def run_audit(
         small_cells=config.run.small_cells,
         without_holdout=config.run.without_holdout,
     )
+
+
+def read_gates(config: Config) -> list[Gate]:
+    """The gates of the configuration; a misspelt metric is told before anything is computed.
+
+    Raises:
+        GateError: A gate cannot be read, or names no metric.
+    """
+    texts = [(text, level) for level in LEVELS for text in getattr(config.gates, level)]
+    return [resolve_gate(parse_gate(text, level=level), installed()) for text, level in texts]
 
 
 def choose(wanted: Sequence[str]) -> list[Metric]:

@@ -159,7 +159,17 @@ def categories(bench: Workbench, mixed: Mixed) -> Iterator[Value]:
     for field, flags, table in (("unseen", unseen, _unseen), ("lost", lost, _lost)):
         evidence = () if bench.is_null else table(bench, mixed)
         k, n = int(flags.any(1).sum()), len(flags)
-        yield Value(field=field, estimate=clopper_pearson(k, n, bench.level), unit="share of rows", evidence=evidence)
+        yield Value(
+            field=field,
+            estimate=clopper_pearson(k, n, bench.level),
+            unit="share of rows",
+            reason=_most(flags, names) if k and not bench.is_null else "",
+            evidence=evidence,
+        )
+
+
+def _most(flags: NDArray[np.bool_], names: tuple[str, ...]) -> str:
+    return f"most of them in {names[int(flags.sum(0).argmax())]}"
 
 
 def _unseen(bench: Workbench, mixed: Mixed) -> tuple[Evidence, ...]:
