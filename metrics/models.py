@@ -217,9 +217,9 @@ def _boosting(corpus: Corpus, rows: int, seed: int) -> Any:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     return HistGradientBoostingClassifier(
-        max_iter=80,
+        max_iter=60,
         max_leaf_nodes=8,
-        learning_rate=0.15,
+        learning_rate=0.1,
         early_stopping=False,
         categorical_features=_categorical(corpus),
         random_state=seed,
