@@ -20,7 +20,8 @@ from counterproof.metrics.workbench import Workbench
 FOLDS = 5
 PERMUTATIONS = 199
 BOOSTING_DRAWS = 4  # re-splits that also fit boosting: each costs FOLDS fits
-AXES = 32  # principal components that boosting sees of a feature space
+AXES = 256  # principal components that stand for a feature space
+TREE_AXES = 32  # of these, the first that boosting sees
 RIDGE = 1e-3
 
 
@@ -100,17 +101,28 @@ def set_task(bench: Workbench) -> Task:
     order = bench.generator("detectability folds").permutation(len(units))
     fold = (order % FOLDS)[inverse]
     mixed = bench.corpus.mixed
-    features = np.concatenate([bench.reference.features, bench.candidate.features])
     if mixed is None:
-        centred = features - features.mean(0)
-        axes = np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :AXES]
-        names = tuple(f"component {i + 1}" for i in range(axes.shape[1]))
-        return Task(features, centred @ axes, np.zeros(axes.shape[1], dtype=bool), names, made, fold)
+        features = bench.shared(("detectability axes",), lambda: on_axes(bench))[both.rows]
+        trees = features[:, :TREE_AXES]
+        names = tuple(f"component {i + 1}" for i in range(trees.shape[1]))
+        return Task(features, trees, np.zeros(trees.shape[1], dtype=bool), names, made, fold)
+    features = np.concatenate([bench.reference.features, bench.candidate.features])
     p = mixed.numeric.shape[1]
     # Trees take at most 255 categories: the commonest codes come first, the rest share one.
     codes = np.minimum(mixed.codes[both.rows], 254).astype(np.float64)
     trees = np.concatenate([mixed.numeric[both.rows].astype(np.float64), codes], axis=1)
     return Task(features, trees, np.arange(len(mixed.columns)) >= p, mixed.columns, made, fold)
+
+
+def on_axes(bench: Workbench) -> Floats:
+    """All rows on the principal axes of real rows and release together: real axes miss what is only made."""
+    every = np.asarray(bench.corpus.features, dtype=np.float64)
+    seen = every[np.concatenate([bench.real.rows, bench.release.rows])]
+    centre = seen.mean(0)
+    scatter = (seen - centre).T @ (seen - centre)
+    axes = np.linalg.eigh(scatter)[1][:, ::-1][:, :AXES]
+    turned: Floats = (every - centre) @ axes
+    return turned
 
 
 def linear_scores(task: Task, seed: int) -> Floats:

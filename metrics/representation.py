@@ -105,7 +105,7 @@ def representation(bench: Workbench) -> Iterator[Value]:
             alarm=empty,
         )
     if not decidable:
-        yield Value(status="not_assessable", reason="no cell holds enough real rows to be decided")
+        yield Value(status="not_applicable", reason="no cell holds enough real rows to be decided")
         return
     thinnest = min(decidable, key=lambda cell: (cell.ratio, cell.group))
     panels = () if bench.is_null else tuple(cell_panels(bench, cells, decidable))
