@@ -212,7 +212,8 @@ def measured_changes(inquiry: Inquiry) -> list[Change]:
             group=spot.group,
             value=spot.value,
             sampling=spot.table.error_at(spot.cell),
-            refit=spread[spot.key],
+            refit=spread[spot.key].spread,
+            draws=spread[spot.key].draws,
             decidable=spot.decidable,
             remark=spot.remark(inquiry.bench.small_cell),
         )

@@ -293,7 +293,7 @@ def parts_error(parts: Floats, clusters: NDArray[np.intp] | None = None) -> floa
     return math.sqrt(float(parts @ parts) * n / (n - 1)) if n > 1 else math.inf
 
 
-def with_refits(value: float, *, sampling: float, refit: float, draws: int, level: float = 0.95) -> Estimate:
+def with_refits(value: float, *, sampling: float, refit: float, draws: float, level: float = 0.95) -> Estimate:
     """An interval from the sampling error of the test rows and the spread of few refits.
 
     The quantile is Student's, with the degrees of freedom that Satterthwaite gives to the sum of a
@@ -305,12 +305,12 @@ def with_refits(value: float, *, sampling: float, refit: float, draws: int, leve
         value: The estimate.
         sampling: Standard error that the test rows bring.
         refit: Standard deviation that training anew brings.
-        draws: How many independent draws ``refit`` was estimated from.
+        draws: Degrees of freedom of ``refit``: independent draws around a known mean.
         level: Confidence of the two-sided interval.
     """
     variance = sampling**2 + refit**2
     freedom = draws * (variance / refit**2) ** 2 if refit > 0 else math.inf
     quantile = _two_sided(level) if freedom > 1e6 else float(student.ppf(0.5 + level / 2, freedom))
     reach = quantile * math.sqrt(variance)
-    method = f"test rows and {draws} refits, Student"
+    method = "test rows and refits, Student"
     return Estimate(value=value, low=value - reach, high=value + reach, level=level, method=method)

@@ -1,23 +1,27 @@
 """What training on another draw of the rows would change: the second half of every model interval.
 
 The test rows alone say how well *these* two models are known. A release is judged on what a model
-trained on it does, and training luck at a threshold is two to three times the test-row part, so
-the same statistic is taken between models of two random halves of the real learning rows.
+trained on it does, and training luck at a threshold is two to three times the test-row part. So the
+same statistic is taken between models of two random halves of the real learning rows, and between
+models of two random halves of the release: a damaged release trains less steadily than real rows.
 """
 
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
+
+import numpy as np
 
 from counterproof.metrics.estimate import Better, Estimate, Group
 from counterproof.metrics.intervals import with_refits
 from counterproof.metrics.workbench import Workbench
 
 K = TypeVar("K", bound=Hashable)
-REFITS = 16  # of 10 the spread is known to a quarter of itself, and one fresh audit in twenty suffers for it
+REFITS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +33,7 @@ class Change:
         value: The change.
         sampling: Its standard error from the trial rows, paired.
         refit: Its standard deviation from training anew.
-        draws: Refits behind ``refit``.
+        draws: Degrees of freedom of ``refit``.
         decidable: Enough rows that a faithful release would pass.
         remark: How many rows, in words.
     """
@@ -38,7 +42,7 @@ class Change:
     value: float
     sampling: float = 0.0
     refit: float = 0.0
-    draws: int = REFITS
+    draws: float = REFITS
     decidable: bool = True
     remark: str = ""
 
@@ -47,25 +51,60 @@ class Change:
         return with_refits(self.value, sampling=self.sampling, refit=self.refit, draws=self.draws, level=level)
 
 
+@dataclass(frozen=True, slots=True)
+class Refits:
+    """How far training anew moves a difference between two models.
+
+    Attributes:
+        spread: Its standard deviation.
+        draws: Degrees of freedom behind it.
+    """
+
+    spread: float
+    draws: float
+
+
 def refit_spread(
     bench: Workbench, statistic: Callable[[Workbench], Mapping[K, float]], *, draws: int = REFITS
-) -> dict[K, float]:
+) -> dict[K, Refits]:
     """How far training anew moves the difference between two models, for each key of the statistic.
 
-    The halves of a split are exchangeable, so the difference has mean 0 by symmetry and its root
-    mean square over ``draws`` splits is its spread, with all ``draws`` degrees of freedom. Models
-    of n/2 rows vary twice as much as models of n, two of them differ by four times one full model,
-    and the measurement holds one model of each training size:
-    ``Var = spread**2 / 4 * (1 + learning / studying)``.
+    The halves of a split are exchangeable, so the difference of their models has mean 0 by
+    symmetry, and its mean square over the splits has all ``draws`` degrees of freedom. Models of
+    n/2 rows vary twice as much as models of n, and two of them differ: one full model has a quarter
+    of that mean square. The measurement holds one model of real rows and one of the release, whose
+    quarters are added (degrees of freedom after Satterthwaite 1946, doi:10.2307/3002019).
 
     Args:
         bench: The measurement's view; forecasts of the halves are shared by all metrics.
         statistic: Candidate against baseline models, by key; every half knows the same keys.
-        draws: How many splits.
+        draws: How many splits of each side.
     """
-    seen = [statistic(bench.halves(draw)) for draw in range(draws)]
-    scale = (1 + len(bench.learning) / max(len(bench.studying), 1)) / 4
-    return {key: math.sqrt(scale * sum(one[key] ** 2 for one in seen) / draws) for key in seen[0]}
+    real = [statistic(bench.halves(draw)) for draw in range(draws)]
+    release = [statistic(_release_halves(bench, draw)) for draw in range(draws)]
+    return {
+        key: _sum_of_two(sum(one[key] ** 2 for one in real), sum(one[key] ** 2 for one in release), draws)
+        for key in real[0]
+    }
+
+
+def _sum_of_two(real: float, release: float, draws: int) -> Refits:
+    """From the sums of squared differences of either side."""
+    squares = real**2 + release**2
+    freedom = draws * (real + release) ** 2 / squares if squares > 0 else 2.0 * draws
+    return Refits(math.sqrt((real + release) / (4 * draws)), freedom)
+
+
+def _release_halves(bench: Workbench, draw: int) -> Workbench:
+    """Models of one random half of the release against models of the other."""
+    order = np.random.default_rng([bench.seed, zlib.crc32(b"release halves"), draw]).permutation(len(bench.studying))
+    cut = len(order) // 2
+    return replace(
+        bench,
+        learning=bench.studying.take(np.sort(order[:cut]), f"release half {draw}a"),
+        studying=bench.studying.take(np.sort(order[cut : 2 * cut]), f"release half {draw}b"),
+        draw=draw,
+    )
 
 
 def worst_change(changes: Sequence[Change], better: Better, level: float) -> Estimate:

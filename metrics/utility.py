@@ -202,8 +202,15 @@ def _measured(bench: Workbench, learners: tuple[str, ...]) -> Iterator[Value]:
             "accuracy_gap": (real.accuracy - synthetic.accuracy, real.accuracy_error(synthetic)),
         }
         for field, (value, sampling) in values.items():
-            refit = spread[field, learner]
-            changes[field].append(Change(group=(("learner", learner),), value=value, sampling=sampling, refit=refit))
+            changes[field].append(
+                Change(
+                    group=(("learner", learner),),
+                    value=value,
+                    sampling=sampling,
+                    refit=spread[field, learner].spread,
+                    draws=spread[field, learner].draws,
+                )
+            )
     for field, several in changes.items():
         headline = field == "gap"
         worst = worst_change(several, "lower", bench.level)

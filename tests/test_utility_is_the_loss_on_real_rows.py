@@ -146,20 +146,28 @@ def test_nulls_yield_the_same_places_without_intervals() -> None:
     assert all(v.estimate.low == v.estimate.value == v.estimate.high and not v.panels for v in null.values())
 
 
-def test_the_interval_holds_the_spread_of_training_anew() -> None:
+def test_the_interval_holds_the_spread_of_training_anew_on_both_sides() -> None:
     bench = _learnable(300, np.random.default_rng(8))
-    halves = [losses(bench.halves(draw), ("linear",))["gap", "linear"] for draw in range(REFITS)]
-    refit = math.sqrt(np.mean(np.square(halves)) / 2)
-    assert refit_spread(bench, lambda view: losses(view, ("linear",)))["gap", "linear"] == pytest.approx(refit)
+    seen: dict[str, list[float]] = {"half": [], "release half": []}
+
+    def statistic(view: Workbench) -> dict[tuple[str, str], float]:
+        found = losses(view, ("linear",))
+        seen[view.learning.name.rpartition(" ")[0]].append(found["gap", "linear"])
+        assert not set(view.learning.rows) & set(view.studying.rows)
+        assert len(view.learning) == len(view.studying) == 150
+        return found
+
+    refits = refit_spread(bench, statistic)["gap", "linear"]
+    variances = [np.mean(np.square(several)) / 4 for several in seen.values()]
+    assert refits.spread == pytest.approx(math.sqrt(sum(variances)))
+    assert refits.draws == pytest.approx(REFITS * sum(variances) ** 2 / np.sum(np.square(variances)))
     gap = _values(bench)["gap", _at("linear")].estimate
-    assert gap.high - gap.value > student.ppf(0.975, 10**6) * refit
+    assert gap.high - gap.value > student.ppf(0.975, 10**6) * refits.spread
 
 
-def test_a_smaller_release_is_granted_a_wider_spread() -> None:
-    bench = _learnable(300, np.random.default_rng(9))
-    small = bench_of(bench.corpus, learning=300, studying=100)
-    spreads = [refit_spread(b, lambda view: {"x": 1.0})["x"] for b in (bench, small)]
-    assert spreads == pytest.approx([math.sqrt(1 / 2), 1.0])
+def test_a_steady_statistic_has_no_spread() -> None:
+    refits = refit_spread(_learnable(20, np.random.default_rng(9)), lambda view: {"x": 0.0})["x"]
+    assert (refits.spread, refits.draws) == (0.0, 2 * REFITS)
 
 
 def test_identical_models_show_no_gap_but_a_width() -> None:

@@ -85,7 +85,7 @@ def staged(
 ) -> Workbench:
     """A trial of given forecasts: ``(n, k)`` probabilities of the sorted classes.
 
-    The models of halves all say what the real one says: training anew changes nothing.
+    The models of halves say what the models of the whole say: training anew changes nothing.
     """
     n = len(labels)
     everything = np.concatenate([np.asarray(labels)] * 3)
@@ -107,6 +107,7 @@ def staged(
     for draw in range(REFITS):
         for side in "ab":
             bench.store["forecast", learner, f"half {draw}{side}", "test"] = forecast(real)
+            bench.store["forecast", learner, f"release half {draw}{side}", "test"] = forecast(synthetic)
     return bench
 
 
