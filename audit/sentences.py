@@ -39,6 +39,8 @@ def sentence(
         n_needed: Rows that would decide it, if known.
     """
     told = f"{_measured(reading, base)}; {_tolerated(gate, reading, limit, fail_limit)}"
+    if reading.reason and not reading.group:
+        told = f"{told}; {reading.reason}"
     if verdict != "inconclusive":
         return told
     if reading.rows < reading.smallest_n:
@@ -86,8 +88,8 @@ def _measured(reading: Reading, base: Reading | None) -> str:
 def _beyond(reading: Reading, base: Reading, excess: float) -> str:
     """How an excess over the floor reads."""
     if base.anchor is not None:
-        end = "real data to real columns shuffled independently"
-        return f"is {number(excess)} of the way from {end}" if excess > 0 else "is no further off than real data are"
+        far = f"is {number(excess)} times as far off as real columns shuffled independently"
+        return far if excess > 0 else "is no further off than real data are"
     if excess <= 0:
         return "is no worse than what real data reach"
     return f"is {number(excess)} {'below' if base.better == 'higher' else 'above'} what real data reach"

@@ -51,7 +51,8 @@ def _cell(cell: Cell, name: str, x: float, y: float) -> Markup:
     tip = hint(f"{name}: {interval(cell.value, cell.low, cell.high)}, {counts}, {cell.state}")
     box = {"x": x + 1, "y": y + 1, "width": CELL_WIDTH - 2, "height": CELL_HEIGHT - 2}
     middle = x + CELL_WIDTH / 2
-    value = "too few" if cell.state == "too few" else "empty" if cell.state == "empty" else number(cell.value)
+    hidden = "too few" if cell.state == "too few" else "–"
+    value = "empty" if cell.state == "empty" else hidden if cell.value is None else number(cell.value)
     return element(
         "g",
         tip,
@@ -75,7 +76,7 @@ def _colour(cell: Cell, box: dict[str, float]) -> Markup:
 
 
 def _reach(cell: Cell) -> str:
-    if cell.low is None or cell.high is None or cell.state == "too few":
+    if cell.low is None or cell.high is None:
         return f"n {_count(cell.n_real)}"
     return f"{number(cell.low)} – {number(cell.high)}"
 
