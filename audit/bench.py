@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import fisher_exact
+from scipy.stats import fisher_exact, hypergeom
 
 from counterproof.config import Run
 from counterproof.intake import Intake
@@ -58,8 +59,15 @@ def _reference(samples: dict[str, Sample], real: Sample, rng: np.random.Generato
     """The rows to compare with, and the real rows that baseline models learn from."""
     if "train" in samples and "holdout" in samples:
         return samples["holdout"], samples["train"]
-    order = rng.permutation(len(real))
     half = len(real) // 2
+    order = rng.permutation(len(real))
+    if real.corpus.clusters is not None:
+        sources, inverse = np.unique(real.corpus.clusters[real.rows], return_inverse=True)
+        order = np.argsort(rng.permutation(len(sources))[inverse], kind="stable")
+        # Rows of one source stay on one side: the first half ends where a source ends.
+        ends = np.flatnonzero(np.diff(inverse[order], append=-1)) + 1
+        inside = ends[ends < len(real)]
+        half = int(inside[np.abs(inside - half).argmin()]) if len(inside) else half
     return real.take(np.sort(order[half:]), "reference"), real.take(np.sort(order[:half]), "learning half")
 
 
@@ -69,23 +77,32 @@ def _cut(sample: Sample, size: int, name: str, rng: np.random.Generator) -> Samp
     return sample.take(np.sort(rng.permutation(len(sample))[:size]), name)
 
 
-def overlap_of(bench: Workbench) -> tuple[int, int]:
-    """Holdout rows that also stand in train, and how many the tables' own duplicates explain.
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """Holdout rows that also stand in train, how many the data's own duplicates explain, and the slack of that."""
 
-    The holdout's own twins tell how often equal rows arise without sharing: the count of holdout
-    rows with a twin in the rest of the holdout, against the count with a twin among as many
-    training rows.
+    shared: int
+    natural: float
+    slack: float
+
+
+def overlap_of(bench: Workbench) -> Overlap:
+    """Holdout rows that also stand in train, against those that would without sharing.
+
+    The holdout's own twins tell how often equal rows arise: how many of its rows would find a twin
+    among as many other rows of it as there are training rows. Where train is longer than that, the
+    count grows at most in proportion.
     """
     if bench.train is None or bench.holdout is None:
-        return 0, 0
+        return Overlap(0, 0.0, 0.0)
     train, holdout = bench.train.digests, bench.holdout.digests
-    if len(train) > len(holdout) - 1:
-        rng = np.random.default_rng([bench.seed, zlib.crc32(b"overlap")])
-        train = train[rng.permutation(len(train))[: len(holdout) - 1]]
     shared = int(np.isin(holdout, train).sum())
-    values, inverse, counts = np.unique(holdout, return_inverse=True, return_counts=True)
-    natural = float((counts[inverse] > 1).sum()) * len(train) / max(len(holdout) - 1, 1)
-    return shared, round(natural)
+    others = len(holdout) - 1
+    _, inverse, counts = np.unique(holdout, return_inverse=True, return_counts=True)
+    drawn, grown = min(len(train), others), max(1.0, len(train) / others)
+    missed = hypergeom.pmf(0, others, counts[inverse] - 1, drawn)
+    natural = min(float((1 - missed).sum()) * grown, len(holdout))
+    return Overlap(shared, natural, 4 * float(np.sqrt(shared + grown * natural + grown**2)))
 
 
 def check_overlap(bench: Workbench, sources: dict[str, str], *, allow: bool) -> list[str]:
@@ -94,16 +111,17 @@ def check_overlap(bench: Workbench, sources: dict[str, str], *, allow: bool) -> 
     Raises:
         Refusal: The holdout shares rows with train and ``allow`` is not set.
     """
-    shared, natural = overlap_of(bench)
-    if shared - natural > 4 * np.sqrt(shared + natural + 1) and not allow:
+    found = overlap_of(bench)
+    if found.shared - found.natural > found.slack and not allow:
         raise Refusal(
-            f"{sources['holdout']}: {shared} of its {len(bench.holdout or ())} rows also stand in train "
-            f"({natural} would be natural duplicates), so it is no holdout; "
+            f"{sources['holdout']}: {found.shared} of its {len(bench.holdout or ())} rows also stand in train "
+            f"({found.natural:.0f} would be natural duplicates), so it is no holdout; "
             "remove them, or set allow_overlap = true"
         )
-    return (
-        [f"{shared} holdout rows equal a training row; {natural} would by the data's own duplicates"] if shared else []
-    )
+    if not found.shared:
+        return []
+    told = f"{found.natural:.0f} would by the data's own duplicates"
+    return [f"{found.shared} holdout rows equal a training row; {told}"]
 
 
 def check_contamination(bench: Workbench, roles: dict[str, Sample], sources: dict[str, str]) -> None:

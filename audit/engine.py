@@ -105,7 +105,8 @@ def _measurement(
     if value.estimate is None and status == "measured":
         status, reason = "error", "the metric yielded no estimate and no reason"
     elif value.estimate is not None and not _finite(value.estimate):
-        return replace(blank(metric, "error", "the metric yielded a number that is not finite"), group=value.group)
+        broken = blank(metric, "error", "the metric yielded a number that is not finite")
+        return replace(broken, field=value.field, group=value.group, headline=value.field == metric.headline)
     return Measurement(
         metric=metric.id,
         field=value.field,
@@ -128,7 +129,7 @@ def _measurement(
 
 def null_floors(metric: Metric, bench: Workbench, params: Mapping[str, Any]) -> dict[Place, Floor]:
     """What real data reach against real data at the same sizes, by field and group."""
-    if metric.null == "none":
+    if metric.null == "none" or (metric.null == "membership" and (bench.train is None or bench.holdout is None)):
         return {}
     view = {"resplit": bench.resplit, "membership": bench.membership, "halves": bench.halves}[metric.null]
     drawn: dict[Place, list[float]] = defaultdict(list)

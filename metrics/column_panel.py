@@ -40,7 +40,7 @@ def number_bars(bench: Workbench, name: str) -> dict[str, Any]:
     """Shares per bin; the outer bins are open so that no real extreme is shown."""
     real, made = _numbers(bench.reference.frame[name]), _numbers(bench.candidate.frame[name])
     known = real[~np.isnan(real)]
-    low, high = (float(q) for q in np.quantile(known, [0.01, 0.99])) if len(known) else (0.0, 0.0)
+    low, high = _outer_edges(known, bench.small_cell)
     edges = np.unique(np.linspace(low, high, BINS - 1))
     labels = [_bin_label(edges, at, is_date=_is_date(bench, name)) for at in range(len(edges) + 1)]
     bars = [np.bincount(np.digitize(v[~np.isnan(v)], edges), minlength=len(labels)) for v in (real, made)]
@@ -50,10 +50,19 @@ def number_bars(bench: Workbench, name: str) -> dict[str, Any]:
     return _shares(bench, labels, bars[0], bars[1])
 
 
+def _outer_edges(known: np.ndarray[Any, np.dtype[np.float64]], small_cell: int) -> tuple[float, float]:
+    """Where the open bins begin: 1 % of the rows lie beyond, and never so few that the edge tells an extreme."""
+    if not len(known):
+        return 0.0, 0.0
+    tail = min(max(0.01, small_cell / len(known)), 0.5)
+    low, high = np.quantile(known, [tail, 1 - tail])
+    return float(low), float(high)
+
+
 def category_bars(bench: Workbench, name: str) -> dict[str, Any]:
     """Shares of the commonest categories; the rest together."""
     real, made = (s.frame[name].astype(object) for s in (bench.reference, bench.candidate))
-    real, made = (v.where(v.notna(), "missing").astype(str) for v in (real, made))
+    real, made = (v.where(v.notna(), "(missing)").astype(str) for v in (real, made))
     counts = real.value_counts()
     shown = [str(value) for value in counts.index[:CATEGORIES] if counts[value] >= bench.small_cell]
     bars = [np.array([*((v == value).sum() for value in shown), (~v.isin(shown)).sum()]) for v in (real, made)]

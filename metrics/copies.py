@@ -134,7 +134,7 @@ def exact_copies(bench: Workbench, known: Sample, found: Matches, member: NDArra
     least = smallest_detectable(sizes)
     told = f"{hits[0]} distinct training records stand in the release against {hits[1]} of the holdout, p = {p:.2g}"
     power = f"at this size {least} copies or more would be found" if least else "these sizes can show no copies"
-    pairs = exact_pairs(bench, known, found, member)
+    pairs = exact_pairs(bench, known, found.rows[found.matched & member])
     return Value(
         estimate=estimate,
         n={"train": len(bench.train or ()), "holdout": len(bench.holdout or ()), "release": len(bench.release)},
@@ -221,8 +221,7 @@ def without_holdout(bench: Workbench, train: Sample) -> Value:
             f"{hits} distinct training records stand in the release; the training rows' own twins explain "
             f"about {expected:.0f} (a holdout would tell copies from coincidences)"
         )
-    found = np.flatnonzero(np.isin(train.digests, bench.release.digests))
-    pairs = [_exact_pair(bench, train, int(at)) for at in found[:LISTED]]
+    pairs = exact_pairs(bench, train, np.arange(len(train)))
     return Value(
         status="not_assessable",
         reason="without holdout rows, copies cannot be told from likeness",
@@ -231,22 +230,15 @@ def without_holdout(bench: Workbench, train: Sample) -> Value:
     )
 
 
-def exact_pairs(bench: Workbench, known: Sample, found: Matches, member: NDArray[np.bool_]) -> list[Pair]:
-    """One pair per release row that equals a training record."""
-    where: dict[bytes, int] = {}
-    for at in found.rows[found.matched & member]:
-        where[bytes(known.digests[at])] = int(at)
+def exact_pairs(bench: Workbench, known: Sample, at: NDArray[np.intp]) -> list[Pair]:
+    """One pair per release row that equals one of the known records at these positions."""
+    where = {bytes(digest): int(place) for place, digest in zip(at, known.digests[at], strict=True)}
     pairs = []
     for row, digest in zip(bench.release.rows, bench.release.digests, strict=True):
-        at = where.get(bytes(digest))
-        if at is not None:
-            pairs.append(Pair(made=int(row), real=int(known.rows[at]), distance=0.0, exact=True))
+        place = where.get(bytes(digest))
+        if place is not None:
+            pairs.append(Pair(made=int(row), real=int(known.rows[place]), distance=0.0, exact=True))
     return pairs
-
-
-def _exact_pair(bench: Workbench, train: Sample, at: int) -> Pair:
-    same = int(np.flatnonzero(bench.release.digests == train.digests[at])[0])
-    return Pair(made=int(bench.release.rows[same]), real=int(train.rows[at]), distance=0.0, exact=True)
 
 
 def near_pairs(bench: Workbench, known: Sample, found: Matches, member: NDArray[np.bool_]) -> list[Pair]:

@@ -223,8 +223,8 @@ def _counts(
         first = np.full(size, -1)
         first[codes[::-1]] = np.arange(len(codes))[::-1]
         column = frame[name]
-        values = np.array(["" if row < 0 or column.isna().iloc[row] else str(column.iloc[row]) for row in first])
-        values[values == ""] = "(missing)"
+        gone = column.isna().to_numpy()
+        values = np.array(["(missing)" if row < 0 or gone[row] else str(column.iloc[row]) for row in first])
         yield (
             name,
             values,
