@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shlex
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from counterproof.stages import Stages
 
 USAGE = 2
+CRASHED = 4
+INTERRUPTED = 130
 DEFAULT_OUT = Path("counterproof-report")
 
 
@@ -26,6 +29,9 @@ def main() -> None:
 
     Exit codes: 0 pass, 1 a gate failed, 2 usage or refused data, 3 inconclusive, 4 a metric crashed.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a log in ASCII is no reason to crash
 
 
 @main.command()
@@ -43,6 +49,7 @@ def main() -> None:
 @click.option("--gate", "gates", multiple=True, help="A gate besides the default policy's; may be repeated.")
 @click.option("--warn", "warns", multiple=True, help="A gate that only warns; may be repeated.")
 @click.option("--policy", type=click.Choice(["standard", "none"]), help="Default gates, or only those given.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where images are encoded.")
 @click.option("--seed", type=int, help="Seed of every random step.")
 @click.option("--without-holdout", type=click.Choice(["refuse", "allow"]), help="May leakage stay unassessed?")
 @click.option("--allow-overlap", is_flag=True, default=None, help="Accept holdout rows that stand in train.")
@@ -77,7 +84,7 @@ def _audited(path: Path | None, options: dict[str, Any]) -> Record:
         plain = {"data": {}, "run": {}, "gates": {}, "metrics": {}}
     for name, value in given.items():
         section, key = _PLACES[name]
-        plain[section][key] = tuple(value.split(",")) if name in ("groups", "metrics") else value
+        plain[section][key] = tuple(filter(None, value.split(","))) if name in ("groups", "metrics") else value
     config = make_config(plain)
     with progress(len(choose(config.run.metrics)) + 1) as stages:
         return run_audit(
@@ -92,7 +99,8 @@ def _audited(path: Path | None, options: dict[str, Any]) -> Record:
 _PLACES = {
     **{name: ("data", name) for name in ("train", "holdout", "real", "test", "synthetic")},
     **{name: ("data", name) for name in ("label", "groups", "cluster", "encoder")},
-    **{name: ("run", name) for name in ("metrics", "policy", "seed", "without_holdout", "allow_overlap", "show_real")},
+    **{name: ("run", name) for name in ("metrics", "policy", "device", "seed")},
+    **{name: ("run", name) for name in ("without_holdout", "allow_overlap", "show_real")},
     "gates": ("gates", "fail"),
     "warns": ("gates", "warn"),
 }
@@ -160,20 +168,28 @@ def show(identifier: str) -> None:
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """Refused data and unreadable gates end in one sentence and exit code 2."""
+    """Refused data and unreadable gates end in one sentence and exit code 2; nothing else looks like a FAIL."""
     try:
         yield
-    except ValueError as error:
+    except KeyboardInterrupt:
+        click.echo("counterproof: interrupted; nothing was judged", err=True)
+        sys.exit(INTERRUPTED)
+    except (BrokenPipeError, click.exceptions.Exit):
+        raise
+    except Exception as error:
         from counterproof.grammar import GateError
         from counterproof.metrics.metric import MetricError
+        from counterproof.output import plain
         from counterproof.refusal import Refusal
 
-        if not isinstance(error, (Refusal, GateError, MetricError)):
-            raise
-        from counterproof.output import plain
+        if isinstance(error, (Refusal, MetricError)):
+            told = str(error) if isinstance(error, GateError) else " ".join(str(error).split())
+            click.echo(f"counterproof: {plain(told)}", err=True)
+            sys.exit(USAGE)
+        from counterproof.engine import crash
 
-        click.echo(f"counterproof: {plain(str(error))}", err=True)
-        sys.exit(USAGE)
+        click.echo(f"counterproof crashed, which is a defect of its own: {plain(crash(error))}", err=True)
+        sys.exit(CRASHED)
 
 
 @contextmanager

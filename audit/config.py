@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
@@ -48,7 +49,7 @@ class Run(Section):
     """What is measured and how."""
 
     metrics: tuple[str, ...] = ()
-    device: str = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
     seed: int = Field(default=0, ge=0, lt=2**31)
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     policy: Literal["standard", "none"] = "standard"
@@ -76,6 +77,9 @@ class Config(Section):
     metrics: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 
+SECTIONS: dict[str, type[Section]] = {"data": Data, "run": Run, "gates": Gates}
+
+
 def check_roles(given: set[str]) -> None:
     """Whether these roles make an audit.
 
@@ -101,7 +105,7 @@ def read_config(path: str | Path) -> Config:
         plain = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise Refusal(f"{path}: cannot be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refusal(f"{path}: not valid TOML: {error}") from None
     config = make_config(plain, source=str(path))
     found = {role: getattr(config.data, role) for role in ROLES}
@@ -122,5 +126,15 @@ def make_config(plain: dict[str, Any], *, source: str = "options") -> Config:
         where = ".".join(str(part) for part in first["loc"])
         told = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
-            told = "no such key"
+            told = f"no such key{_nearest(*first['loc'])}"
+        elif first["type"] == "missing":
+            told = f"is missing; give it{', at least synthetic and real rows' if where == 'data' else ''}"
         raise Refusal(f"{source}: {where + ': ' if where else ''}{told}") from None
+
+
+def _nearest(*place: Any) -> str:
+    """The key that was meant, if one is near."""
+    inside = {name: list(kind.model_fields) for name, kind in SECTIONS.items()}
+    known = list(Config.model_fields) if len(place) == 1 else inside.get(str(place[0]), [])
+    near = difflib.get_close_matches(str(place[-1]), known, n=1)
+    return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 from counterproof.reports.record import write_text
@@ -21,8 +22,6 @@ def count_audit(folder: Path, holdout: str, release: str) -> int:
         ledger, seen = {}, []
     if release not in seen:
         seen.append(release)
-        try:
+        with suppress(OSError):
             write_text(path, json.dumps({**ledger, holdout: seen}, indent=0, sort_keys=True))
-        except OSError:
-            pass
     return len(seen)

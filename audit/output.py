@@ -12,7 +12,8 @@ from pathlib import Path
 from counterproof.refusal import Refusal
 from counterproof.reports.record import Record, write_text
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+FILES = ("report.html", "record.json", "junit.xml", "summary.md")  # what a reader opens first, first
 
 
 def plain(text: str) -> str:
@@ -26,17 +27,20 @@ def check_writable(folder: Path) -> None:
     Raises:
         Refusal: The folder cannot be made or written.
     """
+    there = folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=folder)
         os.close(handle)
         os.unlink(name)
+        if not there:
+            folder.rmdir()  # an audit that is refused leaves nothing behind
     except OSError as error:
         raise Refusal(f"{folder}: cannot be written ({error.strerror}); give another folder with --out") from None
 
 
 def write_all(record: Record, folder: Path) -> dict[str, Path]:
-    """Write record, report, JUnit and summary.
+    """Write record, report, JUnit and summary; all are made before the first is written.
 
     Raises:
         Refusal: The folder cannot be written.
@@ -45,12 +49,11 @@ def write_all(record: Record, folder: Path) -> dict[str, Path]:
     from counterproof.reports.junit import junit
     from counterproof.reports.markdown import markdown
 
-    paths = {name: folder / name for name in ("record.json", "report.html", "junit.xml", "summary.md")}
+    paths = {name: folder / name for name in FILES}
+    texts = (render(record), record.to_json(), junit(record), markdown(record))
     try:
-        record.write(paths["record.json"])
-        write_text(paths["report.html"], render(record))
-        write_text(paths["junit.xml"], junit(record))
-        write_text(paths["summary.md"], markdown(record))
+        for path, text in zip(paths.values(), texts, strict=True):
+            write_text(path, text)
     except OSError as error:
         raise Refusal(f"{folder}: cannot be written ({error.strerror}); give another folder with --out") from None
     return paths
@@ -82,4 +85,4 @@ def tell(record: Record, paths: Mapping[str, Path]) -> None:
     else:
         print("\n".join(plain_lines(record)))
     for name, path in paths.items():
-        print(f"{name}: {path}")
+        print(f"{name}: {plain(str(path))}")

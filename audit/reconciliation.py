@@ -85,7 +85,7 @@ def reconcile(tables: Mapping[str, Table], wanted: Wanted) -> Stack:
     tables = {role: tables[role] for role in ORDER if role in tables}
     findings: list[str] = []
     _refuse_absent(tables, wanted)
-    columns = _shared_columns(tables, findings)
+    columns = _shared_columns(tables, wanted, findings)
     _refuse_overrides(wanted, columns)
     made: dict[str, pd.Series[Any]] = {}
     kinds: dict[str, str] = {}
@@ -113,13 +113,15 @@ def reconcile(tables: Mapping[str, Table], wanted: Wanted) -> Stack:
 def _refuse_absent(tables: Mapping[str, Table], wanted: Wanted) -> None:
     for name, use in wanted.columns.items():
         for role, table in tables.items():
+            if role == "synthetic" and use == "cluster":
+                continue  # releases rarely say whom their rows were made from
             if name not in table.frame.columns:
                 near = difflib.get_close_matches(name, list(table.frame.columns), n=1)
                 hint = f"; did you mean {near[0]!r}" if near else ""
                 raise Refusal(f"{role} ({table.source}) has no column {name!r}, which is wanted as {use}{hint}")
 
 
-def _shared_columns(tables: Mapping[str, Table], findings: list[str]) -> list[str]:
+def _shared_columns(tables: Mapping[str, Table], wanted: Wanted, findings: list[str]) -> list[str]:
     """Columns of the real roles; what only some roles hold becomes a finding."""
     real = {role: table for role, table in tables.items() if role != "synthetic"}
     every = list(dict.fromkeys(name for table in real.values() for name in table.frame.columns))
@@ -133,7 +135,10 @@ def _shared_columns(tables: Mapping[str, Table], findings: list[str]) -> list[st
     extra = [name for name in inside if name not in every]
     if len(missing) == len(columns):
         raise Refusal(f"synthetic ({tables['synthetic'].source}) shares no column with the real data")
-    findings += [f"column {name!r} is missing from synthetic: counted as missing in every row" for name in missing]
+    alone = [name for name in missing if name == wanted.cluster]
+    findings += [f"column {name!r} is missing from synthetic: every row is its own source" for name in alone]
+    lost = [name for name in missing if name not in alone]
+    findings += [f"column {name!r} is missing from synthetic: counted as missing in every row" for name in lost]
     findings += [f"column {name!r} is only in synthetic: left out of the audit" for name in extra]
     return columns
 

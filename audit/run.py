@@ -125,11 +125,10 @@ def run_audit(
         raise Refusal(str(error)) from None
     chosen = choose(config.run.metrics)
     params = configure(chosen, config.metrics)
-    gates = [parse_gate(text) for text in config.gates.fail] + [
-        parse_gate(text, level="warn") for text in config.gates.warn
-    ]
+    gates = read_gates(config)
     with one_thread():
-        intake = read(config, sources, encoder, stages)
+        device = device_for(config.run.device)
+        intake = read(config, sources, encoder, stages, device)
         bench = set_bench(intake, config.run)
         remarks = check_overlap(bench, intake.sources, allow=config.run.allow_overlap)
         samples = {role: Sample(role, rows, intake.corpus) for role, rows in intake.roles.items()}
@@ -141,7 +140,7 @@ def run_audit(
                     readings.append(Reading.of(measured, family=found.family, title=found.title))
     if config.run.policy == "standard":
         gates = policy_gates(chosen) + gates
-    manifest = describe(config, intake, remarks, command, stamp, time.perf_counter() - started)
+    manifest = describe(config, intake, remarks, command, stamp, time.perf_counter() - started, device)
     missing = [NotAssessed(metric=r.metric, reason=r.reason) for r in readings if r.headline and r.status != "measured"]
     return judged(
         gates=gates,
@@ -201,7 +200,7 @@ def configure(metrics: Sequence[Metric], options: Mapping[str, Mapping[str, Any]
         raise Refusal(str(error)) from None
 
 
-def read(config: Config, sources: Mapping[str, Any], encoder: Any, stages: Stages) -> Intake:
+def read(config: Config, sources: Mapping[str, Any], encoder: Any, stages: Stages, device: str = "cpu") -> Intake:
     """Read and encode the data."""
     data = config.data
     with stages.stage("reading and encoding") as tell:
@@ -216,7 +215,25 @@ def read(config: Config, sources: Mapping[str, Any], encoder: Any, stages: Stage
             bad_images=data.bad_images,
             cache=cache_folder(),
             progress=tell,
+            device=device,
         )
+
+
+def device_for(wanted: str) -> str:
+    """Where images are encoded: what was asked for, or a GPU where there is one.
+
+    Raises:
+        Refusal: A GPU is asked for and there is none.
+    """
+    import torch
+
+    if wanted == "cpu":
+        return "cpu"
+    if torch.cuda.is_available():
+        return "cuda"
+    if wanted == "cuda":
+        raise Refusal("there is no CUDA device here; use device = auto or cpu")
+    return "cpu"
 
 
 @contextmanager
@@ -239,7 +256,9 @@ def name_of(source: Any) -> str:
     return os.fspath(source) if isinstance(source, (str, os.PathLike)) else type(source).__name__
 
 
-def describe(config: Config, intake: Intake, remarks: list[str], command: str, stamp: str, seconds: float) -> Manifest:
+def describe(
+    config: Config, intake: Intake, remarks: list[str], command: str, stamp: str, seconds: float, device: str
+) -> Manifest:
     """What was audited, with what."""
     held = intake.digests.get("holdout")
     audits = count_audit(cache_folder(), held, intake.digests["synthetic"]) if held else 1
@@ -261,7 +280,7 @@ def describe(config: Config, intake: Intake, remarks: list[str], command: str, s
         modality=intake.corpus.modality,
         columns=dict(intake.corpus.kinds),
         seed=config.run.seed,
-        device="cpu",
+        device=device if intake.corpus.modality == "image" else "cpu",  # only encoders run elsewhere
         command=command,
         audits_of_holdout=audits,
         findings=[*intake.findings, *remarks],

@@ -125,7 +125,8 @@ def rows_needed(estimate: Estimate, limit: float, n: int, confidence: float, bet
     reach = abs(estimate.bound(side, confidence) - estimate.value)
     if not n or gap <= 0 or reach <= 0:
         return None
-    needed = n * (reach / gap) ** 2
+    ratio = reach / gap
+    needed = n * ratio * ratio  # a power would raise OverflowError where a product is infinite
     if not math.isfinite(needed) or needed > 1e9:
         return None
     digits = max(0, len(str(int(needed))) - 2)

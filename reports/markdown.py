@@ -12,11 +12,12 @@ from counterproof.reports.wording import (
     RANK,
     Line,
     answer,
+    applicable,
     families,
     family_state,
-    ladder,
     not_assessed,
     overall,
+    set_aside,
     shows_real,
 )
 
@@ -76,20 +77,24 @@ def _families(record: Record) -> Iterator[str]:
 
 
 def _gates(record: Record) -> Iterator[str]:
-    lines = sorted((line for found in ladder(record).values() for line in found), key=lambda line: RANK[line.state])
+    lines = sorted((line for found in applicable(record).values() for line in found), key=lambda line: RANK[line.state])
     yield "## Gates"
     yield ""
-    if not lines:
+    if lines:
+        yield from _gate_table(lines)
+    else:
         yield "No gate was judged."
-        yield ""
-        return
+    if aside := set_aside(record):
+        yield f"\n{escaped(aside, 2000)}"
+    yield ""
+
+
+def _gate_table(lines: list[Line]) -> Iterator[str]:
     yield "| verdict | gate | value [low, high] | limit | why |"
     yield "|---|---|---|---|---|"
     yield from (_row(line) for line in lines[:GATES_SHOWN])
     if len(lines) > GATES_SHOWN:
         yield f"\n{len(lines) - GATES_SHOWN} more gates stand in record.json."
-    yield ""
-
 
 def _row(line: Line) -> str:
     gate = line.gate

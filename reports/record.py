@@ -348,8 +348,10 @@ class Record(Part):
 
 def rounded(value: Any) -> Any:
     """Ten significant digits, and None for what is not finite: the same bytes on every machine."""
-    if isinstance(value, bool) or value is None or isinstance(value, str):
+    if isinstance(value, bool) or value is None:
         return value
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")  # file names may be no UTF-8
     if isinstance(value, int):
         return value
     if isinstance(value, float):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from counterproof.reports.record import QUESTIONS, Record
 from counterproof.reports.text import clipped, printable
-from counterproof.reports.wording import LOOKS, Line, State, family_state, ladder, overall
+from counterproof.reports.wording import LOOKS, Line, State, applicable, family_state, overall, set_aside
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -39,7 +39,8 @@ def verdict_table(record: Record) -> RenderableType:
     look = LOOKS[verdict]
     head = Text.assemble((f"{look.icon} {look.word.upper()}", STYLES[verdict]), "  ", because)
     warnings = [Text(f"{LOOKS['warn'].icon} {printable(text)}", style=STYLES["warn"]) for text in record.warnings]
-    return Group(head, *warnings, _table(record))
+    aside = [Text(told, style="dim") for told in [set_aside(record)] if told]
+    return Group(head, *warnings, _table(record), *aside)
 
 
 def _table(record: Record) -> Table:
@@ -52,7 +53,7 @@ def _table(record: Record) -> Table:
     table.add_column("gate", ratio=1, overflow="fold")
     table.add_column(Text("value [low, high]"), width=25, overflow="fold")
     table.add_column("limit", width=14, overflow="fold")
-    for family, lines in ladder(record).items():
+    for family, lines in applicable(record).items():
         asked = Text.assemble((printable(family), "bold"), f"  {QUESTIONS.get(family, '')}")
         state: State = family_state(record, family)
         table.add_row(_word(state), asked, "", "")
@@ -81,10 +82,11 @@ def _word(state: State) -> Text:
 
 def plain_lines(record: Record) -> list[str]:
     """The same for logs: one line per gate, the verdict of the whole last."""
-    told = [_plain(family, line) for family, lines in ladder(record).items() for line in lines]
+    told = [_plain(family, line) for family, lines in applicable(record).items() for line in lines]
+    aside = [told for told in [set_aside(record)] if told]
     warnings = [f"WARNING {printable(text)}" for text in record.warnings]
     verdict, because = overall(record)
-    return [*told, *warnings, f"VERDICT {verdict.upper()}: {because}"]
+    return [*told, *aside, *warnings, f"VERDICT {verdict.upper()}: {because}"]
 
 
 def _plain(family: str, line: Line) -> str:

@@ -169,6 +169,27 @@ def ladder(record: Record) -> dict[str, list[Line]]:
     return rungs
 
 
+def applicable(record: Record) -> dict[str, list[Line]]:
+    """The ladder without the policy's gates that do not apply to these data; who asked for a gate sees it."""
+    return {
+        family: [line for line in lines if line.state != "not_applicable" or line.gate.source == "config"]
+        for family, lines in ladder(record).items()
+    }
+
+
+def set_aside(record: Record) -> str:
+    """The policy's gates that do not apply, by reason, in one line; empty where all apply."""
+    reasons = {(r.metric, r.field): r.reason for r in record.measurements if r.status == "not_applicable"}
+    aside: dict[str, list[str]] = {}
+    for gate in record.gates:
+        if gate.verdict == "not_applicable" and gate.source == "policy":
+            reason = reasons.get((gate.metric, gate.field)) or gate.why or "no reason was given"
+            whole = gate.field in ("", "value", "excess", "change", "gap")
+            aside.setdefault(printable(reason), []).append(gate.metric if whole else f"{gate.metric}.{gate.field}")
+    told = (f"{', '.join(map(printable, dict.fromkeys(names)))} ({reason})" for reason, names in aside.items())
+    return f"not applicable: {'; '.join(told)}" if aside else ""
+
+
 def families(record: Record) -> list[str]:
     """All families of a record: the five questions, then whatever else it holds."""
     named = [*record.families, *map(family_of, record.gates), *(m.family for m in record.measurements)]
