@@ -53,7 +53,8 @@ def page(identifier: str) -> str:
         f"floor: {found.null}" + (f", {found.draws} draws" if found.null != "none" else ""),
         *(f"option: {name} = {p.default!r}" for name, p in found.parameters().items()),
         *(
-            f"default gate ({t.level}): {found.id}.{t.field}{'[*]' if t.cells else ''} {t.operator} {t.limit:g}: {t.reason}"
+            f"default gate ({t.level}): {found.id}.{t.field}{'[*]' if t.cells else ''} {t.operator} {t.limit:g}: "
+            f"{t.reason}"
             for t in found.tolerances
         ),
     ]

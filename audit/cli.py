@@ -61,7 +61,7 @@ def run(config: Path | None, out: Path, **options: Any) -> None:
     \b
     counterproof run --train train.csv --holdout holdout.csv --synthetic release.csv \\
                      --label income --groups sex,race
-    """
+    """  # noqa: D301 (click's mark for lines to keep is a backspace)
     with refusals():
         from counterproof.output import check_writable, tell, write_all
 

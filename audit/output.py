@@ -80,8 +80,7 @@ def tell(record: Record, paths: Mapping[str, Path]) -> None:
     if sys.stdout.isatty():
         from rich.console import Console
 
-        console = Console()
-        console.print(verdict_table(record), width=min(console.width, 100))
+        Console().print(verdict_table(record))
     else:
         print("\n".join(plain_lines(record)))
     for name, path in paths.items():

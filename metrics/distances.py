@@ -7,13 +7,15 @@ and decide by the exact distance, so their answers do not depend on float32, thr
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from counterproof.metrics.sample import Floats, Mixed, Rows
+
+if TYPE_CHECKING:
+    import torch
 
 UNIT = 2.0**-24  # half the spacing of float32 around 1
 MISSING = 1e6  # at clipped distance 1 from every value and 0 from another missing one
@@ -50,6 +52,8 @@ class Euclid:
     """
 
     def __init__(self, query: Floats, base: Floats, *, device: str = "cpu") -> None:
+        import torch
+
         self.shape = (len(query), len(base))
         centre = base.mean(0)
         largest = max(float(abs(part - centre).max(initial=0.0)) for part in (query, base))
@@ -69,6 +73,8 @@ class Euclid:
 
     def values(self, rows: slice) -> torch.Tensor:
         """Squared distances in units of the scale."""
+        import torch
+
         size = rows.stop - rows.start
         if len(self._block) < size:
             self._block = self._left.new_empty((size, self.shape[1]))
@@ -125,6 +131,8 @@ class Gower:
     """
 
     def __init__(self, query: NDArray[np.float32], base: NDArray[np.float32], *, device: str = "cpu") -> None:
+        import torch
+
         self.shape = (len(query), len(base))
         self._query, self._base = query, base
         self._left = torch.from_numpy(query).to(device)
@@ -132,6 +140,8 @@ class Gower:
 
     def values(self, rows: slice) -> torch.Tensor:
         """Sums over columns."""
+        import torch
+
         left = self._left[rows]
         total = left.new_zeros((len(left), self.shape[1]))
         gap = torch.empty_like(total)

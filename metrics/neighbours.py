@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from counterproof.metrics.distances import Euclid, Gower, Space, distinct, gower_matrix
 from counterproof.metrics.sample import Floats, Mixed, Rows
+
+if TYPE_CHECKING:
+    import torch
 
 MEMORY = 256 * 2**20
 
@@ -162,6 +165,8 @@ def _kth_at_most(values: torch.Tensor, k: int) -> torch.Tensor:
     The k-th smallest of the minima of groups has k values at or below it; minima of strided groups
     cost a tenth of a full top-k.
     """
+    import torch
+
     width = values.shape[1]
     group = max(1, min(32, width // (4 * k)))
     whole = width - width % group

@@ -96,6 +96,7 @@ def _gate_table(lines: list[Line]) -> Iterator[str]:
     if len(lines) > GATES_SHOWN:
         yield f"\n{len(lines) - GATES_SHOWN} more gates stand in record.json."
 
+
 def _row(line: Line) -> str:
     gate = line.gate
     word = f"{line.look.icon} {line.look.word}" + (" (warns only)" if gate.level == "warn" else "")

@@ -33,6 +33,7 @@ def verdict_table(record: Record) -> RenderableType:
     Data go in as text objects: neither rich markup nor control characters in them do anything.
     """
     from rich.console import Group
+    from rich.constrain import Constrain
     from rich.text import Text
 
     verdict, because = overall(record)
@@ -40,7 +41,7 @@ def verdict_table(record: Record) -> RenderableType:
     head = Text.assemble((f"{look.icon} {look.word.upper()}", STYLES[verdict]), "  ", because)
     warnings = [Text(f"{LOOKS['warn'].icon} {printable(text)}", style=STYLES["warn"]) for text in record.warnings]
     aside = [Text(told, style="dim") for told in [set_aside(record)] if told]
-    return Group(head, *warnings, _table(record), *aside)
+    return Constrain(Group(head, *warnings, _table(record), *aside), WIDTH)
 
 
 def _table(record: Record) -> Table:
@@ -48,7 +49,7 @@ def _table(record: Record) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, width=WIDTH, pad_edge=False, collapse_padding=True)
+    table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False, collapse_padding=True)
     table.add_column("verdict", width=16, no_wrap=True)
     table.add_column("gate", ratio=1, overflow="fold")
     table.add_column(Text("value [low, high]"), width=25, overflow="fold")
