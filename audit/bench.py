@@ -28,7 +28,8 @@ def set_bench(intake: Intake, run: Run) -> Workbench:
     rng = np.random.default_rng([run.seed, zlib.crc32(b"roles")])
     real = _pool(samples)
     reference, learning = _reference(samples, real, rng)
-    trial = samples.get("test", samples.get("holdout", reference))
+    # A holdout alone was halved: models that learned from the one half are tried on the other.
+    trial = samples.get("test", reference)
     release = samples["synthetic"]
     return Workbench(
         reference=reference,
@@ -36,7 +37,7 @@ def set_bench(intake: Intake, run: Run) -> Workbench:
         real=real,
         release=release,
         learning=_cut(learning, len(release), "learning", rng),
-        trial=trial if learning.name != trial.name else reference,
+        trial=trial,
         studying=_cut(release, len(learning), "studying", rng),
         train=samples.get("train"),
         holdout=samples.get("holdout"),

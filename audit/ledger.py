@@ -18,7 +18,7 @@ def count_audit(folder: Path, holdout: str, release: str) -> int:
     try:
         ledger = json.loads(path.read_text(encoding="utf-8"))
         seen = [str(item) for item in ledger.get(holdout, [])]
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, TypeError):
         ledger, seen = {}, []
     if release not in seen:
         seen.append(release)

@@ -22,6 +22,7 @@ PERMUTATIONS = 199
 BOOSTING_DRAWS = 4  # re-splits that also fit boosting: each costs FOLDS fits
 AXES = 256  # principal components that stand for a feature space
 TREE_AXES = 32  # of these, the first that boosting sees
+CATEGORIES = 255  # that trees take
 RIDGE = 1e-3
 
 
@@ -108,10 +109,23 @@ def set_task(bench: Workbench) -> Task:
         return Task(features, trees, np.zeros(trees.shape[1], dtype=bool), names, made, fold)
     features = np.concatenate([bench.reference.features, bench.candidate.features])
     p = mixed.numeric.shape[1]
-    # Trees take at most 255 categories: the commonest codes come first, the rest share one.
-    codes = np.minimum(mixed.codes[both.rows], 254).astype(np.float64)
-    trees = np.concatenate([mixed.numeric[both.rows].astype(np.float64), codes], axis=1)
+    trees = np.concatenate([mixed.numeric[both.rows].astype(np.float64), tree_codes(mixed.codes[both.rows])], axis=1)
     return Task(features, trees, np.arange(len(mixed.columns)) >= p, mixed.columns, made, fold)
+
+
+def tree_codes(codes: NDArray[np.int32]) -> Floats:
+    """Category codes that trees can take: the commonest keep one of their own, the rest share the last.
+
+    Args:
+        codes: ``(n, q)`` codes of both sides together, so that the order tells neither side.
+    """
+    made = codes.astype(np.float64)
+    for at in np.flatnonzero(codes.max(axis=0, initial=0) >= CATEGORIES):
+        counts = np.bincount(codes[:, at])
+        rank = np.empty(len(counts))
+        rank[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
+        made[:, at] = np.minimum(rank, CATEGORIES - 1)[codes[:, at]]
+    return made
 
 
 def on_axes(bench: Workbench) -> Floats:
