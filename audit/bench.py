@@ -101,7 +101,7 @@ def overlap_of(bench: Workbench) -> Overlap:
     others = len(holdout) - 1
     _, inverse, counts = np.unique(holdout, return_inverse=True, return_counts=True)
     drawn, grown = min(len(train), others), max(1.0, len(train) / others)
-    missed = hypergeom.pmf(0, others, counts[inverse] - 1, drawn)
+    missed = np.asarray(hypergeom.pmf(0, others, counts[inverse] - 1, drawn))
     natural = min(float((1 - missed).sum()) * grown, len(holdout))
     return Overlap(shared, natural, 4 * float(np.sqrt(shared + grown * natural + grown**2)))
 

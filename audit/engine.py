@@ -158,7 +158,8 @@ def excess(measured: Measurement, *, anchored: bool) -> Measurement:
     The error is the larger of the interval's own and the spread of the floor.
     """
     e, floor = measured.estimate, measured.floor
-    assert e is not None and floor is not None
+    assert e is not None
+    assert floor is not None
     name = "excess" if measured.headline else f"{measured.field}_excess"
     made = replace(measured, field=name, headline=False, floor=None, better="lower", evidence=(), panels=())
     if measured.alarm:

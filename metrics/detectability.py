@@ -67,6 +67,10 @@ def detectability(bench: Workbench) -> Iterator[Value]:
         A value per learner (``[learner=linear]``), the better of the two as the headline.
     """
     task = set_task(bench)
+    if len(np.unique(task.fold)) < FOLDS:
+        reason = f"fewer than {FOLDS} distinct rows or sources: no part can be held out to be told apart"
+        yield Value(status="not_assessable", reason=reason)
+        return
     learners: dict[str, Callable[[Task, int], Floats]] = {"linear": linear_scores}
     if bench.draw is None or bench.draw < BOOSTING_DRAWS:
         learners["boosting"] = boosting_scores
@@ -84,7 +88,8 @@ def detectability(bench: Workbench) -> Iterator[Value]:
         if len(learners) == 2:
             yield Value(estimate=worst.estimate)
         return
-    labels, drops = giveaways(task, bench.seed)
+    found = worst.estimate is not None and worst.estimate.low > 0.5
+    labels, drops = giveaways(task, bench.seed) if found else ([], [])
     yield Value(
         estimate=worst.estimate,
         reason=f"{worst.group[0][1]} tells best",

@@ -104,11 +104,12 @@ def representation(bench: Workbench) -> Iterator[Value]:
             decidable=cell in decidable,
             alarm=empty,
         )
+    panels = () if bench.is_null else tuple(cell_panels(bench, cells, decidable))
     if not decidable:
-        yield Value(status="not_applicable", reason="no cell holds enough real rows to be decided")
+        reason = "no cell holds enough real rows to be decided"
+        yield Value(status="not_applicable", reason=reason, panels=panels)
         return
     thinnest = min(decidable, key=lambda cell: (cell.ratio, cell.group))
-    panels = () if bench.is_null else tuple(cell_panels(bench, cells, decidable))
     sizes = {"real": len(real), "release": len(made)}
     yield Value(estimate=thinnest.estimate(bench.level), n=sizes, reason=f"thinnest: {_text(thinnest)}", panels=panels)
 

@@ -253,6 +253,18 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
     assert values(desk(sources=frames, seed=1))["linear"] != values(desk(sources=frames))["linear"]
 
 
+@pytest.mark.parametrize("sources", [1, 2])
+def test_too_few_sources_to_hold_out_are_said_so(sources: int) -> None:
+    def few(n: int, seed: int) -> pd.DataFrame:
+        return normal_rows(n, seed).assign(patient=[f"{seed}-{i % sources}" for i in range(n)])
+
+    bench = desk(sources={"real": few(60, 0), "synthetic": few(60, 1)}, cluster="patient")
+    found = measured(detectability, bench)
+    (only,) = found.values()
+    assert only.status == "not_assessable"
+    assert only.reason.startswith("fewer than 5 distinct rows or sources")
+
+
 def test_an_empty_fold_is_no_crash() -> None:
     frames = {role: pd.DataFrame({"x": list("ab") * 20, "y": list("abcd") * 10}) for role in three(people, 1, 0)}
     task = set_task(desk(sources=frames))

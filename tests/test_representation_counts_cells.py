@@ -216,6 +216,12 @@ def test_the_heat_map_hides_small_real_cells() -> None:
             assert (drawn["value"], drawn["low"], drawn["high"], drawn["state"]) == (None, None, None, "too few")
 
 
+def test_the_heat_map_is_drawn_where_nothing_can_be_decided() -> None:
+    headline = values(three(people, 200, 8))[()]
+    assert headline.status == "not_applicable"
+    assert {c["state"] for panel in headline.panels for c in panel.data["cells"]} == {"too few"}
+
+
 def test_odd_names_pass_through_untouched() -> None:
     frames = three(people, 400, 9)
     odd = '<b onclick="x">,=\n[]'
