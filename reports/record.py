@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -25,6 +26,8 @@ QUESTIONS: Mapping[str, str] = {
     "utility": "Does it do the job of real data?",
 }
 GroupKey = dict[str, str | None]
+# JSON need not escape these, but a terminal that shows the file would obey them.
+UNSEEN = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 
 class Part(BaseModel):
@@ -312,7 +315,8 @@ class Record(Part):
     def to_json(self) -> str:
         """The record as JSON text; no NaN, keys in a fixed order."""
         plain = self.model_dump(mode="json", by_alias=True)
-        return json.dumps(rounded(plain), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        text = json.dumps(rounded(plain), indent=1, ensure_ascii=False, allow_nan=False)
+        return UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
 
     @classmethod
     def read(cls, path: str | Path) -> Record:

@@ -158,7 +158,7 @@ def test_forty_rows_are_inconclusive_but_an_exact_copy_fails(tmp_path: Path) -> 
     assert done.exit_code == 3, done.output
     agreed(tmp_path / "fresh", 3)
     copied = saved(tmp_path, **roles, synthetic=census("train", 40))
-    assert called("run", *copied, *labelled, "copied").exit_code == 1
+    assert called("run", *copied, "--metrics", "leakage", "--out", "copied").exit_code == 1
     record = agreed(tmp_path / "copied", 1)
     assert record["families"]["leakage"]["verdict"] == "fail"
     assert record["families"]["leakage"]["because"]

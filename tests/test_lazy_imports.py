@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from pathlib import Path
 
@@ -10,11 +11,12 @@ from shells import MAIN, python, rows, saved
 
 HEAVY = ("torch", "sklearn")
 TELL = f"import sys; sys.stderr.write('loaded:' + ','.join(m for m in {HEAVY!r} if m in sys.modules))"
-VERB = f"import atexit; atexit.register(exec, {TELL!r}); {MAIN}"
+VERB = f"import atexit; atexit.register(exec, {TELL!r}, {{}}); {MAIN}"
 
 
-def loaded(done: object) -> str:
-    return str(getattr(done, "stderr", "")).partition("loaded:")[2]
+def loaded(done: subprocess.CompletedProcess[str]) -> str:
+    assert "loaded:" in done.stderr, "the probe ran"
+    return done.stderr.partition("loaded:")[2]
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +62,8 @@ def test_importing(tmp_path: Path, code: str) -> None:
 
 
 def test_pytest_starts_without_it(tmp_path: Path) -> None:
-    (tmp_path / "test_nothing.py").write_text(
-        f"import sys\n\n\ndef test_nothing():\n    assert not [m for m in {HEAVY + ('pandas',)!r} if m in sys.modules]\n"
-    )
+    check = f"assert not {{*{HEAVY!r}, 'pandas'}} & sys.modules.keys()"
+    (tmp_path / "test_nothing.py").write_text(f"import sys\n\n\ndef test_nothing():\n    {check}\n")
     done = python("-m", "pytest", "-q", "-p", "no:cacheprovider", "test_nothing.py", cwd=tmp_path)
     assert done.returncode == 0, done.stdout
 
