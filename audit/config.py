@@ -127,6 +127,8 @@ def make_config(plain: dict[str, Any], *, source: str = "options") -> Config:
         told = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
             told = f"no such key{_nearest(*first['loc'])}"
+        elif first["type"] == "tuple_type":
+            told = "give a list of texts"
         elif first["type"] == "missing":
             told = f"is missing; give it{', at least synthetic and real rows' if where == 'data' else ''}"
         raise Refusal(f"{source}: {where + ': ' if where else ''}{told}") from None

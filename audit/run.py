@@ -86,13 +86,13 @@ def audit(
         "data": {
             **{role: name_of(source) for role, source in sources.items()},
             "label": label,
-            "groups": tuple(groups),
+            "groups": groups,
             "cluster": cluster,
             "encoder": encoder if isinstance(encoder, str) else type(encoder).__name__,
         },
-        "run": {"metrics": tuple(metrics), **run},
-        "gates": {"fail": tuple(gates), "warn": tuple(warn)},
-        "metrics": dict(options or {}),
+        "run": {"metrics": metrics, **run},
+        "gates": {"fail": gates, "warn": warn},
+        "metrics": options or {},
     }
     return run_audit(make_config(plain), sources, encoder=encoder, progress=progress)
 

@@ -68,7 +68,8 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
             f"label = {json.dumps(SHEET)}",
             f"groups = [{json.dumps(IMAGE)}, {json.dumps(BREAKS)}]",
             f"intended_use = {json.dumps(SCRIPT + BREAKS)}",
-            '[run]\nmetrics = ["fidelity.marginals", "coverage", "leakage", "fairness.worst_group_accuracy", "utility"]',
+            '[run]\nmetrics = ["fidelity.marginals", "coverage", "leakage", "utility", '
+            '"fairness.worst_group_accuracy"]',
             f"[gates]\nwarn = [{json.dumps(f'coverage.representation[{IMAGE!r}=*] >= 0.9')}]",
         ]
     ).replace("\x7f", "\\u007f")
