@@ -213,6 +213,24 @@ def test_a_release_that_holds_rows_it_must_not_know_is_refused(role: str) -> Non
         checked(frames)
 
 
+@pytest.mark.parametrize(("k", "refused"), [(12, False), (25, True)])
+def test_a_refusal_takes_more_than_bad_luck(k: int, refused: bool) -> None:
+    frames = rows(train=500, holdout=500, synthetic=500)
+    frames["synthetic"].iloc[:k] = frames["holdout"].iloc[:k].to_numpy()
+    if not refused:  # one chance in 4,000: an audit goes on and the copies are counted
+        checked(frames)
+        return
+    with pytest.raises(Refusal, match=f"{k} distinct holdout rows"):
+        checked(frames)
+
+
+def test_a_record_that_fills_the_holdout_is_one_record() -> None:
+    frames = rows(train=300, holdout=300, synthetic=300)
+    frames["holdout"].iloc[:200] = frames["holdout"].iloc[0].to_numpy()
+    frames["synthetic"].iloc[0] = frames["holdout"].iloc[0].to_numpy()
+    checked(frames)
+
+
 def test_one_holdout_row_repeated_is_one_row() -> None:
     frames = rows(train=1000, holdout=1000, synthetic=1000)
     frames["synthetic"].iloc[:200] = frames["holdout"].iloc[0].to_numpy()

@@ -180,6 +180,17 @@ def test_one_percent_of_exact_copies_is_found_and_listed(seed: int) -> None:
     assert all(row[2] == 0 for row in listed.rows)
 
 
+def test_the_fewest_copies_that_can_be_found_are_found_and_one_fewer_are_not() -> None:
+    least = smallest_detectable([300, 300])
+    assert least is not None
+    for k in (least - 1, least):
+        frames = three(normal_rows, 300, 5)
+        plant(frames, k)
+        found = values(frames)["value"]
+        assert bool(found.alarm) == (k == least)
+        assert f"at this size {least} copies or more would be found" in found.reason
+
+
 def test_one_percent_of_near_copies_is_found_nearly_always() -> None:
     alarms, named = 0, 0
     for seed in range(12):
