@@ -97,7 +97,7 @@ def _sum_of_two(real: float, release: float, draws: int) -> Refits:
 
 def _release_halves(bench: Workbench, draw: int) -> Workbench:
     """Models of one random half of the release against models of the other."""
-    order = np.random.default_rng([bench.seed, zlib.crc32(b"release halves"), draw]).permutation(len(bench.studying))
+    order = bench.studying.shuffled(np.random.default_rng([bench.seed, zlib.crc32(b"release halves"), draw]))
     cut = len(order) // 2
     return replace(
         bench,

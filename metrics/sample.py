@@ -135,6 +135,13 @@ class Sample:
         """What a reader finds the rows by."""
         return self.corpus.names[self.rows]
 
+    def shuffled(self, rng: np.random.Generator) -> Rows:
+        """The positions in a random order that keeps rows of one source together."""
+        if self.corpus.clusters is None:
+            return rng.permutation(len(self))
+        sources, inverse = np.unique(self.corpus.clusters[self.rows], return_inverse=True)
+        return np.argsort(rng.permutation(len(sources))[inverse], kind="stable")
+
     def take(self, positions: Rows, name: str) -> Sample:
         """Some of the rows, under another name."""
         return Sample(name, self.rows[positions], self.corpus)

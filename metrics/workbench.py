@@ -20,7 +20,7 @@ from counterproof.metrics.graph import Graph, neighbour_graph
 from counterproof.metrics.kernel_sums import KernelSums, across_means, split_sums, within_means
 from counterproof.metrics.models import LEARNERS, Forecast, fit_forecast
 from counterproof.metrics.neighbours import Neighbours, gower_neighbours, nearest
-from counterproof.metrics.sample import Corpus, Floats, Rows, Sample
+from counterproof.metrics.sample import Corpus, Floats, Sample
 
 T = TypeVar("T")
 DRAWS = 20
@@ -104,20 +104,12 @@ class Workbench:
             made = np.zeros((DRAWS, 2, len(self.real)), dtype=bool)
             rng = np.random.default_rng([self.seed, zlib.crc32(b"re-splits")])
             for draw in range(DRAWS):
-                order = self._shuffled(rng)
+                order = self.real.shuffled(rng)
                 made[draw, 0, order[: len(self.reference)]] = True
                 made[draw, 1, order[len(self.reference) :][: len(self.candidate)]] = True
             return made
 
         return self.shared(("splits",), plan)
-
-    def _shuffled(self, rng: np.random.Generator) -> Rows:
-        """A random order of the real rows that keeps rows of one source together."""
-        if self.corpus.clusters is None:
-            return rng.permutation(len(self.real))
-        cluster = self.corpus.clusters[self.real.rows]
-        names, inverse = np.unique(cluster, return_inverse=True)
-        return np.argsort(rng.permutation(len(names))[inverse], kind="stable")
 
     def resplit(self, draw: int) -> Workbench:
         """Real rows against real rows at the same sizes."""
@@ -135,7 +127,7 @@ class Workbench:
         assert self.holdout is not None
         rng = np.random.default_rng([self.seed, zlib.crc32(b"membership"), draw])
         both = self.train.join(self.holdout, "known")
-        order = rng.permutation(len(both))
+        order = both.shuffled(rng)
         cut = len(self.train)
         return replace(
             self,
@@ -147,7 +139,7 @@ class Workbench:
     def halves(self, draw: int) -> Workbench:
         """Models of one random half of the learning rows against models of the other."""
         rng = np.random.default_rng([self.seed, zlib.crc32(b"halves"), draw])
-        order = rng.permutation(len(self.learning))
+        order = self.learning.shuffled(rng)
         cut = len(order) // 2
         return replace(
             self,
