@@ -92,7 +92,7 @@ def _measured(metric: Metric, bench: Workbench, params: Mapping[str, Any]) -> It
         place = (value.field, value.group)
         measured = _measurement(metric, bench, value, floors.get(place), anchors.get(place))
         yield measured
-        if metric.null == "resplit" and measured.floor is not None and measured.estimate is not None:
+        if metric.null == "resplit" and measured.estimate is not None:
             made = excess(measured, anchored=metric.anchored)
             if not made.group or made.field in judged_by_cell:
                 yield made
@@ -159,11 +159,13 @@ def excess(measured: Measurement, *, anchored: bool) -> Measurement:
     """
     e, floor = measured.estimate, measured.floor
     assert e is not None
-    assert floor is not None
     name = "excess" if measured.headline else f"{measured.field}_excess"
     made = replace(measured, field=name, headline=False, floor=None, better="lower", evidence=(), panels=())
     if measured.alarm:
         made = replace(made, alarm="")
+    if floor is None:
+        reason = "the real rows could not be split often enough to see what real data reach against real data"
+        return replace(made, estimate=None, status="not_assessable", reason=reason)
     scale, method = 1.0, "value against floor"
     if anchored:
         scale = (measured.anchor or 0.0) - floor.value

@@ -58,6 +58,10 @@ def frechet_distance(bench: Workbench, *, components: int = 256) -> Iterator[Val
         reason = f"a Fréchet distance with an interval needs {2 * GROUPS} rows on each side"
         yield Value(status="not_assessable", reason=reason, n=bench.sizes)
         return
+    if min(_sources(bench.reference), _sources(bench.candidate)) < GROUPS:
+        reason = f"a Fréchet distance with an interval needs rows of {GROUPS} sources on each side"
+        yield Value(status="not_assessable", reason=reason, n=bench.sizes)
+        return
     d = bench.reference.features.shape[1]
     kept = min(components, int(fewest / ROWS_PER_DIMENSION))
     reference, candidate = (_seen(bench, side, kept) for side in (bench.reference, bench.candidate))
@@ -75,6 +79,12 @@ def frechet_distance(bench: Workbench, *, components: int = 256) -> Iterator[Val
         evidence=(evidence,),
         panels=(panel,),
     )
+
+
+def _sources(sample: Sample) -> int:
+    """How many sources the rows have: without clusters, each is its own."""
+    clusters = sample.corpus.clusters
+    return len(sample) if clusters is None else len(np.unique(clusters[sample.rows]))
 
 
 def _seen(bench: Workbench, sample: Sample, kept: int) -> Floats:
