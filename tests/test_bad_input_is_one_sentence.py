@@ -14,6 +14,11 @@ import pytest
 from PIL import Image
 from shells import MAIN, called, python, record_in, refused, rows, saved
 
+from counterproof.metrics.estimate import Estimate
+from counterproof.refusal import Refusal
+from counterproof.reports.judgement import rows_needed
+from counterproof.run import device_for
+
 QUICK = ("--metrics", "fidelity.precision", "--policy", "none")
 
 
@@ -117,6 +122,16 @@ def test_releases_need_not_name_their_sources(tmp_path: Path) -> None:
     assert "real.csv) has no column 'patient'" in refused("run", *unnamed, "--cluster", "patient", *QUICK)
 
 
+def test_few_sources_are_no_crash(tmp_path: Path) -> None:
+    roles = {role: rows(60, seed).assign(source=np.arange(60) % 2) for seed, role in enumerate(("train", "holdout"))}
+    given = saved(tmp_path, **roles, synthetic=rows(60, 2))
+    done = called("run", *given, "--cluster", "source", "--metrics", "fidelity")
+    assert done.exit_code == 3, done.output
+    statuses = {m["metric"]: m["status"] for m in record_in(tmp_path / "counterproof-report")["measurements"]}
+    assert statuses["fidelity.frechet_distance"] == "not_assessable"
+    assert "error" not in statuses.values()
+
+
 # -- features and images ----------------------------------------------------------------------------
 
 
@@ -187,6 +202,14 @@ def test_encoders_and_devices_that_are_not_there(tmp_path: Path) -> None:
             assert "there is no CUDA device here" in refused(*arguments, "--device", "cuda")
 
 
+def test_a_device_is_used_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for there, chosen in ((True, ["cuda", "cpu", "cuda"]), (False, ["cpu", "cpu"])):
+        monkeypatch.setattr("torch.cuda.is_available", lambda there=there: there)
+        assert [device_for(name) for name in ("auto", "cpu", "cuda")[: len(chosen)]] == chosen
+    with pytest.raises(Refusal, match="no CUDA device"):
+        device_for("cuda")
+
+
 # -- gates, metrics, records, folders ---------------------------------------------------------------
 
 
@@ -248,3 +271,10 @@ def test_a_process_of_its_own_says_the_same(tmp_path: Path, arguments: tuple[str
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
     assert arguments[1].lstrip("-") in done.stderr
+
+
+@pytest.mark.parametrize(("reach", "gap"), [(1e300, 1e-300), (1e200, 1.0), (5e-324, 1e300), (1.0, 1e-160)])
+def test_rows_needed_never_overflows(reach: float, gap: float) -> None:
+    estimate = Estimate(value=0.0, low=-reach, high=reach)
+    found = rows_needed(estimate, gap, 100, 0.95, "lower")
+    assert found is None or found == 101
