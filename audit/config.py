@@ -77,6 +77,10 @@ class Config(Section):
     metrics: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 
+MISSING = {
+    "data": "the release as synthetic and real rows to hold it against",
+    "data.synthetic": "the release under audit (--synthetic, or synthetic under [data])",
+}
 SECTIONS: dict[str, type[Section]] = {"data": Data, "run": Run, "gates": Gates}
 
 
@@ -130,7 +134,7 @@ def make_config(plain: dict[str, Any], *, source: str = "options") -> Config:
         elif first["type"] == "tuple_type":
             told = "give a list of texts"
         elif first["type"] == "missing":
-            told = f"is missing; give it{', at least synthetic and real rows' if where == 'data' else ''}"
+            told = f"is missing; give {MISSING.get(where, 'it')}"
         raise Refusal(f"{source}: {where + ': ' if where else ''}{told}") from None
 
 

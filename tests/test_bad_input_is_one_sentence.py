@@ -7,6 +7,7 @@ import json
 import os
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -71,7 +72,7 @@ def test_a_file_is_named_though_its_name_is_hostile(tmp_path: Path) -> None:
     ],
 )
 def test_columns_that_cannot_be_used(
-    tmp_path: Path, change: dict[str, object], options: tuple[str, ...], words: str
+    tmp_path: Path, change: dict[str, Any], options: tuple[str, ...], words: str
 ) -> None:
     given = saved(tmp_path, real=rows(30, 0).assign(**change), synthetic=rows(30, 1))
     assert words in refused("run", *given, *options)

@@ -46,7 +46,7 @@ def test_frames_are_never_changed() -> None:
         role: frame.assign(
             when=pd.Timestamp("2024-01-01") + pd.to_timedelta(range(len(frame)), unit="D"),
             kind=pd.Categorical(frame["group"]),
-            gone=[None, *frame["a"][1:]],
+            gone=frame["a"].where(frame["a"] > 0),
         ).set_index(pd.Index(range(7, 7 + len(frame)), name="key"))
         for role, frame in frames().items()
     }
