@@ -14,6 +14,7 @@ from scipy.stats import rankdata
 from counterproof.metrics.estimate import Estimate, Evidence, Panel
 from counterproof.metrics.intervals import delong_auc
 from counterproof.metrics.metric import Needs, Tolerance, Value, metric
+from counterproof.metrics.projection import on_pooled_axes
 from counterproof.metrics.sample import Floats
 from counterproof.metrics.workbench import Workbench
 
@@ -108,7 +109,7 @@ def set_task(bench: Workbench) -> Task:
     fold = (order % FOLDS)[inverse]
     mixed = bench.corpus.mixed
     if mixed is None:
-        features = bench.shared(("detectability axes",), lambda: on_axes(bench))[both.rows]
+        features = on_pooled_axes(bench, both, AXES)
         trees = features[:, :TREE_AXES]
         names = tuple(f"component {i + 1}" for i in range(trees.shape[1]))
         return Task(features, trees, np.zeros(trees.shape[1], dtype=bool), names, made, fold)
@@ -131,17 +132,6 @@ def tree_codes(codes: NDArray[np.int32]) -> Floats:
         rank[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
         made[:, at] = np.minimum(rank, CATEGORIES - 1)[codes[:, at]]
     return made
-
-
-def on_axes(bench: Workbench) -> Floats:
-    """All rows on the principal axes of real rows and release together: real axes miss what is only made."""
-    every = np.asarray(bench.corpus.features, dtype=np.float64)
-    seen = every[np.concatenate([bench.real.rows, bench.release.rows])]
-    centre = seen.mean(0)
-    scatter = (seen - centre).T @ (seen - centre)
-    axes = np.linalg.eigh(scatter)[1][:, ::-1][:, :AXES]
-    turned: Floats = (every - centre) @ axes
-    return turned
 
 
 def linear_scores(task: Task, seed: int) -> Floats:

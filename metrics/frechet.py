@@ -11,7 +11,7 @@ from counterproof.metrics.contributions import contributions
 from counterproof.metrics.estimate import Estimate
 from counterproof.metrics.metric import MetricError, Needs, Tolerance, Value, metric
 from counterproof.metrics.moments import GroupedMoments, Moments, deal, grouped_moments, shared_root, span
-from counterproof.metrics.projection import principal_axes
+from counterproof.metrics.projection import on_pooled_axes
 from counterproof.metrics.sample import Floats, Sample
 from counterproof.metrics.workbench import Workbench
 
@@ -44,7 +44,8 @@ def frechet_distance(bench: Workbench, *, components: int = 256) -> Iterator[Val
     0 for equal distributions; values near the floor may be negative, since the bias that plain FID
     carries is gone. Each of 20 groups is left out of both sides at once; the interval is Student's
     t of the 20 pseudo-values. Spaces of more than ``components`` dimensions, or with fewer than
-    1.5 rows a dimension, are seen through the principal components of the real rows.
+    1.5 rows a dimension, are seen through the principal components of real rows and release together
+    (those of the real rows alone would favour them).
 
     Sources: Heusel et al., arXiv:1706.08500; Chong and Forsyth, arXiv:1911.07023 (the bias).
 
@@ -64,7 +65,8 @@ def frechet_distance(bench: Workbench, *, components: int = 256) -> Iterator[Val
         return
     d = bench.reference.features.shape[1]
     kept = min(components, int(fewest / ROWS_PER_DIMENSION))
-    reference, candidate = (_seen(bench, side, kept) for side in (bench.reference, bench.candidate))
+    sides = (bench.reference, bench.candidate)
+    reference, candidate = (on_pooled_axes(bench, s, kept) if kept < d else s.features for s in sides)
     values = _left_out(_dealt(bench, bench.reference, reference), _dealt(bench, bench.candidate, candidate))
     estimate = _jackknifed(values, bench.level)
     if bench.is_null:
@@ -85,17 +87,6 @@ def _sources(sample: Sample) -> int:
     """How many sources the rows have: without clusters, each is its own."""
     clusters = sample.corpus.clusters
     return len(sample) if clusters is None else len(np.unique(clusters[sample.rows]))
-
-
-def _seen(bench: Workbench, sample: Sample, kept: int) -> Floats:
-    """Features of a sample, on so many principal components of the real rows if there are more."""
-    if sample.features.shape[1] <= kept:
-        return sample.features
-    axes = bench.shared(("principal axes", kept), lambda: principal_axes(bench.real.features, kept)[0])
-    if sample.replaced is not None:
-        return np.asarray(sample.replaced @ axes)
-    seen = bench.shared(("principal components", kept), lambda: bench.corpus.features.astype(np.float64) @ axes)
-    return np.asarray(seen[sample.rows])
 
 
 def _dealt(bench: Workbench, sample: Sample, features: Floats) -> GroupedMoments:

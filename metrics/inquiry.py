@@ -240,7 +240,7 @@ def change_values(inquiry: Inquiry, changes: list[Change]) -> Iterator[Value]:
                 group=spot.group,
                 n=inquiry.sizes,
                 status="not_assessable",
-                reason=f"no real test row to count a {spot.rate.name} over",
+                reason=f"no real test row has a {spot.rate.name} to count",
                 decidable=False,
             )
 

@@ -1,4 +1,4 @@
-"""A map of the rows: two principal axes of the real ones."""
+"""Principal axes: the space that many features are seen in, and a map of the rows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from counterproof.metrics.estimate import Panel
-from counterproof.metrics.sample import Floats
+from counterproof.metrics.sample import Floats, Sample
 from counterproof.metrics.workbench import Workbench
 
 BINS = 36
@@ -29,6 +29,29 @@ def principal_axes(features: Floats, count: int) -> tuple[Floats, Floats]:
     axes = axes * np.sign(axes[np.abs(axes).argmax(0), np.arange(axes.shape[1])])
     total = max(float(variance.clip(min=0).sum()), np.finfo(float).tiny)
     return np.ascontiguousarray(axes[:, :count]), np.asarray(variance[:count].clip(min=0) / total)
+
+
+def pooled_axes(bench: Workbench, count: int) -> Floats:
+    """``(d, count)`` principal axes of all real rows and the release together.
+
+    Axes of the real rows alone fit those rows better than any fresh ones: with more features than
+    rows a perfect release would look too small. Fitted on all rows, no row is favoured.
+    """
+
+    def fit() -> Floats:
+        both = bench.real.join(bench.release, "real and release")
+        return principal_axes(both.features, count)[0]
+
+    return bench.shared(("pooled axes", count), fit)
+
+
+def on_pooled_axes(bench: Workbench, sample: Sample, count: int) -> Floats:
+    """``(n, count)`` the rows of a sample on the pooled axes; the whole corpus is turned once."""
+    axes = pooled_axes(bench, count)
+    if sample.replaced is not None:
+        return np.asarray(sample.replaced @ axes)
+    turned = bench.shared(("on pooled axes", count), lambda: bench.corpus.features.astype(np.float64) @ axes)
+    return np.asarray(turned[sample.rows])
 
 
 def map_panel(bench: Workbench) -> Panel:

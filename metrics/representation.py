@@ -21,6 +21,7 @@ THIN = 0.8
 # A faithful release passes a decidable cell with probability 0.997: 1.645 standard errors of the
 # bound plus 2.8 of luck fit between a ratio of 1 and the limit.
 SURE = 4.45
+HALF = 0.5
 EMPTY = 0.001  # chance that a faithful release leaves any real cell empty, over all cells
 
 
@@ -41,7 +42,7 @@ class Cell:
 
     def decidable(self, n: int) -> bool:
         """Whether a faithful release of ``n`` rows would surely pass, from real counts alone."""
-        odds = (self.n_real - self.real) / self.real
+        odds = (self.n_real - self.real + HALF) / (self.real + HALF)
         return -math.log(THIN) >= SURE * math.sqrt(odds * (1 / n + 1 / self.n_real))
 
     def estimate(self, level: float) -> Estimate:
@@ -50,13 +51,17 @@ class Cell:
             expected = self.n_made * self.real / self.n_real
             high = float(chi2.ppf(0.5 + level / 2, 2)) / 2 / expected
             return Estimate(value=0.0, low=0.0, high=high, level=level, method="Poisson bound of an empty cell")
-        p, q = self.real / self.n_real, self.made / self.n_made
-        error = math.sqrt((1 - p) / self.real + (1 - q) / self.made)
+        error = math.sqrt(_variance(self.real, self.n_real) + _variance(self.made, self.n_made))
         return Estimate.normal(self.ratio, error, level=level, method="normal, of the log ratio", scale="log")
 
     def empty_by_chance(self) -> float:
         """Probability that a faithful release has no row here."""
         return (1 - self.real / self.n_real) ** self.n_made
+
+
+def _variance(k: int, n: int) -> float:
+    """Of the logarithm of a share; half a row more on each side keeps it positive where all rows are here."""
+    return (n - k + HALF) / ((n + 2 * HALF) * (k + HALF))
 
 
 @metric(

@@ -68,7 +68,7 @@ def test_cells_are_those_of_a_cross_table(columns: tuple[str, ...]) -> None:
 
 def test_the_interval_is_that_of_the_log_ratio() -> None:
     found = cell(900, 10_000, 380, 5000).estimate(0.95)
-    error = math.sqrt(1 / 380 - 1 / 5000 + 1 / 900 - 1 / 10_000)
+    error = math.sqrt(1 / 380.5 - 1 / 5001 + 1 / 900.5 - 1 / 10_001)
     ends = [math.log(380 / 5000 / (900 / 10_000)) + sign * norm.ppf(0.975) * error for sign in (-1, 1)]
     assert_allclose([math.log(found.low), math.log(found.high)], ends, rtol=1e-12)
     assert found.scale == "log"
@@ -228,3 +228,10 @@ def test_odd_names_pass_through_untouched() -> None:
     for frame in frames.values():
         frame["race"] = frame["race"].replace("a", odd)
     assert values(frames)[(("race", odd),)].estimate is not None
+
+
+def test_a_cell_that_fills_the_real_rows_is_not_known_for_certain() -> None:
+    cell = Cell(group=(("sex", "F"),), real=3, made=2, n_real=3, n_made=3)
+    found = cell.estimate(0.95)
+    assert found.low < 0.8 < found.high
+    assert not cell.decidable(3)
