@@ -43,7 +43,8 @@ def test_both_generators_fail_fidelity_and_coverage(name: str) -> None:
 @pytest.mark.parametrize("metric", ["fidelity.kernel_distance", "fidelity.frechet_distance"])
 def test_the_early_checkpoint_is_worse_by_more_than_the_interval(metric: str) -> None:
     final, early = (audited(name)[metric] for name in ("release_gan", "release_early"))
-    assert final.high is not None and early.low is not None
+    assert final.high is not None
+    assert early.low is not None
     assert early.low > final.high
 
 
