@@ -40,7 +40,7 @@ class EncodedTable:
         features: ``(n, d)``.
         blocks: Feature positions of each encoded column.
         block_names: The encoded columns.
-        mixed: The same columns for Gower distance and trees.
+        mixed: The same columns and those that real rows hold constant, one by one, for Gower distance and trees.
         digest: sha256 of what was fitted.
         findings: Columns that were simplified.
     """
@@ -56,14 +56,17 @@ class EncodedTable:
 def encode_table(stack: Stack) -> EncodedTable:
     """Encode all rows; the scales come from train, holdout and real, never from test or synthetic."""
     fitted = np.concatenate([rows for role, rows in stack.roles.items() if role not in ("test", "synthetic")])
-    names = [n for n, kind in stack.kinds.items() if kind not in OPAQUE and n not in stack.constant]
+    names = [n for n, kind in stack.kinds.items() if kind not in OPAQUE]
+    # a column of one value has no features, yet a release may give it another: it stays among the mixed columns
+    known = [name for name in names if stack.frame[name].iloc[fitted].notna().any()]
     parts: list[Floats] = []
     kept: list[str] = []
     findings: list[str] = []
     for name in names:
         block = _block(stack.frame[name], stack.kinds[name], fitted)
         if block is None:
-            findings.append(f"column {name!r} does not vary in train and holdout: kept out of the features")
+            if name not in stack.constant:  # which has its finding already
+                findings.append(f"column {name!r} does not vary in train and holdout: kept out of the features")
             continue
         parts.append(block)
         kept.append(name)
@@ -76,8 +79,8 @@ def encode_table(stack: Stack) -> EncodedTable:
         features=features,
         blocks=tuple(np.arange(a, b, dtype=np.intp) for a, b in pairwise(widths)),
         block_names=tuple(kept),
-        mixed=_mixed(stack, kept, fitted),
-        digest=_digest(stack, kept, fitted),
+        mixed=_mixed(stack, known, fitted),
+        digest=_digest(stack, known, fitted),
         findings=findings,
     )
 
@@ -86,14 +89,18 @@ def ranks(values: Floats, known: Floats) -> Floats:
     """Mid-ranks among known values, from 0 at the least to 1 at the greatest; missing stays missing.
 
     Between known values ranks are interpolated. Beyond them they go on by the known range, up to
-    :data:`REACH`, so that what lies outside is seen.
+    :data:`REACH`, so that what lies outside is seen. Where one value only is known it ranks 0, and
+    anything else lies as far out as ranks go.
 
     >>> ranks(np.array([1.0, 3.0, 4.0, 9.0]), np.array([1.0, 2.0, 3.0])).tolist()
     [0.0, 1.0, 1.5, 1.5]
     """
     levels, counts = np.unique(known[~np.isnan(known)], return_counts=True)
-    if len(levels) < 2:
+    if not len(levels):
         return np.where(np.isnan(values), np.nan, 0.0)
+    if len(levels) == 1:
+        other = np.where(values < levels[0], -REACH, 1 + REACH)
+        return np.where(np.isnan(values), np.nan, np.where(values == levels[0], 0.0, other))
     middle = np.cumsum(counts) - counts / 2
     middle = (middle - middle[0]) / (middle[-1] - middle[0])
     inside = np.interp(values, levels, middle)

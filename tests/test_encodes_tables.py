@@ -190,6 +190,12 @@ def test_ranks_withstand_huge_and_tiny_numbers(known: list[float]) -> None:
     assert np.all(np.abs(found - 0.5) <= 1)
 
 
+def test_ranks_tell_the_one_known_value_from_all_others() -> None:
+    found = ranks(np.array([5.0, 4.0, 5.001, np.nan]), np.array([5.0, 5.0, np.nan]))
+    assert found == pytest.approx([0, -0.5, 1.5, np.nan], nan_ok=True)
+    assert ranks(np.array([1.0, np.nan]), np.array([np.nan])) == pytest.approx([0, np.nan], nan_ok=True)
+
+
 # -- mixed columns ----------------------------------------------------------------------------------
 
 
@@ -201,6 +207,30 @@ def test_mixed_columns_hold_ranks_and_codes(found: Intake) -> None:
     assert np.isnan(mixed.numeric[:, 1]).any()
     jobs = pd.concat([people(400, 0), people(300, 1), people(200, 2)])["job"]
     assert mixed.codes[:, 0].tolist() == jobs.map({"baker": 0, "clerk": 1, "nurse": 2}).fillna(3).tolist()
+
+
+def test_columns_that_real_rows_hold_constant_are_mixed_but_no_features() -> None:
+    real = people(300, 0)[["pay", "job"]]
+    real["job"] = real["job"].fillna("clerk")
+    plain = take_in({"real": real, "synthetic": real})
+    odd = real.assign(k=np.random.default_rng(0).normal(0, 1e6, 300), land="Mars")
+    found = take_in({"real": real.assign(k=5.0, land="US"), "synthetic": odd})
+    assert found.corpus.block_names == ("pay", "job")
+    assert np.array_equal(found.corpus.features, plain.corpus.features)
+    mixed: Any = found.corpus.mixed
+    assert mixed.columns == ("pay", "k", "job", "land")
+    assert np.unique(mixed.numeric[:300, 1]).tolist() == [0]
+    assert np.unique(mixed.numeric[300:, 1]).tolist() == [-0.5, 1.5]
+    assert set(mixed.codes[:300, 1]).isdisjoint(mixed.codes[300:, 1])
+    assert len([text for text in found.findings if "'k'" in text and "kept out of the features" in text]) == 1
+    assert found.encoder_digest != plain.encoder_digest
+
+
+def test_columns_without_a_value_in_the_fitted_rows_stay_out() -> None:
+    real = people(300, 0)[["pay"]].assign(k=np.nan)
+    found = take_in({"real": real, "test": real.iloc[:50].assign(k=1.0), "synthetic": real.assign(k=1.0)})
+    assert found.corpus.mixed is not None
+    assert found.corpus.mixed.columns == ("pay",)
 
 
 def test_tables_are_taken_in_without_torch() -> None:

@@ -243,6 +243,18 @@ def test_planted_flaws_fail(flaw: Flaw, field: str) -> None:
     assert {name for name, verdict in verdicts(record).items() if verdict == "fail"} == {field}
 
 
+@pytest.mark.parametrize(
+    ("constant", "made", "field"), [(5.0, 5.001, "excess"), ("US", "Mars", "excess"), ("US", "Mars", "unseen_excess")]
+)
+def test_columns_that_real_rows_hold_constant_are_judged(constant: Any, made: Any, field: str) -> None:
+    frames = {role: frame.assign(k=constant) for role, frame in three(people, 800, 11).items()}
+    assert audited(frames).verdict == "pass"
+    frames["synthetic"]["k"] = made
+    record = audited(frames)
+    assert verdicts(record)[field] == "fail"
+    assert point(values(frames)["value", "k"]) == 1.0
+
+
 def test_an_unseen_category_in_two_percent_of_rows_fails() -> None:
     frames = three(people, 3000, 14)
     frames["synthetic"].loc[np.random.default_rng(0).permutation(3000)[:60], "job"] = "unheard of"
