@@ -44,6 +44,7 @@ def judge_gates(
             made. (A gate of the policy becomes an error of its own, never an exception.)
     """
     court = _Court(
+        measurements=measurements,
         readings={place(reading): reading for reading in measurements},
         known={reading.metric for reading in measurements} | set(installed()),
         strict=max(1, sum(gate.level == "fail" for gate in gates)),
@@ -69,8 +70,13 @@ def resolve_gate(gate: Gate, known: Collection[str]) -> Gate:
 
 @dataclass(frozen=True, kw_only=True)
 class _Court:
-    """Where gates are judged: the readings and the rules of one record."""
+    """Where gates are judged: the readings and the rules of one record.
 
+    Gates judge ``measurements``, where a place that was read twice counts twice and the worst
+    decides; ``readings`` finds one by its place.
+    """
+
+    measurements: Sequence[Reading]
     readings: Mapping[Place, Reading]
     known: Collection[str]
     strict: int
@@ -83,7 +89,7 @@ class _Court:
         """Judge one gate; what the policy gets wrong is an error of that gate alone."""
         try:
             gate = resolve_gate(gate, self.known)
-            picked = pick(gate, [r for r in self.readings.values() if r.metric == gate.metric])
+            picked = pick(gate, [r for r in self.measurements if r.metric == gate.metric])
             adjusted = self.strict * max(1, len(picked))
             terms = Terms(
                 confidence=self.confidence,
@@ -102,15 +108,15 @@ class _Court:
         return _reading(gate, cells, adjusted, self.small_cells)
 
     def _why_missing(self, gate: Gate) -> str:
-        places = [r.where for r in self.readings.values() if r.metric == gate.metric and r.group]
-        if not any(r.metric == gate.metric for r in self.readings.values()):
+        places = [r.where for r in self.measurements if r.metric == gate.metric and r.group]
+        if not any(r.metric == gate.metric for r in self.measurements):
             return f"{gate.metric} was not measured in this audit"
         near = _nearest(gate.where.strip("[]"), places)
         return f"{gate.name} was not measured at {gate.where or 'the data set as a whole'}{near}"
 
     def _missing(self, gate: Gate, why: str) -> GateReading:
         """A gate with nothing to judge: it fails closed."""
-        family = next((r.family for r in self.readings.values() if r.metric == gate.metric), "")
+        family = next((r.family for r in self.measurements if r.metric == gate.metric), "")
         prefix = gate.metric.partition(".")[0]
         return GateReading(
             **_declared(gate),

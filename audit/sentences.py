@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from counterproof.grammar import Gate
 from counterproof.metrics.estimate import Estimate
-from counterproof.reports.judgement import Verdict, holds, number
+from counterproof.reports.judgement import Verdict, holds, number, too_small
 from counterproof.reports.record import Reading
 
 TOLERATED = {
@@ -44,17 +44,12 @@ def sentence(
     if verdict != "inconclusive":
         return told
     if reading.rows < reading.smallest_n:
-        return f"{told}, but {too_small(reading)}"
+        return f"{told}, but {too_small(reading.rows, reading.smallest_n)}"
     if reading.estimate is not None and holds(reading.estimate.value, gate.operator, limit):
         told = f"{told}, but these data leave {number(bound)} possible"
     else:
         told = f"{told}, and within its error it still may be met"
     return f"{told} (n = {reading.rows}, about {n_needed} needed)" if n_needed else told
-
-
-def too_small(reading: Reading) -> str:
-    """That there are too few rows to pass."""
-    return f"a pass needs at least {reading.smallest_n} rows a side, and there are {reading.rows}"
 
 
 def subject(reading: Reading) -> str:

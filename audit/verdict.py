@@ -129,11 +129,17 @@ def _warned(gates: Sequence[GateReading]) -> list[str]:
 
 
 def _unheeded(gates: Sequence[GateReading], measurements: Sequence[Reading]) -> list[str]:
-    """Facts that no gate looks at."""
-    heeded = {gate.metric for gate in gates}
-    return [
-        f"no gate looks at this: {r.alarm} ({r.metric})" for r in measurements if r.alarm and r.metric not in heeded
-    ]
+    """Facts that no gate looks at: an alarm of one field is not heeded by the gate of another."""
+    alarms = [reading for reading in measurements if reading.alarm]
+    heeded = {(r.metric, r.alarm) for r in alarms if any(_heeds(gate, r) for gate in gates)}
+    unheeded = dict.fromkeys((r.metric, r.alarm) for r in alarms if (r.metric, r.alarm) not in heeded)
+    return [f"no gate looks at this: {alarm} ({metric})" for metric, alarm in unheeded]
+
+
+def _heeds(gate: GateReading, reading: Reading) -> bool:
+    """Whether a gate reads this field and group, or its excess over the floor."""
+    fields = {reading.field, f"{reading.field}_excess"} | ({"excess"} if reading.headline else set())
+    return gate.metric == reading.metric and gate.field in fields and gate.group in (None, reading.group)
 
 
 def exit_code(record: Record) -> int:

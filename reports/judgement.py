@@ -37,18 +37,40 @@ class Judgement:
 
 
 def compare(
-    estimate: Estimate, operator: Operator, limit: float, *, better: Better, confidence: float, n: int
+    estimate: Estimate,
+    operator: Operator,
+    limit: float,
+    *,
+    better: Better,
+    confidence: float,
+    n: int,
+    smallest_n: int = 0,
 ) -> Judgement:
-    """One comparison by its one-sided bounds, both limits the same and nothing to adjust for."""
+    """One comparison by its one-sided bounds, both limits the same and nothing to adjust for.
+
+    With fewer than ``smallest_n`` rows a side nothing passes, as in a gate.
+    """
     verdict = judge(estimate, operator, limit, limit, better=better, confidence=confidence, fail_confidence=confidence)
+    few = 0 < n < smallest_n and verdict != "fail"
+    if few and verdict == "pass":
+        verdict = "inconclusive"
     needed = rows_needed(estimate, limit, n, confidence, better) if verdict == "inconclusive" else None
-    more = f" (n={n}{f', about {needed} needed' if needed else ''})" if n else ""
+    if few:
+        needed = max(needed or 0, smallest_n)
+        more = f", {too_small(n, smallest_n)}"
+    else:
+        more = f" (n={n}{f', about {needed} needed' if needed else ''})" if n else ""
     sentence = (
         f"{number(estimate.value)} [{number(estimate.low)}, {number(estimate.high)}] "
         f"{operator} {number(limit)}: {verdict.upper()}{more}"
     )
     margin = distance(estimate, operator, limit, better=better)
     return Judgement(verdict=verdict, sentence=sentence, margin=margin, n_needed=needed)
+
+
+def too_small(n: int, smallest_n: int) -> str:
+    """That there are too few rows to pass."""
+    return f"a pass needs at least {smallest_n} rows a side, and there are {n}"
 
 
 def judge(

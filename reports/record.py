@@ -162,7 +162,15 @@ class Reading(Part):
         if self.estimate is None:
             verdict: Verdict = "error" if self.status == "error" else "inconclusive"
             return Judgement(verdict=verdict, sentence=f"{self.metric}: {verdict.upper()}, {self.reason}")
-        return compare(self.estimate, operator, limit, better=self.better, confidence=self.level, n=self.rows)
+        return compare(
+            self.estimate,
+            operator,
+            limit,
+            better=self.better,
+            confidence=self.level,
+            n=self.rows,
+            smallest_n=self.smallest_n,
+        )
 
     def __le__(self, limit: float) -> Judgement:
         return self._against("<=", limit)

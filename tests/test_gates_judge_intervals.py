@@ -93,6 +93,26 @@ def test_too_few_rows_never_pass_but_may_fail() -> None:
     assert judged(f"{P} <= 0.1", failing).verdict == "fail"
 
 
+def test_a_comparison_of_too_few_rows_says_what_the_gate_says() -> None:
+    small = reading(value=0.01, n={"reference": 5000, "candidate": 40}, smallest_n=500, better="lower")
+    found = small <= 0.1
+    assert (found.verdict, found.n_needed) == ("inconclusive", 500)
+    words = "a pass needs at least 500 rows a side, and there are 40"
+    assert words in found.sentence
+    assert words in judged(f"{P} <= 0.1", small).why
+    with pytest.raises(AssertionError, match=words):
+        assert small <= 0.1
+    assert (reading(value=0.5, n={"candidate": 40}, smallest_n=500) <= 0.1).verdict == "fail"
+    assert (reading(value=0.01, n={"candidate": 500}, smallest_n=500) <= 0.1).verdict == "pass"
+
+
+def test_a_place_read_twice_is_judged_by_the_worse_reading() -> None:
+    alarming, fine = reading(P, 0.0, alarm="12 rows are copies"), reading(P, 0.0)
+    for order in ((alarming, fine), (fine, alarming)):
+        found = judged(f"{P} <= 0.1", *order)
+        assert (found.verdict, found.why) == ("fail", "12 rows are copies")
+
+
 def test_an_alarm_fails_whatever_the_interval_says() -> None:
     found = judged("leakage.copies <= 0.01", reading("leakage.copies", 0.0, error=0.0001, alarm="12 rows are copies"))
     assert (found.verdict, found.why, found.limit) == ("fail", "12 rows are copies", 0.01)

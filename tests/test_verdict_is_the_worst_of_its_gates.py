@@ -86,6 +86,18 @@ def test_an_alarm_that_no_gate_looks_at_is_a_warning() -> None:
     assert found.warnings == ["no gate looks at this: 329 rows are copies (leakage.copies)"]
 
 
+def test_an_alarm_of_one_field_is_not_heeded_by_the_gate_of_another() -> None:
+    metric = METRIC["pass"]
+    near = reading(metric, 0.0, field="near", alarm="9 rows are near copies")
+    warning = f"no gate looks at this: 9 rows are near copies ({metric})"
+    assert audited(*gates("pass"), measured=(MEASURED["pass"], near)).warnings == [warning]
+    inside = reading(metric, 0.0, group={"sex": "F"}, alarm="9 rows are near copies")
+    assert audited(*gates("pass"), measured=(MEASURED["pass"], inside)).warnings == [warning]
+    same = reading(metric, 0.0, alarm="9 rows are near copies")
+    found = audited(*gates("pass"), measured=(same, near))
+    assert (found.verdict, found.warnings) == ("fail", [])
+
+
 def test_a_missing_holdout_is_only_excused_where_there_is_none() -> None:
     blind = reading("leakage.copies", None, status="not_assessable", reason="cannot be told")
 
