@@ -46,7 +46,8 @@ class Difference:
             "unseen_excess",
             "<=",
             0.01,
-            "a category that no real row has breaks a consumer's code at any rate; 1 % is the least that 500 rows show",
+            "invented categories break a consumer's code at any rate; 1 % beyond what fresh rows bring is the least "
+            "that 500 rows show",
         ),
         Tolerance(
             "lost_excess",
@@ -63,8 +64,10 @@ def marginals(bench: Workbench) -> Iterator[Value]:
     Numbers and dates by the Kolmogorov–Smirnov distance, categories by total variation (missing is
     a value). 0 is equal, 1 is disjoint; finite samples of the same distribution never reach 0, so
     read the excess over the floor. ``missing`` is the difference of missing rates, ``unseen`` the
-    share of candidate rows with a category that no real row has, ``lost`` the share of reference
-    rows that carry a category the candidate never has, however rare.
+    share of candidate rows with a category that the reference never has, ``lost`` the share of
+    reference rows that carry a category the candidate never has, however rare. Of a long tail
+    fresh rows bring unseen categories too: their share is the floor, and what a release invents
+    lies beyond it. The evidence names only categories that no real row has.
 
     Source: SDMetrics' KSComplement and TVComplement are 1 minus these (they drop missing values).
 
@@ -148,13 +151,11 @@ def missing_rates(bench: Workbench, mixed: Mixed) -> Iterator[Value]:
 def categories(bench: Workbench, mixed: Mixed) -> Iterator[Value]:
     """Categories that the candidate invented or lost, as shares of rows."""
     names = mixed.columns[mixed.numeric.shape[1] :]
-    # A release is held against all real rows; re-splits can only be held against the other part.
-    known = bench.reference if bench.is_null else bench.real
     unseen = np.zeros((len(bench.candidate), len(names)), dtype=bool)
     lost = np.zeros((len(bench.reference), len(names)), dtype=bool)
     for at in range(len(names)):
         codes = mixed.codes[:, at]
-        unseen[:, at] = ~np.isin(codes[bench.candidate.rows], codes[known.rows])
+        unseen[:, at] = ~np.isin(codes[bench.candidate.rows], codes[bench.reference.rows])
         lost[:, at] = ~np.isin(codes[bench.reference.rows], codes[bench.candidate.rows])
     for field, flags, table in (("unseen", unseen, _unseen), ("lost", lost, _lost)):
         evidence = () if bench.is_null else table(bench, mixed)

@@ -127,11 +127,13 @@ def test_unseen_and_lost_categories_are_counted_exactly() -> None:
     assert found["lost", ""].evidence[0].rows == (("city", "E", real),)
 
 
-def test_a_category_that_only_train_has_is_not_unseen() -> None:
+def test_a_category_that_only_train_has_counts_as_on_the_floor_and_is_not_named() -> None:
     frames = three(people, 300, 4)
     frames["train"].loc[0, "city"] = "Q"
     frames["synthetic"].loc[:4, "city"] = "Q"
-    assert point(values(frames)["unseen", ""]) == 0.0
+    found = values(frames)["unseen", ""]
+    assert point(found) == pytest.approx(5 / 300)
+    assert found.evidence == ()
 
 
 def test_missing_is_a_category_that_can_be_invented() -> None:
@@ -259,6 +261,21 @@ def test_an_unseen_category_in_two_percent_of_rows_fails() -> None:
     frames = three(people, 3000, 14)
     frames["synthetic"].loc[np.random.default_rng(0).permutation(3000)[:60], "job"] = "unheard of"
     assert verdicts(audited(frames))["unseen_excess"] == "fail"
+
+
+def surnames(n: int, seed: int) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    common, rare = rng.integers(0, 30, n), rng.integers(0, 2000, n)
+    names = np.where(rng.random(n) < 0.5, np.char.add("c", common.astype(str)), np.char.add("r", rare.astype(str)))
+    return pd.DataFrame({"name": names, "age": rng.normal(size=n)})
+
+
+def test_invented_categories_fail_beside_a_long_tail_and_fresh_rows_do_not() -> None:
+    frames = three(surnames, 1500, 3)
+    assert "fail" not in verdicts(audited(frames)).values()
+    frames["synthetic"].loc[:179, "name"] = "GARBAGE"
+    assert verdicts(audited(frames))["unseen_excess"] == "fail"
+    assert values(frames)["unseen", ""].evidence[0].rows[0] == ("name", "GARBAGE", 180)
 
 
 def test_dropped_categories_warn_and_do_not_stop_a_release() -> None:
