@@ -4,47 +4,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import fisher_exact, poisson
 
 from counterproof.metrics.estimate import Estimate, Evidence
 from counterproof.metrics.intervals import newcombe
+from counterproof.metrics.matching import (
+    ALARM,
+    COARSE,
+    NEAR_ALARM,
+    Flags,
+    Matches,
+    Places,
+    Tally,
+    coincidental,
+    find_matches,
+    near_tally,
+    smallest_detectable,
+    tally,
+)
 from counterproof.metrics.metric import Needs, Tolerance, Value, metric
 from counterproof.metrics.pairs import Pair, pair_panel
-from counterproof.metrics.sample import Floats, Sample
+from counterproof.metrics.sample import Sample
 from counterproof.metrics.workbench import Workbench
 
-ALARM = 0.002  # an exact test at 0.05 alarms on one honest release in twenty
-NEAR_ALARM = 0.001
-LOCAL = 5
 LISTED = 1000
-
-
-@dataclass(frozen=True, eq=False)
-class Matches:
-    """Distinct known records against the release.
-
-    Attributes:
-        rows: Position in the known rows (train, then holdout) of each distinct record that stands
-            there once: a record with twins in the real data identifies nobody.
-        matched: Whether the release holds the same record.
-        score: Nearness of each record to the release's other rows, relative to its real
-            neighbourhood; small is near. Infinite where matched.
-        nearest: Release row (position) that is nearest to each record.
-        distance: How far that is.
-        twins: Real rows that were left out because they have twins.
-    """
-
-    rows: NDArray[np.intp]
-    matched: NDArray[np.bool_]
-    score: Floats
-    nearest: NDArray[np.intp]
-    distance: Floats
-    twins: int
 
 
 @metric(
@@ -86,105 +71,73 @@ def copies(bench: Workbench) -> Iterator[Value]:
     if bench.holdout is None:
         yield without_holdout(bench, bench.train)
         return
-    known = _known(bench)
+    known = Sample("known", bench.real.rows, bench.corpus)
     found = bench.shared(("copies",), lambda: find_matches(bench, known))
     member = np.isin(known.rows[found.rows], bench.train.rows)
-    yield exact_copies(bench, known, found, member)
-    yield near_copies(bench, known, found, member)
+    near = near_copies(bench, known, found, member)
+    yield exact_copies(bench, known, found, member, near.alarm)
+    yield near
 
 
-def _known(bench: Workbench) -> Sample:
-    """Train and holdout together, in one order whatever the deal."""
-    return Sample("known", bench.real.rows, bench.corpus)
-
-
-def find_matches(bench: Workbench, known: Sample) -> Matches:
-    """Match every distinct real record with the release, exactly and nearly."""
-    _, first, counts = np.unique(known.digests, return_index=True, return_counts=True)
-    once = np.sort(first[counts == 1])
-    matched = np.isin(known.digests[once], bench.release.digests)
-    rest = known.take(once[~matched], "records not matched")
-    others = bench.release.take(np.flatnonzero(~np.isin(bench.release.digests, known.digests)), "rows not copied")
-    score, distance = np.full(len(once), np.inf), np.full(len(once), np.inf)
-    nearest = np.zeros(len(once), dtype=np.intp)
-    if len(rest) > LOCAL and len(others):
-        to_release = bench.neighbours(rest, others, 1, gower=True)
-        local = bench.neighbours(rest, rest, LOCAL, gower=True).distance.mean(1)
-        d = to_release.distance[:, 0]
-        score[~matched] = np.divide(d, local, out=np.full(len(d), np.inf), where=local > 0)
-        distance[~matched] = d
-        nearest[~matched] = others.rows[to_release.index[:, 0]]
-    return Matches(once, matched, score, nearest, distance, int(len(known) - len(once)))
-
-
-def exact_copies(bench: Workbench, known: Sample, found: Matches, member: NDArray[np.bool_]) -> Value:
+def exact_copies(bench: Workbench, known: Sample, found: Matches, member: Flags, near_alarm: str) -> Value:
     """The excess copy rate, and the alarm where chance does not explain it."""
-    hits = [int((found.matched & side).sum()) for side in (member, ~member)]
-    sizes = [int(member.sum()), int((~member).sum())]
-    estimate = excess_rate(hits, sizes, len(bench.release), bench.level)
+    everyone = np.ones(len(member), dtype=bool)
+    exact = tally(bench, known, found, member, found.matched, everyone)
+    if not all(exact.sizes):
+        return Value(status="not_assessable", reason="no record stands once in train or holdout: none can be told")
+    estimate = excess_rate(exact, _weight(bench, exact), bench.level)
     if bench.is_null:
         return Value(estimate=estimate)
-    p = exact_p(hits, sizes)
-    alarm = ""
-    if p < ALARM:
-        alarm = (
-            f"{hits[0]} distinct training records stand in the release against {hits[1]} of the holdout "
-            f"(p = {p:.1g} by Fisher's test)"
-        )
-    least = smallest_detectable(sizes)
-    told = f"{hits[0]} distinct training records stand in the release against {hits[1]} of the holdout, p = {p:.2g}"
+    alike = tally(bench, known, found, member, found.matched | found.alike, found.single)
+    alarm, p = copy_alarm(exact, alike)
+    least = smallest_detectable(exact.sizes)
     power = f"at this size {least} copies or more would be found" if least else "these sizes can show no copies"
     pairs = exact_pairs(bench, known, found.rows[found.matched & member])
     return Value(
         estimate=estimate,
-        n={"train": len(bench.train or ()), "holdout": len(bench.holdout or ()), "release": len(bench.release)},
-        alarm=alarm,
-        reason=f"{told}; {power}" + (f"; {found.twins} real rows have twins and tell nothing" if found.twins else ""),
+        n={"train": exact.sizes[0], "holdout": exact.sizes[1], "release": len(bench.release)},
+        alarm=alarm or near_alarm,
+        reason=f"{counted(exact)}, p = {p:.2g}; {power}"
+        + (f"; {found.twins} real rows have twins and tell nothing" if found.twins else ""),
         evidence=_listed(bench, pairs, "Release rows that equal a training row"),
         panels=(pair_panel(bench, [*pairs[:12], *near_pairs(bench, known, found, member)[:12]]),),
     )
 
 
-def excess_rate(hits: list[int], sizes: list[int], n: int, level: float) -> Estimate:
+def counted(found: Tally) -> str:
+    """The matches in words."""
+    return f"{found.hits[0]} distinct training records stand in the release against {found.hits[1]} of the holdout"
+
+
+def copy_alarm(exact: Tally, alike: Tally) -> tuple[str, float]:
+    """What Fisher's tests on whole rows and on compared columns find, two tests for the price of two."""
+    tests = [(exact.p, f"{counted(exact)}")]
+    if alike.hits != exact.hits and all(alike.sizes):
+        told = f"{alike.hits[0]} distinct training records stand in the release but for text or constant columns"
+        tests.append((alike.p, f"{told}, against {alike.hits[1]} of the holdout"))
+    p, sentence = min(tests)
+    p = min(1.0, p * len(tests))
+    return (f"{sentence} (p = {p:.1g} by Fisher's test)" if p < ALARM else ""), p
+
+
+def _weight(bench: Workbench, found: Tally) -> float:
+    """Training records for each release row: turns shares of train into shares of the release."""
+    records = found.sizes[0] if bench.corpus.clusters is None else len(bench.train or ())
+    return records / len(bench.release)
+
+
+def excess_rate(found: Tally, weight: float, level: float) -> Estimate:
     """(share of train matched − share of holdout matched), in rows of the release."""
-    e = newcombe(hits[0], max(sizes[0], 1), hits[1], max(sizes[1], 1), level)
-    scale = sizes[0] / n
-    return Estimate(value=e.value * scale, low=e.low * scale, high=e.high * scale, level=level, method=e.method)
+    e = newcombe(found.hits[0], found.sizes[0], found.hits[1], found.sizes[1], level)
+    return Estimate(value=e.value * weight, low=e.low * weight, high=e.high * weight, level=level, method=e.method)
 
 
-def exact_p(hits: list[int], sizes: list[int]) -> float:
-    """Fisher's test that train is matched more often than the holdout."""
-    table = np.array([[hits[0], sizes[0] - hits[0]], [hits[1], sizes[1] - hits[1]]])
-    return float(fisher_exact(table, alternative="greater").pvalue)
-
-
-def smallest_detectable(sizes: list[int]) -> int | None:
-    """The fewest copies that Fisher's test can see when the holdout has no match.
-
-    >>> smallest_detectable([5000, 5000]), smallest_detectable([4000, 1000])
-    (9, 28)
-    """
-    return next((k for k in range(1, sizes[0] + 1) if tail_p(k, *sizes) < ALARM), None)
-
-
-def tail_p(count: int, members: int, others: int) -> float:
-    """Chance that the ``count`` most extreme of all records are all members.
-
-    >>> round(tail_p(5, 500, 500), 3)
-    0.031
-    """
-    steps = np.arange(count)
-    return float(np.exp(np.sum(np.log(np.maximum(members - steps, 1e-300)) - np.log(members + others - steps))))
-
-
-def near_copies(bench: Workbench, known: Sample, found: Matches, member: NDArray[np.bool_]) -> Value:
+def near_copies(bench: Workbench, known: Sample, found: Matches, member: Flags) -> Value:
     """Training records nearer to the release than every holdout record."""
-    flagged = near_flags(found, member)
-    count, sizes = int(flagged.sum()), (int((member & ~found.matched).sum()), int((~member & ~found.matched).sum()))
+    count, p = near_tally(bench, known, found, member)
     estimate = Estimate(value=count, low=count, high=count, level=bench.level, method="count")
     if bench.is_null:
         return Value(field="near", estimate=estimate, unit="records")
-    p = tail_p(count, *sizes)
     alarm = ""
     if p < NEAR_ALARM:
         alarm = (
@@ -202,26 +155,17 @@ def near_copies(bench: Workbench, known: Sample, found: Matches, member: NDArray
     )
 
 
-def near_flags(found: Matches, member: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Members whose score lies below every non-member's."""
-    outside = found.score[~member & ~found.matched]
-    flags: NDArray[np.bool_] = member & ~found.matched & (found.score < outside.min(initial=np.inf))
-    return flags
-
-
 def without_holdout(bench: Workbench, train: Sample) -> Value:
     """Exact copies beyond train's own twins are facts; anything finer needs a holdout."""
     digests, counts = np.unique(train.digests, return_counts=True)
     hits = int(np.isin(digests, np.unique(bench.release.digests)).sum())
-    twins = int(counts[counts > 1].sum())
-    expected = twins * len(bench.release) / max(len(train) - 1, 1)
-    alarm = ""
-    if hits and poisson.sf(hits - 1, max(expected, 1e-3)) < ALARM:
-        alarm = (
-            f"{hits} distinct training records stand in the release; the training rows' own twins explain "
-            f"about {expected:.0f} (a holdout would tell copies from coincidences)"
-        )
     pairs = exact_pairs(bench, train, np.arange(len(train)))
+    alarm = ""
+    if hits and beyond_twins(bench, train, counts, copied=len(pairs)):
+        alarm = (
+            f"{hits} distinct training records stand in the release, more than the training rows' own twins "
+            f"explain (a holdout would tell copies from coincidences)"
+        )
     return Value(
         status="not_assessable",
         reason="without holdout rows, copies cannot be told from likeness",
@@ -230,7 +174,20 @@ def without_holdout(bench: Workbench, train: Sample) -> Value:
     )
 
 
-def exact_pairs(bench: Workbench, known: Sample, at: NDArray[np.intp]) -> list[Pair]:
+def beyond_twins(bench: Workbench, train: Sample, counts: Places, *, copied: int) -> bool:
+    """Whether more training rows find their equal in the release than in the rest of train.
+
+    A faithful release of as many rows would match as many. A train table whose duplicates were
+    removed hides that rate: there only copies in more than 5 % of the release are taken for facts.
+    """
+    twins, matched = int(counts[counts > 1].sum()), int(np.isin(train.digests, bench.release.digests).sum())
+    if not twins:
+        return copied > COARSE * len(bench.release) or not coincidental(train)
+    grown = max(1.0, len(bench.release) / len(train))
+    return matched - grown * twins > 4 * math.sqrt(matched + grown**2 * twins + 1)
+
+
+def exact_pairs(bench: Workbench, known: Sample, at: Places) -> list[Pair]:
     """One pair per release row that equals one of the known records at these positions."""
     where = {bytes(digest): int(place) for place, digest in zip(at, known.digests[at], strict=True)}
     pairs = []
@@ -241,7 +198,7 @@ def exact_pairs(bench: Workbench, known: Sample, at: NDArray[np.intp]) -> list[P
     return pairs
 
 
-def near_pairs(bench: Workbench, known: Sample, found: Matches, member: NDArray[np.bool_]) -> list[Pair]:
+def near_pairs(bench: Workbench, known: Sample, found: Matches, member: Flags) -> list[Pair]:
     """The training records nearest to the release, nearest first."""
     order = np.argsort(np.where(member & ~found.matched, found.score, np.inf), kind="stable")[:20]
     return [

@@ -23,6 +23,11 @@ def sizes(bench: Workbench) -> dict[str, int]:
     return {role: len(getattr(bench, role)) for role in roles}
 
 
+def roles_of(bench: Workbench) -> dict[str, Sample]:
+    roles = {"train": bench.train, "holdout": bench.holdout, "synthetic": bench.release}
+    return {role: sample for role, sample in roles.items() if sample is not None}
+
+
 def rows(**counts: int) -> Frames:
     return {role: normal_rows(n, at) for at, (role, n) in enumerate(counts.items())}
 
@@ -145,11 +150,11 @@ def test_a_tenth_of_shared_rows_is_refused_with_the_count(train: int, holdout: i
     k = min(train, holdout) // 10
     bench = desk(sources=share(rows(train=train, holdout=holdout, synthetic=50), k))
     with pytest.raises(Refusal) as refused:
-        check_overlap(bench, NAMES, allow=False)
+        check_overlap(roles_of(bench), NAMES, allow=False)
     assert str(refused.value).startswith(
         f"holdout.csv: {k} of its {holdout} rows also stand in train (0 would be natural duplicates)"
     )
-    assert check_overlap(bench, NAMES, allow=True) == [
+    assert check_overlap(roles_of(bench), NAMES, allow=True) == [
         f"{k} holdout rows equal a training row; 0 would by the data's own duplicates"
     ]
 
@@ -165,8 +170,8 @@ def test_natural_duplicates_are_no_refusal(train: int, holdout: int, levels: int
             "synthetic": coarse(20, 200 + seed, levels),
         }
         bench = desk(sources=frames)
-        check_overlap(bench, NAMES, allow=False)
-        found = overlap_of(bench)
+        check_overlap(roles_of(bench), NAMES, allow=False)
+        found = overlap_of(roles_of(bench)["train"], roles_of(bench)["holdout"])
         records = {role: frame["x"] + frame["y"] + frame["z"] for role, frame in frames.items()}
         assert found.shared == records["holdout"].isin(records["train"]).sum()
         told.append((found.natural, found.shared))
@@ -179,15 +184,14 @@ def test_natural_duplicates_are_no_refusal(train: int, holdout: int, levels: int
 
 def test_shared_rows_beyond_natural_duplicates_are_refused() -> None:
     frames = {"train": coarse(1000, 1, 20), "holdout": coarse(1000, 2, 20), "synthetic": coarse(50, 3, 20)}
-    check_overlap(desk(sources=frames), NAMES, allow=False)
+    check_overlap(roles_of(desk(sources=frames)), NAMES, allow=False)
     with pytest.raises(Refusal):
-        check_overlap(desk(sources=share(frames, 250)), NAMES, allow=False)
+        check_overlap(roles_of(desk(sources=share(frames, 250))), NAMES, allow=False)
 
 
 def test_without_both_roles_there_is_no_overlap() -> None:
     bench = desk(sources=rows(real=50, synthetic=50))
-    assert overlap_of(bench).shared == 0
-    assert check_overlap(bench, NAMES, allow=False) == []
+    assert check_overlap(roles_of(bench), NAMES, allow=False) == []
 
 
 # -- holdout rows in the release -------------------------------------------------------------------
@@ -197,10 +201,10 @@ def checked(frames: Frames) -> None:
     bench = desk(sources=frames)
     cut = np.cumsum([0, *(len(frames[r]) for r in ("train", "holdout", "real", "test", "synthetic") if r in frames)])
     assert cut[-1] == len(bench.corpus.names)
-    roles = {role: sample for role in ("train", "holdout") if (sample := getattr(bench, role)) is not None}
+    roles = roles_of(bench)
     if "test" in frames:
         roles["test"] = bench.trial
-    check_contamination(bench, roles, NAMES)
+    check_contamination(roles, NAMES)
 
 
 @pytest.mark.parametrize("role", ["holdout", "test"])
@@ -208,7 +212,7 @@ def test_a_release_that_holds_rows_it_must_not_know_is_refused(role: str) -> Non
     frames = rows(train=1000, holdout=1000, test=1000, synthetic=1000)
     checked(frames)
     frames["synthetic"].iloc[:200] = frames[role].iloc[:200].to_numpy()
-    told = rf"synthetic\.csv: 200 distinct {role} rows stand in the release against 0 training rows: it is contaminated"
+    told = rf"synthetic\.csv: 200 of 1000 distinct {role} records stand in the release, against 0 of 1000 training"
     with pytest.raises(Refusal, match=told):
         checked(frames)
 
@@ -220,7 +224,7 @@ def test_a_refusal_takes_more_than_bad_luck(k: int, refused: bool) -> None:
     if not refused:  # one chance in 4,000: an audit goes on and the copies are counted
         checked(frames)
         return
-    with pytest.raises(Refusal, match=f"{k} distinct holdout rows"):
+    with pytest.raises(Refusal, match=f"{k} of 500 distinct holdout records"):
         checked(frames)
 
 
@@ -269,3 +273,26 @@ def test_samples_point_at_their_own_rows() -> None:
     for role, sample in {**by_role, "synthetic": bench.release}.items():
         assert isinstance(sample, Sample)
         assert sample.frame["a"].tolist() == pytest.approx(frames[role]["a"].tolist())
+
+
+def test_a_release_of_train_and_holdout_alike_is_refused() -> None:
+    frames = rows(train=400, holdout=400)
+    both = pd.concat([frames["train"], frames["holdout"]], ignore_index=True)
+    with pytest.raises(Refusal, match="contaminated by holdout rows"):
+        checked({**frames, "synthetic": both})
+    with pytest.raises(Refusal, match="contaminated by holdout rows"):
+        checked({**frames, "synthetic": both.sample(400, random_state=0)})
+
+
+def test_test_rows_that_stand_in_train_are_refused() -> None:
+    frames = rows(train=300, holdout=300, synthetic=300)
+    bench = desk(sources={**frames, "test": frames["train"]})
+    with pytest.raises(Refusal, match="so it is no test"):
+        check_overlap({**roles_of(bench), "test": bench.trial}, NAMES, allow=False)
+
+
+@pytest.mark.parametrize("n", [60, 100, 160])
+def test_a_tenth_of_shared_rows_is_refused_in_small_tables_too(n: int) -> None:
+    bench = desk(sources=share(rows(train=n, holdout=n, synthetic=50), n // 10))
+    with pytest.raises(Refusal, match="so it is no holdout"):
+        check_overlap(roles_of(bench), NAMES, allow=False)

@@ -13,15 +13,8 @@ from scipy.spatial.distance import cdist
 from scipy.stats import fisher_exact, hypergeom
 
 import counterproof as cp
-from counterproof.metrics.copies import (
-    copies,
-    exact_p,
-    excess_rate,
-    find_matches,
-    near_flags,
-    smallest_detectable,
-    tail_p,
-)
+from counterproof.metrics.copies import copies, excess_rate
+from counterproof.metrics.matching import Tally, find_matches, near_tally, smallest_detectable, tail_p
 from counterproof.metrics.metric import Value
 from counterproof.metrics.sample import Sample
 from counterproof.reports.record import Record
@@ -51,6 +44,10 @@ def values(frames: Frames, **run: Any) -> dict[str, Value]:
     return {v.field: v for v in copies.values(desk(sources=frames, **run), {})}
 
 
+def fisher(k: int, other: int, n: int, m: int) -> float:
+    return Tally(hits=(k, other), sizes=(n, m)).p
+
+
 def small(n: int, seed: int) -> pd.DataFrame:
     """Sixty possible rows: nearly every row has twins."""
     rng = np.random.default_rng(seed)
@@ -69,9 +66,9 @@ def mid(n: int, seed: int) -> pd.DataFrame:
 @pytest.mark.parametrize(("hits", "sizes"), [([9, 0], [500, 500]), ([3, 4], [80, 60]), ([20, 5], [900, 300])])
 def test_p_is_fishers_which_is_hypergeometric(hits: list[int], sizes: list[int]) -> None:
     table = [[hits[0], sizes[0] - hits[0]], [hits[1], sizes[1] - hits[1]]]
-    assert exact_p(hits, sizes) == pytest.approx(float(fisher_exact(table, alternative="greater").pvalue))
+    assert fisher(*hits, *sizes) == pytest.approx(float(fisher_exact(table, alternative="greater").pvalue))
     tail = hypergeom.sf(hits[0] - 1, sum(sizes), sizes[0], sum(hits))
-    assert exact_p(hits, sizes) == pytest.approx(float(tail), rel=1e-9)
+    assert fisher(*hits, *sizes) == pytest.approx(float(tail), rel=1e-9)
 
 
 @pytest.mark.parametrize(("count", "members", "others"), [(0, 5, 5), (1, 10, 30), (7, 400, 100), (12, 12, 3)])
@@ -83,12 +80,12 @@ def test_tail_p_is_the_chance_that_the_extreme_are_all_members(count: int, membe
 
 @pytest.mark.parametrize("sizes", [[500, 500], [800, 200], [200, 800], [30, 30], [3, 3]])
 def test_the_smallest_detectable_number_is_that_of_brute_force(sizes: list[int]) -> None:
-    seen = [k for k in range(1, sizes[0] + 1) if exact_p([k, 0], sizes) < 0.002]
+    seen = [k for k in range(1, sizes[0] + 1) if fisher(k, 0, *sizes) < 0.002]
     assert smallest_detectable(sizes) == (seen[0] if seen else None)
 
 
 def test_the_excess_rate_is_in_rows_of_the_release() -> None:
-    found = excess_rate([40, 10], [1000, 500], 2000, 0.95)
+    found = excess_rate(Tally(hits=(40, 10), sizes=(1000, 500)), 1000 / 2000, 0.95)
     assert found.value == pytest.approx((40 / 1000 - 10 / 500) * 1000 / 2000)
     assert found.low < found.value < found.high
 
@@ -116,9 +113,10 @@ def test_scores_are_those_of_a_written_out_search() -> None:
     assert_allclose(found.score[~found.matched], expected, rtol=1e-6)
     assert_allclose(found.distance[~found.matched], to_release.min(1), rtol=1e-6, atol=1e-9)
     member = np.isin(known.rows[found.rows], bench.train.rows if bench.train else [])
-    flags = near_flags(found, member)
     least = found.score[~member & ~found.matched].min()
-    assert flags.sum() == (found.score[member & ~found.matched] < least).sum()
+    count = (found.score[member & ~found.matched] < least).sum()
+    sides = (member & ~found.matched).sum(), (~member & ~found.matched).sum()
+    assert near_tally(bench, known, found, member) == (count, pytest.approx(tail_p(count, *sides)))
 
 
 # -- what is counted -------------------------------------------------------------------------------
@@ -136,14 +134,76 @@ def test_distinct_records_count_once() -> None:
 
 def test_twins_in_real_data_identify_nobody() -> None:
     frames = three(normal_rows, 300, 3)
-    frames["train"].iloc[150:300] = frames["train"].iloc[:150].to_numpy()
+    for role in ("train", "holdout"):
+        frames[role].iloc[150:300] = frames[role].iloc[:150].to_numpy()
+    frames["train"].iloc[0] = frames["holdout"].iloc[0] = frames["train"].iloc[200]
     frames["synthetic"].iloc[:150] = frames["train"].iloc[:150].to_numpy()
     found = values(frames)["value"]
     assert found.estimate is not None
     assert found.estimate.value == 0.0
     assert found.alarm == ""
-    assert "300 real rows have twins and tell nothing" in found.reason
-    assert not found.evidence
+    assert "real rows have twins and tell nothing" in found.reason
+
+
+def test_where_every_record_has_a_twin_nothing_can_be_told() -> None:
+    frames = three(normal_rows, 300, 3)
+    frames["holdout"] = frames["train"].copy()
+    found = values(frames)["value"]
+    assert found.status == "not_assessable"
+
+
+def test_an_oversampled_train_table_hides_no_copy() -> None:
+    frames = three(normal_rows, 600, 4)
+    frames["synthetic"] = frames["train"].copy()
+    frames["train"] = pd.concat([frames["train"], frames["train"]], ignore_index=True)
+    found = values(frames)["value"]
+    assert found.alarm.startswith("600 distinct training records stand in the release against 0")
+
+
+def test_near_copies_alone_fail_the_policy() -> None:
+    frames = three(normal_rows, 1200, 5)
+    frames["synthetic"] = frames["train"].assign(a=frames["train"]["a"] + 1e-6)
+    record = audited(frames)
+    assert record.verdict == "fail"
+    assert "training records" in record.because
+
+
+def test_copies_with_a_rewritten_text_are_copies() -> None:
+    frames = three(normal_rows, 1200, 6)
+    rng = np.random.default_rng(0)
+    for frame in frames.values():
+        frame["notes"] = [
+            " ".join(rng.choice(list("abcdefghij"), 9)) + f" {i} and more words" for i in range(len(frame))
+        ]
+    frames["synthetic"] = frames["train"].assign(notes=frames["synthetic"]["notes"])
+    frames["holdout"].loc[0, list("ab")] = frames["train"].loc[0, list("ab")]
+    record = audited(frames)
+    assert record.families["leakage"].verdict == "fail"
+    assert "but for text" in record["leakage.copies"].alarm or "nearer" in record["leakage.copies"].alarm
+
+
+def test_sources_count_once_where_rows_of_one_are_not_independent() -> None:
+    alarms = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        people = {}
+        for role in ("train", "holdout", "synthetic"):
+            kinds = rng.integers(0, 4, (30, 3))
+            frame = pd.DataFrame(np.repeat(kinds, 10, axis=0), columns=list("xyz")).astype(str)
+            frame["x"] = rng.choice(list("abcdefgh"), 300)
+            people[role] = frame.assign(pid=[f"{role}{i // 10}" for i in range(300)])
+        alarms += any(v.alarm for v in copies.values(desk(sources=people, cluster="pid"), {}))
+    assert alarms <= 1
+
+
+def test_a_table_whose_duplicates_were_removed_is_not_accused_without_a_holdout() -> None:
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({c: rng.choice(list("abcdefgh"), 4000) for c in "vwxyz"}).drop_duplicates(ignore_index=True)
+    train, fresh = rows.iloc[:1500], rows.iloc[1500:3000].copy()
+    fresh.iloc[:12] = train.iloc[:12].to_numpy()  # coincidences of an honest generator
+    assert audited({"train": train, "synthetic": fresh}).verdict == "inconclusive"
+    fresh.iloc[:150] = train.iloc[:150].to_numpy()
+    assert audited({"train": train, "synthetic": fresh}).verdict == "fail"
 
 
 def test_matches_of_the_holdout_are_subtracted() -> None:
@@ -197,7 +257,7 @@ def test_one_percent_of_near_copies_is_found_nearly_always() -> None:
         frames = three(lambda n, s: normal_rows(n, s, "abcdefgh"), N, 200 + seed)
         planted = plant(frames, N // 100, jitter=0.03, seed=seed)
         found = values(frames)
-        assert found["value"].alarm == ""
+        assert found["value"].alarm == found["near"].alarm, "no exact copy"
         alarms += bool(found["near"].alarm)
         pairs = {row[:2] for row in found["near"].evidence[0].rows}
         named += len(pairs & set(planted))

@@ -1,0 +1,199 @@
+"""Matches real records with a release: which stand in it, and which it comes nearest to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import fisher_exact
+
+from counterproof.metrics.sample import Corpus, Floats, Sample
+from counterproof.metrics.workbench import Workbench
+
+ALARM = 0.002  # an exact test at 0.05 alarms on one honest release in twenty
+NEAR_ALARM = 0.001
+LOCAL = 5
+COARSE = 0.05
+
+Flags = NDArray[np.bool_]
+Places = NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Matches:
+    """Known records against the release.
+
+    Attributes:
+        rows: Position in the known rows (train, then holdout) of each record that stands there
+            once: a record with twins in the real data identifies nobody.
+        matched: Whether the release holds the same record.
+        alike: Whether it holds one that is equal in every column that distances see (copies whose
+            free text or constant columns were rewritten).
+        single: Whether no other record is equal in those columns.
+        score: Nearness of each record to the release's other rows, relative to its real
+            neighbourhood; small is near. Infinite where matched or alike.
+        nearest: Release row (position in the corpus) that is nearest to each record.
+        distance: How far that is.
+        twins: Real rows that were left out because they have twins.
+    """
+
+    rows: Places
+    matched: Flags
+    alike: Flags
+    single: Flags
+    score: Floats
+    nearest: Places
+    distance: Floats
+    twins: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """Matches of train against matches of the holdout, over records or sources that count."""
+
+    hits: tuple[int, int]
+    sizes: tuple[int, int]
+
+    @property
+    def p(self) -> float:
+        """Fisher's exact test that train is matched more often."""
+        table = np.array([[k, n - k] for k, n in zip(self.hits, self.sizes, strict=True)])
+        return float(fisher_exact(table, alternative="greater").pvalue)
+
+
+def find_matches(bench: Workbench, known: Sample) -> Matches:
+    """Match every distinct real record with the release, exactly and nearly."""
+    known = _without_oversampling(bench, known)
+    once = np.sort(_singles(known.digests))
+    matched = np.isin(known.digests[once], bench.release.digests)
+    columns = bench.shared(("column codes",), lambda: column_codes(bench.corpus))
+    alike = np.isin(columns[known.rows[once]], columns[bench.release.rows])
+    single = np.isin(once, _singles(columns[known.rows]))
+    found = matched | alike
+    rest = known.take(once[~found], "records not matched")
+    copied = np.isin(columns[bench.release.rows], columns[known.rows])
+    others = bench.release.take(np.flatnonzero(~copied), "rows not copied")
+    score, distance = np.full(len(once), np.inf), np.full(len(once), np.inf)
+    nearest = np.zeros(len(once), dtype=np.intp)
+    if len(rest) > LOCAL and len(others):
+        to_release = bench.neighbours(rest, others, 1, gower=True)
+        local = bench.neighbours(rest, rest, LOCAL, gower=True).distance.mean(1)
+        d = to_release.distance[:, 0]
+        score[~found] = np.divide(d, local, out=np.full(len(d), np.inf), where=local > 0)
+        distance[~found] = d
+        nearest[~found] = others.rows[to_release.index[:, 0]]
+    return Matches(
+        rows=np.searchsorted(bench.real.rows, known.rows[once]),  # roles stand one after the other
+        matched=matched,
+        alike=alike,
+        single=single,
+        score=score,
+        nearest=nearest,
+        distance=distance,
+        twins=int(len(bench.real) - len(once)),
+    )
+
+
+def _without_oversampling(bench: Workbench, known: Sample) -> Sample:
+    """The known rows; where train alone repeats its records, each of them once.
+
+    Natural twins arise in train and holdout alike and identify nobody. A train table that was
+    oversampled repeats every record, and would hide all of them.
+    """
+    assert bench.train is not None
+    assert bench.holdout is not None
+    repeated = [1 - len(np.unique(side.digests)) / len(side) for side in (bench.train, bench.holdout)]
+    if repeated[0] <= 2 * repeated[1] + COARSE:
+        return known
+    first = np.unique(bench.train.digests, return_index=True)[1]
+    rows = np.concatenate([bench.train.rows[np.sort(first)], bench.holdout.rows])
+    return Sample("known once", rows, known.corpus)
+
+
+def _singles(identity: NDArray[Any]) -> Places:
+    """Positions of what stands there once."""
+    _, first, counts = np.unique(identity, return_index=True, return_counts=True)
+    return first[counts == 1]
+
+
+def column_codes(corpus: Corpus) -> Places:
+    """A number per row, the same for rows that are equal in every column that distances see."""
+    mixed = corpus.mixed
+    if mixed is None or not len(mixed.columns):
+        return np.unique(corpus.digests, return_inverse=True)[1]
+    code = np.zeros(len(corpus.digests), dtype=np.intp)
+    for column in (*mixed.numeric.T, *mixed.codes.T):
+        values = np.unique(column, return_inverse=True)[1]
+        code = np.unique(code * (values.max() + 1) + values, return_inverse=True)[1]
+    return code
+
+
+def coincidental(sample: Sample) -> bool:
+    """Whether equal rows could arise by chance though none do: a table whose duplicates were removed.
+
+    Rows that agree in all columns but one tell of it; numbers that hardly ever repeat do not.
+    """
+    mixed = sample.corpus.mixed
+    if mixed is None or len(mixed.columns) < 2:
+        return False
+    columns = [np.unique(column[sample.rows], return_inverse=True)[1] for column in (*mixed.numeric.T, *mixed.codes.T)]
+    for left_out, removed in enumerate(columns):
+        if removed.max() >= len(removed) / 2:
+            continue  # a column that hardly ever repeats: leaving it out tells nothing
+        code = np.zeros(len(sample), dtype=np.intp)
+        for at, values in enumerate(columns):
+            if at != left_out:
+                code = np.unique(code * (values.max() + 1) + values, return_inverse=True)[1]
+        if len(np.unique(code)) < (1 - COARSE / len(columns)) * len(code):
+            return True
+    return False
+
+
+def tally(bench: Workbench, known: Sample, found: Matches, member: Flags, matched: Flags, counted: Flags) -> Tally:
+    """Matches of each side; with clusters, sources with a match, since their rows are not independent."""
+    units = _units(bench, known, found)[counted]
+    sides = member[counted], ~member[counted]
+    hit = matched[counted]
+    hits = tuple(len(np.unique(units[side & hit])) for side in sides)
+    sizes = tuple(len(np.unique(units[side])) for side in sides)
+    return Tally(hits=(hits[0], hits[1]), sizes=(sizes[0], sizes[1]))
+
+
+def _units(bench: Workbench, known: Sample, found: Matches) -> Places:
+    if bench.corpus.clusters is None:
+        return np.arange(len(found.rows))
+    return bench.corpus.clusters[known.rows[found.rows]]
+
+
+def near_tally(bench: Workbench, known: Sample, found: Matches, member: Flags) -> tuple[int, float]:
+    """How many members lie nearer to the release than every non-member, and the chance of it."""
+    counted = np.isfinite(found.score) | ~(found.matched | found.alike)
+    units = _units(bench, known, found)[counted]
+    names, inverse = np.unique(units, return_inverse=True)
+    best = np.full(len(names), np.inf)
+    np.minimum.at(best, inverse, found.score[counted])
+    inside = np.zeros(len(names), dtype=bool)
+    np.logical_or.at(inside, inverse, member[counted])
+    count = int((inside & (best < best[~inside].min(initial=np.inf))).sum())
+    return count, tail_p(count, int(inside.sum()), int((~inside).sum()))
+
+
+def smallest_detectable(sizes: tuple[int, int] | list[int]) -> int | None:
+    """The fewest copies that Fisher's test can see when the holdout has no match.
+
+    >>> smallest_detectable([5000, 5000]), smallest_detectable([4000, 1000])
+    (9, 28)
+    """
+    return next((k for k in range(1, sizes[0] + 1) if tail_p(k, *sizes) < ALARM), None)
+
+
+def tail_p(count: int, members: int, others: int) -> float:
+    """Chance that the ``count`` most extreme of all records are all members.
+
+    >>> round(tail_p(5, 500, 500), 3)
+    0.031
+    """
+    steps = np.arange(count)
+    return float(np.exp(np.sum(np.log(np.maximum(members - steps, 1e-300)) - np.log(members + others - steps))))
