@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from counterproof.bench import check_contamination, check_overlap, set_bench
 from counterproof.config import ROLES, Config, check_roles, make_config, read_config
+from counterproof.discretion import discreet
 from counterproof.engine import measure
 from counterproof.gates import resolve_gate
 from counterproof.grammar import Gate, Level, parse_gate
@@ -129,10 +130,11 @@ def run_audit(
     with one_thread():
         device = device_for(config.run.device)
         intake = read(config, sources, encoder, stages, device)
+        intake = discreet(intake, small_cell=config.run.small_cell, show_real=config.run.show_real)
         bench = set_bench(intake, config.run)
-        remarks = check_overlap(bench, intake.sources, allow=config.run.allow_overlap)
         samples = {role: Sample(role, rows, intake.corpus) for role, rows in intake.roles.items()}
-        check_contamination(bench, samples, intake.sources)
+        remarks = check_overlap(samples, intake.sources, allow=config.run.allow_overlap)
+        check_contamination(samples, intake.sources)
         readings: list[Reading] = []
         for found in chosen:
             with stages.stage(found.id):
@@ -141,7 +143,8 @@ def run_audit(
     if config.run.policy == "standard":
         gates = policy_gates(chosen) + gates
     manifest = describe(config, intake, remarks, command, stamp, time.perf_counter() - started, device)
-    missing = [NotAssessed(metric=r.metric, reason=r.reason) for r in readings if r.headline and r.status != "measured"]
+    unmeasured = [r for r in readings if r.headline and r.status != "measured" and r.decidable]
+    missing = [NotAssessed(metric=r.metric, reason=r.reason) for r in unmeasured]
     return judged(
         gates=gates,
         measurements=readings,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
-from counterproof.metrics.estimate import Estimate, Group, Panel
+from counterproof.metrics.estimate import Estimate, Group, Panel, Status
 from counterproof.metrics.metric import Needs, Tolerance, Value, metric
 from counterproof.metrics.sample import Sample
 from counterproof.metrics.workbench import Workbench
@@ -86,7 +86,8 @@ def representation(bench: Workbench) -> Iterator[Value]:
 
     1 is faithful, 0.5 means half as many as there should be. Cells too small to be decided at this
     size are measured, listed as "too few to say", and fail only when they are clearly thin. A cell
-    that real data fill and the release leaves empty beyond chance is an alarm.
+    that real data fill and the release leaves empty beyond chance is an alarm. Of a cell with fewer
+    real rows than ``small_cell`` neither ratio nor count is told, unless ``show_real``.
 
     Yields:
         A value per cell (``[sex=F]``, ``[sex=F,income=">50K"]``), the thinnest decidable cell as
@@ -99,9 +100,14 @@ def representation(bench: Workbench) -> Iterator[Value]:
     real, made = (bench.reference, bench.candidate) if bench.is_null else (bench.real, bench.release)
     n = len(bench.train) if bench.train is not None else len(real)
     cells = list(count_cells(columns, real, made))
-    decidable = [cell for cell in cells if cell.decidable(n)]
+    hidden = bench.shared(("hidden cells",), lambda: hidden_cells(bench, columns))
+    decidable = [cell for cell in cells if cell.decidable(n) and cell.group not in hidden]
     for cell in cells:
-        empty = "" if bench.is_null else _empty(cell, len(cells))
+        empty = "" if bench.is_null else _empty(cell, len(cells), told=cell.group not in hidden)
+        if cell.group in hidden:
+            reason = f"fewer than {bench.small_cell} real rows"
+            yield Value(group=cell.group, status="not_assessable", reason=reason, decidable=False, alarm=empty)
+            continue
         yield Value(
             group=cell.group,
             estimate=cell.estimate(bench.level),
@@ -111,8 +117,9 @@ def representation(bench: Workbench) -> Iterator[Value]:
         )
     panels = () if bench.is_null else tuple(cell_panels(bench, cells, decidable))
     if not decidable:
-        reason = "no cell holds enough real rows to be decided"
-        yield Value(status="not_applicable", reason=reason, panels=panels)
+        # Who gave groups asked about them; a label of many classes is a matter of course.
+        status: Status = "not_assessable" if bench.corpus.groups else "not_applicable"
+        yield Value(status=status, reason="no cell holds enough real rows to be decided", panels=panels)
         return
     thinnest = min(decidable, key=lambda cell: (cell.ratio, cell.group))
     sizes = {"real": len(real), "release": len(made)}
@@ -151,9 +158,19 @@ def count_cells(columns: Mapping[str, Codes], real: Sample, made: Sample) -> Ite
             yield Cell(group=group, real=k_real, made=k_made, n_real=len(real), n_made=len(made))
 
 
-def _empty(cell: Cell, cells: int) -> str:
+def hidden_cells(bench: Workbench, columns: Mapping[str, Codes]) -> frozenset[Group]:
+    """Cells of so few real rows that even their number would tell of single persons."""
+    if bench.show_real:
+        return frozenset()
+    cells = count_cells(columns, bench.real, bench.release)
+    return frozenset(cell.group for cell in cells if cell.real < bench.small_cell)
+
+
+def _empty(cell: Cell, cells: int, *, told: bool) -> str:
     if cell.made or cell.empty_by_chance() > EMPTY / cells:
         return ""
+    if not told:
+        return f"no row of {_text(cell)}, where a faithful release would surely have some"
     expected = cell.n_made * cell.real / cell.n_real
     return f"no row of {_text(cell)}, where a faithful release would have about {expected:.0f}"
 

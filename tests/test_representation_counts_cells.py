@@ -50,7 +50,7 @@ def cell(real: int, n_real: int, made: int = 0, n_made: int = 5000) -> Cell:
 def test_cells_are_those_of_a_cross_table(columns: tuple[str, ...]) -> None:
     frames = three(people, 500, 1)
     frames["synthetic"] = frames["synthetic"].iloc[:333]
-    found = values(frames)
+    found = values(frames, small_cell=1)
     real = pd.concat([frames["train"], frames["holdout"]]).fillna("(missing)")
     made = frames["synthetic"].fillna("(missing)")
     keys = [list(f[c]) for c in columns for f in (real,)]
@@ -135,7 +135,7 @@ def test_an_empty_cell_alarms_only_beyond_chance() -> None:
         frames[role]["race"] = frames[role]["race"].fillna("a")
         frames[role].loc[: count - 1, "race"] = "rare"
     frames["synthetic"]["race"] = frames["synthetic"]["race"].fillna("a")
-    found = values(frames)
+    found = values(frames, show_real=True)
     rare = found[(("race", "rare"),)]
     assert rare.estimate is not None
     assert rare.estimate.value == 0
@@ -218,7 +218,7 @@ def test_the_heat_map_hides_small_real_cells() -> None:
 
 def test_the_heat_map_is_drawn_where_nothing_can_be_decided() -> None:
     headline = values(three(people, 200, 8))[()]
-    assert headline.status == "not_applicable"
+    assert headline.status == "not_assessable"
     assert {c["state"] for panel in headline.panels for c in panel.data["cells"]} == {"too few"}
 
 
@@ -235,3 +235,44 @@ def test_a_cell_that_fills_the_real_rows_is_not_known_for_certain() -> None:
     found = cell.estimate(0.95)
     assert found.low < 0.8 < found.high
     assert not cell.decidable(3)
+
+
+def test_of_a_cell_of_few_real_rows_nothing_is_told() -> None:
+    frames = three(people, 1500, 10)
+    frames["train"].loc[:4, "race"] = "rare"
+    place = (("race", "rare"),)
+    hidden = values(frames)[place]
+    assert (hidden.estimate, hidden.decidable, dict(hidden.n)) == (None, False, {})
+    assert hidden.reason == "fewer than 10 real rows"
+    assert values(frames, show_real=True)[place].n["real"] == 5
+    assert values(frames, small_cell=5)[place].n["real"] == 5
+    record = audited(frames, policy="standard")
+    assert record.verdict == "pass"
+    assert {"race": "(rare values)"} in [c.group for c in record.gates[0].too_few]
+    assert audited(frames, small_cells="block").verdict == "inconclusive"
+    named = audited(frames, policy="none", gates=['coverage.representation[race="(rare values)"] >= 0.8'])
+    assert named.verdict == "inconclusive"
+    assert not record.not_assessed
+    for reading in record.measurements:
+        if reading.group.get("race") == "(rare values)":
+            assert (reading.value, reading.floor) == (None, None)
+            assert min(reading.n.values()) == 1500
+
+
+def test_a_hidden_cell_that_the_release_empties_beyond_chance_fails_without_its_count() -> None:
+    frames = three(people, 300, 11)
+    frames["train"].loc[:8, "race"] = "rare"
+    frames["synthetic"] = people(6000, 12)
+    alarm = values(frames)[(("race", "rare"),)].alarm
+    assert alarm == "no row of race=rare, where a faithful release would surely have some"
+    assert audited(frames).verdict == "fail"
+
+
+def test_groups_that_cannot_be_decided_are_inconclusive_and_labels_alone_let_pass() -> None:
+    frames = three(people, 200, 8)
+    record = audited(frames)
+    assert record["coverage.representation"].status == "not_assessable"
+    assert (record.verdict, record.gates[0].verdict) == ("inconclusive", "inconclusive")
+    alone = cp.audit(**frames, label="income", metrics=["coverage.representation", "fidelity.precision"])
+    assert alone["coverage.representation"].status == "not_applicable"
+    assert [g.verdict for g in alone.gates if g.metric == "coverage.representation"] == ["not_applicable"]
