@@ -59,7 +59,7 @@ def frechet_distance(bench: Workbench, *, components: int = 256) -> Iterator[Val
         reason = f"a Fréchet distance with an interval needs {2 * GROUPS} rows on each side"
         yield Value(status="not_assessable", reason=reason, n=bench.sizes)
         return
-    if min(_sources(bench.reference), _sources(bench.candidate)) < GROUPS:
+    if min(bench.reference.sources, bench.candidate.sources) < GROUPS:
         reason = f"a Fréchet distance with an interval needs rows of {GROUPS} sources on each side"
         yield Value(status="not_assessable", reason=reason, n=bench.sizes)
         return
@@ -81,12 +81,6 @@ def frechet_distance(bench: Workbench, *, components: int = 256) -> Iterator[Val
         evidence=(evidence,),
         panels=(panel,),
     )
-
-
-def _sources(sample: Sample) -> int:
-    """How many sources the rows have: without clusters, each is its own."""
-    clusters = sample.corpus.clusters
-    return len(sample) if clusters is None else len(np.unique(clusters[sample.rows]))
 
 
 def _dealt(bench: Workbench, sample: Sample, features: Floats) -> GroupedMoments:

@@ -51,6 +51,10 @@ def kernel_distance(bench: Workbench) -> Iterator[Value]:
     if bench.is_null:
         yield Value(estimate=Estimate(value=value, low=value, high=value, level=bench.level), n=bench.sizes)
         return
+    if min(bench.reference.sources, bench.candidate.sources) < 2:
+        reason = "the rows of one side come from one source: how far another would differ cannot be told"
+        yield Value(status="not_assessable", reason=reason, n=bench.sizes)
+        return
     clusters = bench.corpus.clusters
     error = standard_error(
         sums,

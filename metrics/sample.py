@@ -135,6 +135,12 @@ class Sample:
         """What a reader finds the rows by."""
         return self.corpus.names[self.rows]
 
+    @property
+    def sources(self) -> int:
+        """How many sources the rows have: without clusters, each row is its own."""
+        clusters = self.corpus.clusters
+        return len(self) if clusters is None else len(np.unique(clusters[self.rows]))
+
     def shuffled(self, rng: np.random.Generator) -> Rows:
         """The positions in a random order that keeps rows of one source together."""
         if self.corpus.clusters is None:

@@ -14,10 +14,11 @@ from counterproof.metrics.intervals import auc_error, auc_parts, clopper_pearson
 from counterproof.metrics.metric import Needs, Tolerance, Value, metric
 from counterproof.metrics.models import Forecast, chosen_learners
 from counterproof.metrics.refits import REFITS, Change, refit_spread, worst_change
-from counterproof.metrics.sample import Floats
+from counterproof.metrics.sample import Floats, Sample
 from counterproof.metrics.workbench import Workbench
 
 LIMIT = 0.02
+CHANCE = 0.001  # a release of one class that comes up less often in faithful releases is a fact against it
 UNITS = {"gap": "AUROC", "accuracy_gap": "share", "auroc": "AUROC", "accuracy": "share"}
 
 
@@ -168,6 +169,8 @@ def _problem(bench: Workbench, learners: tuple[str, ...]) -> tuple[str, str]:
     present, _ = _scorable(bench.trial.labels)
     if len(present) < 2:
         return f"the real test rows hold fewer than two classes of {label} with two rows or more", ""
+    if _labelled(bench.trial).sources < 2:
+        return "the labelled real test rows come from one source: how far another would differ cannot be told", ""
     for learner in learners:
         real, synthetic = (bench.forecast(learner, rows) for rows in (bench.learning, bench.studying))
         if real.degenerate:
@@ -176,8 +179,24 @@ def _problem(bench: Workbench, learners: tuple[str, ...]) -> tuple[str, str]:
             if bench.is_null:
                 return f"no model can be trained on half of the real rows: {synthetic.reason}", ""
             blame = f"the release cannot train a model: {synthetic.reason}"
-            return blame, blame
+            return blame, blame if chance_of_one_class(bench.learning, bench.studying) < CHANCE else ""
     return "", ""
+
+
+def chance_of_one_class(real: Sample, made: Sample) -> float:
+    """How probable it is that as many sources as ``made`` has, drawn as ``real`` is, hold one class only.
+
+    Where no row of ``made`` has a label: how probable it is that none of them has.
+    """
+    labelled = _labelled(made)
+    if not len(labelled):
+        return float((real.labels == "").mean() ** made.sources)
+    _, counts = np.unique(_labelled(real).labels, return_counts=True)
+    return float(((counts / counts.sum()) ** labelled.sources).sum())
+
+
+def _labelled(sample: Sample) -> Sample:
+    return sample.take(np.flatnonzero(sample.labels != ""), f"labelled {sample.name}")
 
 
 def _null_values(bench: Workbench, learners: tuple[str, ...]) -> Iterator[Value]:

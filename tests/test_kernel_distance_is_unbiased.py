@@ -112,6 +112,14 @@ def test_rows_of_one_source_widen_the_interval() -> None:
     assert 1.8 < (grouped.high - grouped.low) / (plain.high - plain.low) < 2.7  # about the root of 5
 
 
+def test_a_side_of_one_source_has_no_interval() -> None:
+    rng = np.random.default_rng(6)
+    clusters = np.append(np.arange(120), np.full(60, 120))
+    (found,) = kernel_distance.values(bench(*rng.normal(size=(3, 60, 3)), clusters=clusters), {})
+    assert (found.status, found.estimate) == ("not_assessable", None)
+    assert "one source" in found.reason
+
+
 def test_one_row_is_refused_in_words() -> None:
     with pytest.raises(ValueError, match="two rows or more"):
         kernel_distance_between(np.zeros((1, 2)), np.zeros((5, 2)))

@@ -14,7 +14,7 @@ from trials import bench_of, staged, table
 from counterproof.metrics.intervals import delong_change
 from counterproof.metrics.metric import Value
 from counterproof.metrics.refits import REFITS, Change, refit_spread, worst_change
-from counterproof.metrics.utility import losses, tstr
+from counterproof.metrics.utility import chance_of_one_class, losses, tstr
 from counterproof.metrics.workbench import Workbench
 
 Z = norm.ppf(0.975)
@@ -112,6 +112,41 @@ def test_a_release_of_one_class_fails_by_a_fact() -> None:
     for value in found.values():
         assert value.status == "not_assessable"
         assert value.alarm == "the release cannot train a model: all rows have one class of label, 'no'"
+
+
+@pytest.mark.parametrize(("rows", "blamed"), [(40, False), (227, True)])
+def test_one_class_alarms_only_where_chance_does_not_explain_it(rows: int, blamed: bool) -> None:
+    # three rows in a hundred are positive: 0.97 ** 40 = 0.3, and 0.97 ** 227 is the first power below 0.001
+    labels = np.array(["yes" if i % 100 < 3 else "no" for i in range(1000 + rows + 1000)])
+    labels[1000 : 1000 + rows] = "no"
+    labels[-1000:] = labels[:1000]
+    x = np.random.default_rng(12).normal(size=(len(labels), 2))
+    bench = bench_of(table(x, labels), learning=1000, studying=rows)
+    assert chance_of_one_class(bench.learning, bench.studying) == pytest.approx(0.97**rows + 0.03**rows)
+    for value in _values(bench).values():
+        assert (value.status, bool(value.alarm)) == ("not_assessable", blamed)
+        assert value.reason == "the release cannot train a model: all rows have one class of label, 'no'"
+
+
+@pytest.mark.parametrize(("share", "blamed"), [(0.9, False), (0.5, True)])
+def test_no_label_at_all_alarms_only_where_real_labels_are_not_as_rare(share: float, blamed: bool) -> None:
+    labels = np.resize(["yes", "no"], 420)
+    labels[: int(200 * share)] = labels[200:220] = ""
+    x = np.random.default_rng(13).normal(size=(420, 2))
+    bench = bench_of(table(x, labels), learning=200, studying=20)
+    assert chance_of_one_class(bench.learning, bench.studying) == pytest.approx(share**20)
+    assert {bool(value.alarm) for value in _values(bench).values()} == {blamed}
+
+
+def test_test_rows_of_one_source_say_nothing_about_others() -> None:
+    rng = np.random.default_rng(14)
+    labels = np.resize(["yes", "no"], 90)
+    clusters = np.arange(90)
+    clusters[60:] = 60
+    bench = bench_of(table(rng.normal(size=(90, 2)), labels, clusters=clusters), learning=30, studying=30)
+    for value in _values(bench).values():
+        assert (value.status, value.alarm) == ("not_assessable", "")
+        assert "come from one source" in value.reason
 
 
 def test_real_rows_of_one_class_are_no_fault_of_the_release() -> None:
