@@ -93,7 +93,7 @@ def _measured(metric: Metric, bench: Workbench, params: Mapping[str, Any]) -> It
         measured = _measurement(metric, bench, value, floors.get(place), anchors.get(place))
         yield measured
         if metric.null == "resplit" and measured.estimate is not None:
-            made = excess(measured, anchored=metric.anchored)
+            made = excess(measured, anchored=metric.anchored, columns=_columns(bench))
             if not made.group or made.field in judged_by_cell:
                 yield made
 
@@ -152,10 +152,18 @@ def _floor(values: np.ndarray[Any, np.dtype[np.float64]], shrink: float, null: s
     return Floor(value=mean, low=mean - reach, high=mean + reach, spread=spread, draws=len(values))
 
 
-def excess(measured: Measurement, *, anchored: bool) -> Measurement:
+def _columns(bench: Workbench) -> int:
+    """How many columns the anchor permutes."""
+    blocks = bench.corpus.blocks
+    return bench.reference.features.shape[1] if blocks is None else len(blocks)
+
+
+def excess(measured: Measurement, *, anchored: bool, columns: int = 2) -> Measurement:
     """By how much a value is worse than its floor: absolute, or on the scale of the anchor.
 
-    The error is the larger of the interval's own and the spread of the floor.
+    The error is the larger of the interval's own and the spread of the floor. Where the anchor is
+    no scale, because there is but one column or the real columns are independent, a release that
+    is as near as real rows are has nothing to answer for.
     """
     e, floor = measured.estimate, measured.floor
     assert e is not None
@@ -171,9 +179,8 @@ def excess(measured: Measurement, *, anchored: bool) -> Measurement:
         scale = (measured.anchor or 0.0) - floor.value
         method = "value against floor, on the scale of the anchor"
         made = replace(made, unit="of the anchor")
-        if scale <= 3 * floor.spread:
-            reason = "real columns permuted independently cannot be told from real rows, so there is no scale"
-            return replace(made, estimate=None, status="not_assessable", reason=reason)
+        if columns < 2 or scale <= 3 * floor.spread:
+            return _without_scale(made, floor, columns)
     reach = normal_quantile(0.5 + e.level / 2) * floor.spread
     below, above = max(e.value - e.low, reach), max(e.high - e.value, reach)
     loss = e.value - floor.value
@@ -185,6 +192,19 @@ def excess(measured: Measurement, *, anchored: bool) -> Measurement:
             value=loss / scale, low=(loss - below) / scale, high=(loss + above) / scale, level=e.level, method=method
         ),
     )
+
+
+def _without_scale(made: Measurement, floor: Floor, columns: int) -> Measurement:
+    near = made.estimate is not None and made.estimate.value - floor.value <= 3 * floor.spread
+    status: Status = "not_applicable"
+    if columns < 2:
+        reason = "one column has no joint structure; see column distributions"
+    elif near and made.anchor is not None:
+        reason = "real columns are independent, and the release is as near as real rows are"
+    else:
+        status = "not_assessable"
+        reason = "real columns permuted independently cannot be told from real rows, so there is no scale"
+    return replace(made, estimate=None, status=status, reason=reason)
 
 
 def _finite(e: Estimate) -> bool:

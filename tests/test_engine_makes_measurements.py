@@ -85,6 +85,40 @@ def test_an_anchor_no_higher_than_the_floor_is_no_scale(anchor: float | None) ->
     assert "there is no scale" in found.reason
 
 
+def test_independent_columns_ask_nothing_of_a_release_as_near_as_real_rows() -> None:
+    near = excess(reading(0.15, 0.1, floor=0.1, spread=0.02, anchor=0.15), anchored=True)
+    assert (near.status, near.estimate) == ("not_applicable", None)
+    assert near.reason == "real columns are independent, and the release is as near as real rows are"
+    far = excess(reading(0.17, 0.1, floor=0.1, spread=0.02, anchor=0.15), anchored=True)
+    assert far.status == "not_assessable"
+
+
+@pytest.mark.parametrize("value", [0.1, 5.0])
+def test_one_column_has_no_joint_structure(value: float) -> None:
+    found = excess(reading(value, 0.1, floor=0.1, spread=0.02, anchor=2.1), anchored=True, columns=1)
+    assert (found.status, found.estimate) == ("not_applicable", None)
+    assert found.reason == "one column has no joint structure; see column distributions"
+    assert excess(reading(value, 0.1, floor=0.1, spread=0.02), anchored=False, columns=1).status == "measured"
+
+
+def test_tables_of_one_column_or_of_independent_ones_can_pass(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    monkeypatch.setenv("COUNTERPROOF_CACHE", str(tmp_path))
+
+    def one(n: int, seed: int) -> pd.DataFrame:
+        return normal_rows(n, seed, "a")
+
+    def independent(n: int, seed: int) -> pd.DataFrame:
+        return pd.DataFrame(np.random.default_rng(seed).normal(size=(n, 3)), columns=list("abc"))
+
+    metrics = ["fidelity.kernel_distance", "fidelity.frechet_distance"]
+    for make in (one, independent):
+        frames = three(make, 600, 3)
+        gates = cp.audit(**frames, metrics=metrics).gates
+        assert {gate.verdict for gate in gates if gate.field == "excess"} == {"not_applicable"}
+    frames["synthetic"]["c"] = frames["synthetic"]["a"]
+    assert {gate.verdict for gate in cp.audit(**frames, metrics=metrics).gates} == {"inconclusive"}
+
+
 def test_excess_of_other_fields_carries_their_name_and_no_alarm() -> None:
     other = replace(reading(0.5, 0.1, floor=0.1, spread=0.1, alarm="a fact"), field="lost", headline=False)
     found = excess(other, anchored=False)
