@@ -144,13 +144,19 @@ def group_codes(bench: Workbench, column: str) -> tuple[tuple[str, ...], NDArray
     return bench.shared(("group codes", column, bench.trial.name), make)
 
 
+def counted_rows(bench: Workbench, rate: Rate, positive: str) -> NDArray[np.bool_]:
+    """Which trial rows a rate is counted over."""
+    labels = bench.trial.labels
+    counted: NDArray[np.bool_] = labels != ""
+    if rate.among != "all":
+        counted &= (labels == positive) == (rate.among == "positive")
+    return counted
+
+
 def decided(bench: Workbench, learner: str, column: str, rate: Rate, positive: str) -> Decisions:
     """Count what the two models of this view decide about the labelled trial rows."""
     groups, codes = group_codes(bench, column)
-    labels = bench.trial.labels
-    counted = labels != ""
-    if rate.among != "all":
-        counted &= (labels == positive) == (rate.among == "positive")
+    labels, counted = bench.trial.labels, counted_rows(bench, rate, positive)
     target = labels[counted] if rate.hit == "right" else positive
     real, synthetic = (bench.forecast(learner, rows).predicted[counted] for rows in (bench.learning, bench.studying))
     clusters = bench.corpus.clusters

@@ -13,7 +13,9 @@ on the same real rows that neither saw, and yields:
 * ``real`` and ``synthetic``: the gap ``max - min`` over groups of each model, with a simultaneous
   interval of the trial rows (a percentile bootstrap of it never covers 0).
 
-Groups with too few real trial rows are measured and listed, but cannot decide.
+Groups with too few real trial rows are measured and listed, but cannot decide; where all groups
+are that small, the question is not assessable. Gaps of three or more classes are asked of the class
+that is named positive, and do not apply without one.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from counterproof.metrics.inquiry import (
     Question,
     blindness,
     change_values,
+    inapplicable,
     inquire,
     level_values,
     measured_changes,
@@ -50,8 +53,11 @@ WORST = Question(rates=(ACCURACY,), minimum=400, limit=-0.05, paired=False)
 
 def _answers(inquiry: Inquiry) -> Iterator[Value]:
     """All values of one question for one view."""
+    undefined = inapplicable(inquiry)
     refused = refusal(inquiry)
-    if refused:
+    if undefined:
+        yield Value(field="change", status="not_applicable", reason=undefined)
+    elif refused:
         yield from unassessed(inquiry, inquiry.learners, refused)
     elif inquiry.bench.is_null:
         yield from null_values(inquiry)

@@ -13,6 +13,7 @@ from counterproof.metrics.decisions import (
     Rate,
     Side,
     cells_of,
+    counted_rows,
     decided,
     largest_gap,
     least_rate,
@@ -145,7 +146,8 @@ def _positive_class(bench: Workbench, positive: str | None) -> str:
     names, counts = np.unique(labels[labels != ""], return_counts=True)
     if positive is not None:
         if positive not in names:
-            raise MetricError(f"option positive: no real row has {bench.corpus.label} = {positive!r}")
+            few = "" if bench.show_real else f", or fewer than {bench.small_cell} have it"  # rare values are pooled
+            raise MetricError(f"option positive: no real row has {bench.corpus.label} = {positive!r}{few}")
         return positive
     return str(names[counts.argmin()]) if len(names) == 2 else ""
 
@@ -153,14 +155,46 @@ def _positive_class(bench: Workbench, positive: str | None) -> str:
 # -- what cannot be assessed --------------------------------------------------------------------
 
 
+def inapplicable(inquiry: Inquiry) -> str:
+    """Why the question is not defined on these data, or nothing."""
+    labels = inquiry.bench.real.labels
+    classes = len(np.unique(labels[labels != ""]))
+    if not inquiry.question.paired or inquiry.positive or classes < 3:
+        return ""
+    label = inquiry.bench.corpus.label
+    return f"{label} has {classes} classes: set positive to judge one of them; worst_group_accuracy covers all"
+
+
 def refusal(inquiry: Inquiry) -> str:
     """Why the question cannot be put to any model, or nothing."""
     bench, label = inquiry.bench, inquiry.bench.corpus.label
     if inquiry.question.paired and not inquiry.positive:
-        return f"{label} has not two classes: name the positive one with the option positive"
+        return f"the real rows hold fewer than two classes of {label}"
     if not (bench.trial.labels != "").any():
         return f"no real test row has a value of {label}"
+    if any(_single_source(inquiry, rate) for rate in inquiry.question.rates):
+        return "all real test rows to count come from one source, so how far they stand for others cannot be known"
     return ""
+
+
+def _single_source(inquiry: Inquiry, rate: Rate) -> bool:
+    bench = inquiry.bench
+    if bench.corpus.clusters is None:
+        return False
+    counted = counted_rows(bench, rate, inquiry.positive)
+    return len(np.unique(bench.corpus.clusters[bench.trial.rows[counted]])) == 1
+
+
+def smallness(inquiry: Inquiry) -> str:
+    """Why no cell of any group column can be decided, or nothing."""
+    spots = list(inquiry.spots())
+    if any(spot.decidable and spot.filled for spot in spots):
+        return ""
+    if not spots:
+        return "the real test rows hold fewer than two groups to compare"
+    among = sorted({rate.among for rate in inquiry.question.rates} - {"all"}, reverse=True)
+    rows = f"{' and '.join(among)} test rows" if among else "test rows"
+    return f"no group is large enough at this size: {inquiry.question.minimum} {rows} each are needed"
 
 
 def blindness(inquiry: Inquiry, learner: str) -> str:
@@ -197,7 +231,8 @@ def null_values(inquiry: Inquiry) -> Iterator[Value]:
         yield Value(estimate=_point(change.value), field="change", group=change.group)
     for where, several in wholes(inquiry, changes):
         value = worst_change(several, inquiry.question.better, inquiry.bench.level).value
-        yield Value(estimate=_point(value), field="change", group=where)
+        if where or several[0].decidable:
+            yield Value(estimate=_point(value), field="change", group=where)
 
 
 def _point(value: float) -> Estimate:
@@ -240,14 +275,19 @@ def change_values(inquiry: Inquiry, changes: list[Change]) -> Iterator[Value]:
                 group=spot.group,
                 n=inquiry.sizes,
                 status="not_assessable",
-                reason=f"no real test row has a {spot.rate.name} to count",
+                reason=f"no real test row to count a{'n' * (spot.rate.name == 'accuracy')} {spot.rate.name} over",
                 decidable=False,
             )
 
 
 def whole_values(inquiry: Inquiry, changes: list[Change]) -> Iterator[Value]:
-    """The worst change of each group column, and of all."""
+    """The worst change of each group column, and of all; the latter says so where no cell can be decided."""
+    small = smallness(inquiry)
+    if small:
+        yield Value(field="change", n=inquiry.sizes, status="not_assessable", reason=small)
     for where, several in wholes(inquiry, changes):
+        if small and not where:
+            continue
         worst = worst_change(several, inquiry.question.better, inquiry.bench.level)
         decidable = several[0].decidable
         yield Value(estimate=worst, field="change", group=where, n=inquiry.sizes, decidable=decidable)

@@ -10,6 +10,8 @@ from scipy.stats import norm
 from simulations.simulate_change_coverage import simulate
 from trials import bench_of, decisions, staged, table
 
+from counterproof.engine import measure
+from counterproof.gates import judge_gates
 from counterproof.metrics.fairness import (
     demographic_parity_difference,
     equal_opportunity_difference,
@@ -19,6 +21,8 @@ from counterproof.metrics.fairness import (
 from counterproof.metrics.intervals import newcombe_sidak, paired_error
 from counterproof.metrics.metric import Metric, MetricError, Value
 from counterproof.metrics.workbench import Workbench
+from counterproof.policy import policy_gates
+from counterproof.reports.record import GateReading, Reading
 
 Z = norm.ppf(0.975)
 GAPS = (demographic_parity_difference, equal_opportunity_difference, equalized_odds_difference)
@@ -27,6 +31,14 @@ GAPS = (demographic_parity_difference, equal_opportunity_difference, equalized_o
 def _values(metric: Metric, bench: Workbench, **options: object) -> dict[tuple[str, tuple], Value]:
     params = metric.configure({"models": ("linear",), **options})
     return {(v.field, v.group): v for v in metric.values(bench, params)}
+
+
+def _gated(metric: Metric, bench: Workbench) -> list[GateReading]:
+    """The policy's gate on what the engine makes of the metric."""
+    made = measure(metric, bench, metric.configure({"models": ("linear",)}))
+    readings = [Reading.of(m, family=metric.family, title=metric.title) for m in made]
+    assert not [r.reason for r in readings if r.status == "error"]
+    return judge_gates(policy_gates([metric]), readings)
 
 
 def _staged(n: int = 1500, seed: int = 0, **options: object) -> tuple[Workbench, dict[str, np.ndarray]]:
@@ -189,17 +201,78 @@ def test_more_than_two_classes_need_a_positive_one() -> None:
     labels, group = rng.choice(["a", "b", "c"], 1200), rng.choice(["F", "M"], 1200)
     real, synthetic = np.eye(3)[rng.integers(0, 3, 1200)], np.eye(3)[rng.integers(0, 3, 1200)]
     bench = staged(labels, real=real, synthetic=synthetic, groups={"sex": group})
-    for value in _values(demographic_parity_difference, bench).values():
+    for metric in GAPS:
+        (value,) = _values(metric, bench).values()
         assert (value.status, value.reason) == (
-            "not_assessable",
-            "label has not two classes: name the positive one with the option positive",
+            "not_applicable",
+            "label has 3 classes: set positive to judge one of them; worst_group_accuracy covers all",
         )
+        (gate,) = _gated(metric, bench)
+        assert gate.verdict == "not_applicable"
     named = _values(demographic_parity_difference, bench, positive="b")
     rates = [(synthetic.argmax(1) == 1)[group == g].mean() - (real.argmax(1) == 1)[group == g].mean() for g in "FM"]
     cell = named["change", (("sex", "F – M"), ("learner", "linear"))]
     assert cell.estimate.value == pytest.approx(rates[0] - rates[1])
     with pytest.raises(MetricError, match="no real row has label = 'd'"):
         _values(demographic_parity_difference, bench, positive="d")
+    assert _values(worst_group_accuracy, bench)["change", ()].status == "measured"
+
+
+NEEDED = {
+    demographic_parity_difference.id: "400 test rows each are needed",
+    equal_opportunity_difference.id: "150 positive test rows each are needed",
+    equalized_odds_difference.id: "150 positive and negative test rows each are needed",
+    worst_group_accuracy.id: "400 test rows each are needed",
+}
+
+
+@pytest.mark.parametrize("metric", [*GAPS, worst_group_accuracy], ids=lambda metric: metric.id)
+def test_groups_that_are_all_too_small_are_inconclusive_and_said_so(metric: Metric) -> None:
+    _, rows = _staged(260)
+    labels, same = np.where(rows["positive"], "yes", "no"), decisions(rows["real"])
+    bench = staged(labels, real=same, synthetic=same, groups={"sex": rows["group"]})
+    why = f"no group is large enough at this size: {NEEDED[metric.id]}"
+    headline = _values(metric, bench)["change", ()]
+    assert (headline.status, headline.reason, headline.estimate) == ("not_assessable", why, None)
+    (gate,) = _gated(metric, bench)
+    assert gate.verdict == "inconclusive"
+    assert why in gate.why
+    assert gate.too_few
+
+
+def test_a_single_group_leaves_nothing_to_compare_and_crashes_nothing() -> None:
+    bench, rows = _staged()
+    labels = np.where(rows["positive"], "yes", "no")
+    one = np.full(len(labels), "F")
+    bench = staged(labels, real=decisions(rows["real"]), synthetic=decisions(rows["synthetic"]), groups={"sex": one})
+    for metric in GAPS:
+        (gate,) = _gated(metric, bench)
+        assert gate.verdict == "inconclusive"
+        assert "fewer than two groups to compare" in gate.why
+    assert _gated(worst_group_accuracy, bench)[0].verdict in ("pass", "fail", "inconclusive")
+
+
+@pytest.mark.parametrize("metric", [*GAPS, worst_group_accuracy], ids=lambda metric: metric.id)
+def test_test_rows_of_one_source_are_not_assessable(metric: Metric) -> None:
+    _, rows = _staged()
+    labels, n = np.where(rows["positive"], "yes", "no"), len(rows["positive"])
+    models = {name: decisions(rows[name]) for name in ("real", "synthetic")}
+    bench = staged(labels, **models, groups={"sex": rows["group"]}, clusters=np.zeros(n, dtype=np.intp))
+    (gate,) = _gated(metric, bench)
+    assert gate.verdict == "inconclusive"
+    assert "come from one source" in gate.why
+
+
+def test_positives_of_one_source_are_not_assessable() -> None:
+    _, rows = _staged()
+    labels, n = np.where(rows["positive"], "yes", "no"), len(rows["positive"])
+    models = {name: decisions(rows[name]) for name in ("real", "synthetic")}
+    sources = np.where(rows["positive"], 0, np.arange(n)).astype(np.intp)
+    bench = staged(labels, **models, groups={"sex": rows["group"]}, clusters=sources)
+    for metric in (equal_opportunity_difference, equalized_odds_difference):
+        (gate,) = _gated(metric, bench)
+        assert gate.verdict == "inconclusive"
+        assert "come from one source" in gate.why
     assert _values(worst_group_accuracy, bench)["change", ()].status == "measured"
 
 
