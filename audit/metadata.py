@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from counterproof.archives import escapes
@@ -21,18 +22,23 @@ def metadata_of(raw: bytes, name: str, images: list[str], source: str) -> tuple[
     """A row for each image, in the images' order, and remarks on what did not match.
 
     Raises:
-        Refusal: The table cannot be read, has no ``file_name``, names a file twice or one outside.
+        Refusal: The table cannot be read, has no ``file_name``, leaves one blank, names a file twice or
+            one outside.
     """
     place = f"{source}: {name}"
     table = _read(raw, name, place)
     if KEY not in table.frame.columns:
         raise Refusal(f"{place} has no column {KEY!r}; it must name the image that each row describes")
     keys = text_of(form_of(table.frame[KEY]))
-    outside = [key for key in keys.dropna() if escapes(key)]
+    blank = np.flatnonzero(keys.isna() | (keys.str.strip() == ""))
+    if len(blank):
+        rows = ", ".join(map(str, blank[:5])) + (f" and {len(blank) - 5} more" if len(blank) > 5 else "")
+        raise Refusal(f"{place} has no {KEY} in row {rows} (the first row is 0); name the image or drop the row")
+    outside = [key for key in keys if escapes(key)]
     if outside:
         raise Refusal(f"{place} names the file {listed(outside, 1)}, which lies outside of the folder")
-    clean = keys.map(lambda key: None if key is None else str(PurePosixPath(key)), na_action=None)
-    twice = clean[clean.notna() & clean.duplicated()]
+    clean = keys.map(lambda key: str(PurePosixPath(key)))
+    twice = clean[clean.duplicated()]
     if len(twice):
         raise Refusal(f"{place} describes {listed([twice.iloc[0]])} more than once")
     rest = table.frame.drop(columns=KEY)
@@ -41,7 +47,7 @@ def metadata_of(raw: bytes, name: str, images: list[str], source: str) -> tuple[
 
 
 def _remarks(keys: pd.Series[Any], images: list[str], name: str) -> list[str]:
-    held, told = set(images), set(keys.dropna())
+    held, told = set(images), set(keys)
     lost, bare = sorted(told - held), sorted(held - told)
     remarks = [f"{name} describes images that are not there ({len(lost)}): {listed(lost)}"] if lost else []
     return remarks + ([f"{name} leaves images undescribed ({len(bare)}): {listed(bare)}"] if bare else [])

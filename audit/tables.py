@@ -14,6 +14,7 @@ from counterproof.columns import Form, form_of
 from counterproof.refusal import Refusal, listed
 
 MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"RIFF", b"II*\x00", b"MM\x00*", b"P5", b"P6")
+LAST_YEAR = 9999  # what Python's dates, and so every label of a figure, can say
 READERS = (".csv", ".tsv", ".parquet", ".pq", ".feather", ".arrow")
 
 
@@ -35,8 +36,28 @@ class Table:
     def form(self, name: str) -> Form:
         """A column as it is stored, worked out once."""
         if name not in self.forms:
-            self.forms[name] = form_of(self.frame[name])
+            self.forms[name] = self._form(name)
         return self.forms[name]
+
+    def _form(self, name: str) -> Form:
+        """The column as it is stored.
+
+        Raises:
+            Refusal: It holds dates that no calendar of Python's has.
+        """
+        try:
+            form = form_of(self.frame[name])
+        except (ValueError, OverflowError) as error:
+            raise Refusal(f"{self.source}: column {name!r} cannot be read: {first_line(error)}") from None
+        if form.sort == "datetime":
+            years = form.present.dt.year
+            outside = years[(years < 1) | (years > LAST_YEAR)]
+            if len(outside):
+                raise Refusal(
+                    f"{self.source}: column {name!r} has a date of the year {outside.iloc[0]} in row "
+                    f"{outside.index[0]} (the first row is 0); give years from 1 to {LAST_YEAR}, or leave it empty"
+                )
+        return form
 
 
 def table_of(frame: pd.DataFrame, source: str = "DataFrame") -> Table:
@@ -71,10 +92,23 @@ def read_table(path: Path) -> Table:
         else:
             table = feather.read_table(path)
         _refuse_shape(table.column_names, table.num_rows, str(path))
-        frame = table.to_pandas(ignore_metadata=True)
+        frame = _frame(table, str(path))
     except (pa.ArrowException, OSError) as error:
         raise Refusal(f"{path}: cannot be read as {suffix[1:]}: {first_line(error)}") from None
     return Table(frame, str(path))
+
+
+def _frame(table: pa.Table, source: str) -> pd.DataFrame:
+    """The table in pandas; what has no form there, such as dates beyond Python's calendar, is told by its column."""
+    try:
+        return table.to_pandas(ignore_metadata=True)
+    except (ValueError, OverflowError) as whole:  # pyarrow's own errors of values are ValueErrors too
+        for name, column in zip(table.column_names, table.columns, strict=True):
+            try:
+                column.to_pandas()
+            except (ValueError, OverflowError) as error:
+                raise Refusal(f"{source}: column {name!r} cannot be read: {first_line(error)}") from None
+        raise Refusal(f"{source}: cannot be read as a table: {first_line(whole)}") from None
 
 
 def refuse_missing(path: Path) -> None:

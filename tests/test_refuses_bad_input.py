@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from PIL import Image
+from pyarrow import parquet
 
 from counterproof.intake import take_in
 from counterproof.refusal import Refusal
@@ -195,12 +197,35 @@ def test_too_many_unreadable_images(tmp_path: Path) -> None:
     assert "1 of 61 images cannot be read and were left out: '061.png'" in found.notes["real"]
 
 
+FAR = np.arange(30, dtype=np.int64)
+
+
+@pytest.mark.parametrize(
+    ("days", "words"),
+    [
+        (pa.array((FAR + 10**9).astype(np.int32)).cast(pa.date32()), "cannot be read: year 2739877 is out of range"),
+        (pa.array((FAR - 10**6).astype(np.int32)).cast(pa.date32()), "cannot be read: year -768 is out of range"),
+        (pa.array(FAR + 2**62).cast(pa.timestamp("ms")), "Out of bounds"),
+        (pa.array(FAR + 2**62).cast(pa.timestamp("us")), "a date of the year 148108 in row 0"),
+        (pa.array(FAR * 3 * 10**14).cast(pa.timestamp("ms", tz="UTC")), "a date of the year 11476 in row 1"),
+    ],
+)
+def test_dates_beyond_the_calendar(tmp_path: Path, days: pa.Array, words: str) -> None:
+    path = tmp_path / "release.parquet"
+    parquet.write_table(pa.table({"a": np.arange(30) / 7, "since": days}), path)
+    text = said({"real": path, "synthetic": path})
+    assert words in text
+    assert "release.parquet: column 'since'" in text
+
+
 @pytest.mark.parametrize(
     ("metadata", "words"),
     [
         ("file_name,label\n../a.png,x\n", "lies outside of the folder"),
         ("file_name,label\n/a.png,x\n", "lies outside of the folder"),
         ("file_name,label\na.png,x\na.png,y\n", "more than once"),
+        ("file_name,label\na.png,x\n,y\n,z\n", "has no file_name in row 1, 2 (the first row is 0)"),
+        ("file_name,label\n  ,x\n", "has no file_name in row 0 (the first row is 0)"),
         ("name,label\na.png,x\n", "no column 'file_name'"),
         ("file_name,label\na.png\n", "line 2 has 1 fields"),
         ("", "metadata.csv is empty"),
