@@ -13,7 +13,7 @@ from numpy.testing import assert_allclose
 from scipy.stats import binomtest, ks_2samp, norm
 
 import counterproof as cp
-from counterproof.metrics.column_panel import column_panel
+from counterproof.metrics.column_panel import _hidden, column_panel
 from counterproof.metrics.marginals import kolmogorov_smirnov, marginals, total_variation
 from counterproof.metrics.metric import Value
 from counterproof.reports.record import Record
@@ -186,7 +186,49 @@ def test_the_panel_hides_rare_real_values_and_bars() -> None:
             assert share == pytest.approx(shares[label])
 
 
-@pytest.mark.parametrize("n", [24, 60, 400])
+def test_of_few_real_rows_the_panel_shows_one_bin() -> None:
+    frames = three(people, 39, 7)
+    found = panel(frames)
+    assert found["age"]["labels"] == ["all values"]
+    assert found["age"]["real"] == found["age"]["synthetic"] == [1.0]
+    assert found["income"]["labels"] == ["all values", "missing"]
+    assert panel(three(people, 40, 7))["age"]["labels"] != ["all values"]
+
+
+@pytest.mark.parametrize(
+    ("counts", "shown"),
+    [
+        ({"A": 200, "B": 90, "C": 10}, ["A", "B", "C"]),
+        ({"A": 200, "B": 90, "rare": 10 - 3}, ["A"]),  # 297 - 290 would tell it
+        ({"A": 200, "B": 90, "C": 30, "rare": 3, "rarer": 1}, ["A", "B"]),
+    ],
+)
+def test_no_hidden_bar_is_what_the_others_leave(counts: dict[str, int], shown: list[str]) -> None:
+    column = np.repeat(list(counts), list(counts.values()))
+    real = pd.DataFrame({"city": column, "x": np.random.default_rng(0).normal(size=len(column))})
+    drawn = panel({"train": real.sample(frac=1, random_state=0), "holdout": real, "synthetic": real})["city"]
+    told = dict(zip(drawn["labels"], drawn["real"], strict=True))
+    assert [label for label, share in told.items() if share] == shown
+    hidden = 1 - sum(share for share in told.values() if share is not None)
+    assert hidden < 1e-9 or (hidden * len(real) >= 10 and list(told.values()).count(None) >= 2)
+
+
+def test_bars_that_are_few_together_hide_another() -> None:
+    assert _hidden(np.array([50, 20, 3, 0, 2]), 10).tolist() == [False, True, True, False, True]
+    assert _hidden(np.array([50, 20, 6, 0, 5]), 10).tolist() == [False, False, True, False, True]
+    assert _hidden(np.array([3, 0]), 10).tolist() == [True, False]
+    assert not _hidden(np.array([50, 20, 0]), 10).any()
+
+
+@pytest.mark.parametrize("never", ["9999-12-31", "0001-01-01"])
+def test_dates_that_stand_for_never_are_drawn(never: str) -> None:
+    days = np.array([never, "2000-01-01", "2000-01-02"] * 40, dtype="datetime64[us]")
+    frame = pd.DataFrame({"until": days, "x": np.random.default_rng(0).normal(size=120)})
+    labels = panel({"train": frame, "holdout": frame, "synthetic": frame})["until"]["labels"]
+    assert any(never in label for label in labels)
+
+
+@pytest.mark.parametrize("n", [41, 60, 400])
 def test_the_panel_never_shows_a_real_extreme(n: int) -> None:
     frames = three(people, n, 7)
     frames["holdout"].loc[0, "age"], frames["holdout"].loc[1, "age"] = 119.7, -3.3
