@@ -7,11 +7,12 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from counterproof.refusal import Refusal
 
 ROLES = ("train", "holdout", "real", "test", "synthetic")
+RESERVED = ("column", "learner", "model", "rate")  # by these names metrics file their own cells, beside the groups'
 
 
 class Section(BaseModel):
@@ -38,6 +39,14 @@ class Data(Section):
     encoder_size: int | None = Field(default=None, ge=16, le=1024)
     bad_images: float = Field(default=0.01, ge=0, le=1)
     intended_use: str = ""
+
+    @field_validator("groups")
+    @classmethod
+    def _unreserved(cls, groups: tuple[str, ...]) -> tuple[str, ...]:
+        taken = next((name for name in groups if name in RESERVED), None)
+        if taken is not None:
+            raise ValueError(f"group column {taken!r} has a reserved name; rename it")
+        return groups
 
     @model_validator(mode="after")
     def _roles(self) -> Data:

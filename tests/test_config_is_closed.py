@@ -27,6 +27,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ('[data]\nsynthetic = "synthetic.csv"\n', "give real rows"),
         (DATA + 'train = "real.csv"\n', "'real' stands in place of 'train' and 'holdout'"),
         (DATA + 'lable = "y"\n', "data.lable: no such key; did you mean label?"),
+        (DATA + 'groups = ["sex", "learner"]\n', "data.groups: group column 'learner' has a reserved name; rename it"),
         (DATA + "[runs]\nseed = 1\n", "runs: no such key; did you mean run?"),
         (DATA + "[run]\nzzz = 1\n", "run.zzz: no such key; there are metrics,"),
         (DATA + "[run]\nseed = -1\n", "run.seed"),
@@ -45,6 +46,12 @@ def test_one_sentence_names_the_key(tmp_path: Path, text: str, words: str) -> No
     (tmp_path / "audit.toml").write_text(text)
     said = "".join(refused("run", "audit.toml").splitlines())
     assert words in said
+
+
+@pytest.mark.parametrize("name", ["column", "learner", "model", "rate"])
+def test_names_of_cells_are_no_names_of_groups(name: str) -> None:
+    said = "".join(refused("run", "--real", "real.csv", "--synthetic", "synthetic.csv", "--groups", name).splitlines())
+    assert f"group column '{name}' has a reserved name; rename it" in said
 
 
 def test_paths_are_relative_to_the_file_and_options_outweigh_it(
