@@ -142,14 +142,27 @@ def inquire(
 
 def _positive_class(bench: Workbench, positive: str | None) -> str:
     """The named class, or the rarer of two real ones; nothing where there are more."""
+    if positive is None:
+        classes = _classes(bench)
+        return classes[0] if len(classes) == 2 else ""
+    if not positive or positive not in bench.real.labels:
+        few = "" if bench.show_real else f", or fewer than {bench.small_cell} have it"  # rare values are pooled
+        raise MetricError(f"option positive: no real row has {bench.corpus.label} = {positive!r}{few}")
+    return positive
+
+
+def _classes(bench: Workbench) -> list[str]:
+    """Real classes, the rarest first.
+
+    A handful of stray labels beside two classes makes no third: one bad row must not switch a
+    question off.
+    """
     labels = bench.real.labels
     names, counts = np.unique(labels[labels != ""], return_counts=True)
-    if positive is not None:
-        if positive not in names:
-            few = "" if bench.show_real else f", or fewer than {bench.small_cell} have it"  # rare values are pooled
-            raise MetricError(f"option positive: no real row has {bench.corpus.label} = {positive!r}{few}")
-        return positive
-    return str(names[counts.argmin()]) if len(names) == 2 else ""
+    common = counts >= bench.small_cell
+    if common.sum() >= 2:
+        names, counts = names[common], counts[common]
+    return [str(name) for name in names[np.argsort(counts, kind="stable")]]
 
 
 # -- what cannot be assessed --------------------------------------------------------------------
@@ -157,8 +170,7 @@ def _positive_class(bench: Workbench, positive: str | None) -> str:
 
 def inapplicable(inquiry: Inquiry) -> str:
     """Why the question is not defined on these data, or nothing."""
-    labels = inquiry.bench.real.labels
-    classes = len(np.unique(labels[labels != ""]))
+    classes = len(_classes(inquiry.bench))
     if not inquiry.question.paired or inquiry.positive or classes < 3:
         return ""
     label = inquiry.bench.corpus.label

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -216,6 +217,18 @@ def test_more_than_two_classes_need_a_positive_one() -> None:
     with pytest.raises(MetricError, match="no real row has label = 'd'"):
         _values(demographic_parity_difference, bench, positive="d")
     assert _values(worst_group_accuracy, bench)["change", ()].status == "measured"
+
+
+def test_one_stray_label_does_not_switch_the_question_off() -> None:
+    _, rows = _staged()
+    labels = np.where(rows["positive"], "yes", "no")
+    three = np.where(np.arange(len(labels)) < 3, "?", labels)
+    models = {name: np.column_stack([np.zeros(len(labels)), decisions(rows[name])]) for name in ("real", "synthetic")}
+    bench = staged(three, **models, groups={"sex": rows["group"]})
+    found = _values(demographic_parity_difference, bench)
+    assert found["change", ()].status == "measured"
+    assert found == _values(demographic_parity_difference, bench, positive="yes")
+    assert _values(demographic_parity_difference, replace(bench, small_cell=3))["change", ()].status == "not_applicable"
 
 
 NEEDED = {
