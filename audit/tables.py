@@ -101,7 +101,7 @@ def read_table(path: Path) -> Table:
 def _frame(table: pa.Table, source: str) -> pd.DataFrame:
     """The table in pandas; what has no form there, such as dates beyond Python's calendar, is told by its column."""
     try:
-        return table.to_pandas(ignore_metadata=True)
+        frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
     except (ValueError, OverflowError) as whole:  # pyarrow's own errors of values are ValueErrors too
         for name, column in zip(table.column_names, table.columns, strict=True):
             try:
@@ -109,6 +109,7 @@ def _frame(table: pa.Table, source: str) -> pd.DataFrame:
             except (ValueError, OverflowError) as error:
                 raise Refusal(f"{source}: column {name!r} cannot be read: {first_line(error)}") from None
         raise Refusal(f"{source}: cannot be read as a table: {first_line(whole)}") from None
+    return frame
 
 
 def refuse_missing(path: Path) -> None:
