@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from counterproof.grammar import GateError as GateError
     from counterproof.metrics.estimate import Estimate as Estimate
     from counterproof.metrics.metric import Metric as Metric
+    from counterproof.metrics.metric import Needs as Needs
+    from counterproof.metrics.metric import Tolerance as Tolerance
     from counterproof.metrics.metric import Value as Value
     from counterproof.metrics.metric import metric as metric
     from counterproof.refusal import Refusal as Refusal
@@ -31,6 +33,8 @@ _HOMES = {
     "GateError": "counterproof.grammar",
     "Estimate": "counterproof.metrics.estimate",
     "Metric": "counterproof.metrics.metric",
+    "Needs": "counterproof.metrics.metric",
+    "Tolerance": "counterproof.metrics.metric",
     "Value": "counterproof.metrics.metric",
     "metric": "counterproof.metrics.metric",
     "Refusal": "counterproof.refusal",
@@ -44,8 +48,10 @@ __all__ = [
     "GateError",
     "Judgement",
     "Metric",
+    "Needs",
     "Record",
     "Refusal",
+    "Tolerance",
     "Value",
     "audit",
     "audit_config",

@@ -55,7 +55,7 @@ def sentence(
 def subject(reading: Reading) -> str:
     """What the numbers are about: title, field where it is not the headline, group."""
     name = reading.title or reading.metric.rpartition(".")[2].replace("_", " ")
-    if not reading.headline and reading.field != "excess":
+    if not reading.headline and reading.field not in ("excess", "change"):
         name = f"{name}, {reading.field.replace('_', ' ')}"
     return f"{name} ({reading.where})" if reading.group else name
 
@@ -75,8 +75,8 @@ def _measured(reading: Reading, base: Reading | None) -> str:
         return f"{subject(reading)} has no value"
     if base is not None and base.estimate is not None:
         return f"{subject(base)} {interval(base.estimate)} {_beyond(reading, base, e.value)}"
-    if reading.better == "zero":
-        return f"{subject(reading)} is {interval(e)} where 0 is no change"
+    if reading.better == "zero" or reading.field == "change":
+        return f"{subject(reading)} changes by {interval(e)}"
     return f"{subject(reading)} is {interval(e)}"
 
 

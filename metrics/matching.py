@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import fisher_exact
 
-from counterproof.metrics.sample import Corpus, Floats, Sample
+from counterproof.metrics.sample import Corpus, Floats, Mixed, Sample
 from counterproof.metrics.workbench import Workbench
 
 ALARM = 0.002  # an exact test at 0.05 alarms on one honest release in twenty
@@ -68,7 +68,7 @@ def find_matches(bench: Workbench, known: Sample) -> Matches:
     known = _without_oversampling(bench, known)
     once = np.sort(_singles(known.digests))
     matched = np.isin(known.digests[once], bench.release.digests)
-    columns = bench.shared(("column codes",), lambda: column_codes(bench.corpus))
+    columns = bench.shared(("column codes",), lambda: column_codes(bench.varying, bench.corpus))
     alike = np.isin(columns[known.rows[once]], columns[bench.release.rows])
     single = np.isin(once, _singles(columns[known.rows]))
     found = matched | alike
@@ -115,12 +115,12 @@ def _without_oversampling(bench: Workbench, known: Sample) -> Sample:
 def _singles(identity: NDArray[Any]) -> Places:
     """Positions of what stands there once."""
     _, first, counts = np.unique(identity, return_index=True, return_counts=True)
-    return first[counts == 1]
+    places: Places = first[counts == 1]
+    return places
 
 
-def column_codes(corpus: Corpus) -> Places:
+def column_codes(mixed: Mixed | None, corpus: Corpus) -> Places:
     """A number per row, the same for rows that are equal in every column that distances see."""
-    mixed = corpus.mixed
     if mixed is None or not len(mixed.columns):
         return np.unique(corpus.digests, return_inverse=True)[1]
     code = np.zeros(len(corpus.digests), dtype=np.intp)

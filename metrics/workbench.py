@@ -20,7 +20,7 @@ from counterproof.metrics.graph import Graph, neighbour_graph
 from counterproof.metrics.kernel_sums import KernelSums, across_means, split_sums, within_means
 from counterproof.metrics.models import LEARNERS, Forecast, fit_forecast
 from counterproof.metrics.neighbours import Neighbours, gower_neighbours, nearest
-from counterproof.metrics.sample import Corpus, Floats, Sample
+from counterproof.metrics.sample import Corpus, Floats, Mixed, Sample
 
 T = TypeVar("T")
 DRAWS = 20
@@ -166,6 +166,25 @@ class Workbench:
         copy = Sample("permuted reference", self.reference.rows, self.corpus, made)
         return replace(self, candidate=copy, draw=-1)
 
+    @property
+    def varying(self) -> Mixed | None:
+        """The table's columns that vary among real rows: others move every row equally far."""
+
+        def keep() -> Mixed | None:
+            mixed = self.corpus.mixed
+            if mixed is None:
+                return None
+            numeric, codes = mixed.numeric[self.real.rows], mixed.codes[self.real.rows]
+            vary = [len(np.unique(column)) > 1 for column in (*numeric.T, *codes.T)]
+            p = numeric.shape[1]
+            return Mixed(
+                numeric=mixed.numeric[:, vary[:p]],
+                codes=mixed.codes[:, vary[p:]],
+                columns=tuple(name for name, kept in zip(mixed.columns, vary, strict=True) if kept),
+            )
+
+        return self.shared(("varying columns",), keep)
+
     # -- shared work ----------------------------------------------------------------------------
 
     def neighbours(self, query: Sample, base: Sample, k: int, *, gower: bool = False) -> Neighbours:
@@ -173,8 +192,9 @@ class Workbench:
 
         def search() -> Neighbours:
             own = np.arange(len(base)) if query.name == base.name else None
-            if gower and self.corpus.mixed is not None:
-                return gower_neighbours(self.corpus.mixed, query.rows, base.rows, k, own=own, memory=self.memory)
+            mixed = self.varying
+            if gower and mixed is not None and mixed.columns:
+                return gower_neighbours(mixed, query.rows, base.rows, k, own=own, memory=self.memory)
             return nearest(query.features, base.features, k, own=own, memory=self.memory)
 
         return self.shared(("neighbours", query.name, base.name, k, gower), search)

@@ -320,7 +320,7 @@ def census_record(verdict: Whole = "fail") -> Record:
         gate_of(
             "fairness.equal_opportunity_difference", "fail", level="warn", group={"sex": None}, field="change",
             value=0.11, low=0.06, high=0.16, limit=0.05, fail_limit=0.05, floor=0.0, bound=0.15, source="config",
-            why="equal opportunity gap, change for sex is 0.11 [0.06, 0.16] where 0 is no change",
+            why="equal opportunity gap, change for sex by 0.11 [0.06, 0.16]",
         ),
         gate_of("utility.tstr", "error", value=None, low=None, high=None, bound=None, floor=None, limit=None,
                 fail_limit=None, why="utility.tstr crashed: ValueError: y has 1 class"),

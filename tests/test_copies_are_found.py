@@ -397,3 +397,10 @@ def test_image_space_distances_are_euclidean() -> None:
     found = find_matches(bench, known)
     real = np.concatenate([frames["train"], frames["holdout"]])
     assert_allclose(found.distance, cdist(real, frames["synthetic"].to_numpy()).min(1), rtol=1e-9)
+
+
+def test_copies_whose_constant_column_was_rewritten_are_copies() -> None:
+    frames = {role: frame.assign(k="US") for role, frame in three(normal_rows, 1200, 8).items()}
+    frames["synthetic"] = frames["train"].assign(k="Mars")
+    found = values(frames)["value"]
+    assert found.alarm.startswith("1200 distinct training records stand in the release but for text or constant")

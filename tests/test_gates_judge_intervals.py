@@ -307,5 +307,5 @@ def test_why_reads_as_a_sentence() -> None:
         "(and 1 more of 2 cells); 1 cell too small to say"
     )
     assert judged(f"{P} <= 0.1", reading(value=0.01, better="zero")).why == (
-        "precision is 0.01 [-0.0096, 0.0296] where 0 is no change; at most 0.1 either way is tolerated"
+        "precision changes by 0.01 [-0.0096, 0.0296]; at most 0.1 either way is tolerated"
     )

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from counterproof import Estimate, Value, metric
-from counterproof.metrics.metric import Needs, Tolerance
+from counterproof import Estimate, Needs, Tolerance, Value, metric
 from counterproof.metrics.workbench import Workbench
 
 WHY = "an honest release is as varied as real rows but for the luck of sampling"
