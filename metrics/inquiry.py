@@ -94,6 +94,17 @@ class Inquiry:
     learners: tuple[str, ...]
     positive: str
 
+    @property
+    def least(self) -> int:
+        """Trial rows of a group that make it decidable.
+
+        Training luck goes by the rows that models learn from: where there are more trial rows than
+        those, a group must be as large among the training rows.
+        """
+        train = self.bench.train
+        spare = 1.0 if train is None else max(1.0, len(self.bench.trial) / len(train))
+        return round(self.question.minimum * spare)
+
     def spots(self, bench: Workbench | None = None) -> Iterator[Spot]:
         """Every cell; on another view of the same audit, with the models of that view."""
         question = self.question
@@ -102,7 +113,7 @@ class Inquiry:
                 for rate in question.rates:
                     table = decided(bench or self.bench, learner, column, rate, self.positive)
                     which = (("rate", rate.name),) if len(question.rates) > 1 else ()
-                    for cell, decidable in cells_of(table.rows, question.minimum, paired=question.paired):
+                    for cell, decidable in cells_of(table.rows, self.least, paired=question.paired):
                         yield Spot(
                             learner=learner,
                             column=column,
@@ -206,7 +217,7 @@ def smallness(inquiry: Inquiry) -> str:
         return "the real test rows hold fewer than two groups to compare"
     among = sorted({rate.among for rate in inquiry.question.rates} - {"all"}, reverse=True)
     rows = f"{' and '.join(among)} test rows" if among else "test rows"
-    return f"no group is large enough at this size: {inquiry.question.minimum} {rows} each are needed"
+    return f"no group is large enough at this size: {inquiry.least} {rows} each are needed"
 
 
 def blindness(inquiry: Inquiry, learner: str) -> str:

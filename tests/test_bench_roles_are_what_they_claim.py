@@ -28,6 +28,11 @@ def roles_of(bench: Workbench) -> dict[str, Sample]:
     return {role: sample for role, sample in roles.items() if sample is not None}
 
 
+def further_rows(bench: Workbench) -> Sample:
+    """The role test: what models are tried on besides the reference."""
+    return bench.trial.take(np.arange(len(bench.reference), len(bench.trial)), "test")
+
+
 def rows(**counts: int) -> Frames:
     return {role: normal_rows(n, at) for at, (role, n) in enumerate(counts.items())}
 
@@ -69,10 +74,12 @@ def test_a_cut_release_is_a_seeded_choice_of_its_rows() -> None:
     assert first.candidate.rows.max() > first.release.rows[100]
 
 
-def test_test_rows_are_where_models_are_tried() -> None:
+def test_models_are_tried_on_all_real_rows_that_none_learned_from() -> None:
     bench = desk(sources=rows(train=50, holdout=40, test=30, synthetic=50))
-    assert len(bench.trial) == 30
-    assert not set(bench.trial.rows) & set(bench.real.rows)
+    assert bench.holdout is not None
+    assert len(bench.trial) == 40 + 30
+    assert set(bench.holdout.rows) < set(bench.trial.rows)
+    assert not set(bench.trial.rows) & (set(bench.learning.rows) | set(bench.release.rows))
     assert len(bench.reference) == 40
 
 
@@ -203,7 +210,7 @@ def checked(frames: Frames) -> None:
     assert cut[-1] == len(bench.corpus.names)
     roles = roles_of(bench)
     if "test" in frames:
-        roles["test"] = bench.trial
+        roles["test"] = further_rows(bench)
     check_contamination(roles, NAMES)
 
 
@@ -269,7 +276,7 @@ def test_without_training_rows_nothing_is_contaminated() -> None:
 def test_samples_point_at_their_own_rows() -> None:
     frames = rows(train=30, holdout=20, test=10, synthetic=25)
     bench = desk(sources=frames)
-    by_role: dict[str, Any] = {"holdout": bench.holdout, "train": bench.train, "test": bench.trial}
+    by_role: dict[str, Any] = {"holdout": bench.holdout, "train": bench.train, "test": further_rows(bench)}
     for role, sample in {**by_role, "synthetic": bench.release}.items():
         assert isinstance(sample, Sample)
         assert sample.frame["a"].tolist() == pytest.approx(frames[role]["a"].tolist())
@@ -288,7 +295,7 @@ def test_test_rows_that_stand_in_train_are_refused() -> None:
     frames = rows(train=300, holdout=300, synthetic=300)
     bench = desk(sources={**frames, "test": frames["train"]})
     with pytest.raises(Refusal, match="so it is no test"):
-        check_overlap({**roles_of(bench), "test": bench.trial}, NAMES, allow=False)
+        check_overlap({**roles_of(bench), "test": further_rows(bench)}, NAMES, allow=False)
 
 
 @pytest.mark.parametrize("n", [60, 100, 160])
