@@ -64,12 +64,13 @@ def run(config: Path | None, out: Path, **options: Any) -> None:
     """  # noqa: D301 (click's mark for lines to keep is a backspace)
     with refusals():
         from counterproof.output import check_writable, tell, write_all
+        from counterproof.verdict import exit_code
 
         check_writable(out)
         record = _audited(config, options)
         paths = write_all(record, out)
         tell(record, paths)
-        sys.exit(_exit_code(record))
+        sys.exit(exit_code(record))
 
 
 def _audited(path: Path | None, options: dict[str, Any]) -> Record:
@@ -129,6 +130,7 @@ def gate(record: Path, out: Path | None, **options: Any) -> None:
     with refusals():
         from counterproof.output import read_record, tell, write_all
         from counterproof.rejudge import rejudged
+        from counterproof.verdict import exit_code
 
         baseline = options["baseline"]
         judged = rejudged(
@@ -139,7 +141,7 @@ def gate(record: Path, out: Path | None, **options: Any) -> None:
             baseline=None if baseline is None else read_record(baseline),
         )
         tell(judged, write_all(judged, out) if out is not None else {})
-        sys.exit(_exit_code(judged))
+        sys.exit(exit_code(judged))
 
 
 @main.group(name="metrics")
@@ -202,12 +204,6 @@ def progress(total: int) -> Iterator[Stages]:
             yield bars
     else:
         yield Lines()
-
-
-def _exit_code(record: Record) -> int:
-    from counterproof.verdict import EXIT
-
-    return EXIT[record.verdict]
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,9 +124,17 @@ def column_codes(mixed: Mixed | None, corpus: Corpus) -> Places:
     """A number per row, the same for rows that are equal in every column that distances see."""
     if mixed is None or not len(mixed.columns):
         return np.unique(corpus.digests, return_inverse=True)[1]
-    code = np.zeros(len(corpus.digests), dtype=np.intp)
-    for column in (*mixed.numeric.T, *mixed.codes.T):
-        values = np.unique(column, return_inverse=True)[1]
+    return joint_code([np.unique(column, return_inverse=True)[1] for column in (*mixed.numeric.T, *mixed.codes.T)])
+
+
+def joint_code(columns: Sequence[Places]) -> Places:
+    """A number per row, the same for rows whose codes agree in every column.
+
+    >>> joint_code([np.array([0, 0, 1]), np.array([1, 1, 1])]).tolist()
+    [0, 0, 1]
+    """
+    code = columns[0]
+    for values in columns[1:]:
         code = np.unique(code * (values.max() + 1) + values, return_inverse=True)[1]
     return code
 
@@ -142,10 +151,7 @@ def coincidental(sample: Sample) -> bool:
     for left_out, removed in enumerate(columns):
         if removed.max() >= len(removed) / 2:
             continue  # a column that hardly ever repeats: leaving it out tells nothing
-        code = np.zeros(len(sample), dtype=np.intp)
-        for at, values in enumerate(columns):
-            if at != left_out:
-                code = np.unique(code * (values.max() + 1) + values, return_inverse=True)[1]
+        code = joint_code([*columns[:left_out], *columns[left_out + 1 :]])
         if len(np.unique(code)) < (1 - COARSE / len(columns)) * len(code):
             return True
     return False

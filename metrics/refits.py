@@ -9,12 +9,9 @@ models of two random halves of the release: a damaged release trains less steadi
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
-
-import numpy as np
 
 from counterproof.metrics.estimate import Better, Estimate, Group
 from counterproof.metrics.intervals import with_refits
@@ -81,7 +78,7 @@ def refit_spread(
         draws: How many splits of each side.
     """
     real = [statistic(bench.halves(draw)) for draw in range(draws)]
-    release = [statistic(_release_halves(bench, draw)) for draw in range(draws)]
+    release = [statistic(bench.release_halves(draw)) for draw in range(draws)]
     return {
         key: _sum_of_two(sum(one[key] ** 2 for one in real), sum(one[key] ** 2 for one in release), draws)
         for key in real[0]
@@ -93,18 +90,6 @@ def _sum_of_two(real: float, release: float, draws: int) -> Refits:
     squares = real**2 + release**2
     freedom = draws * (real + release) ** 2 / squares if squares > 0 else 2.0 * draws
     return Refits(math.sqrt((real + release) / (4 * draws)), freedom)
-
-
-def _release_halves(bench: Workbench, draw: int) -> Workbench:
-    """Models of one random half of the release against models of the other."""
-    order = bench.studying.shuffled(np.random.default_rng([bench.seed, zlib.crc32(b"release halves"), draw]))
-    cut = len(order) // 2
-    return replace(
-        bench,
-        learning=bench.studying.take(np.sort(order[:cut]), f"release half {draw}a"),
-        studying=bench.studying.take(np.sort(order[cut : 2 * cut]), f"release half {draw}b"),
-        draw=draw,
-    )
 
 
 def worst_change(changes: Sequence[Change], better: Better, level: float) -> Estimate:

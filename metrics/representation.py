@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2
 
 from counterproof.metrics.estimate import Estimate, Group, Panel, Status
+from counterproof.metrics.intervals import poisson_upper
 from counterproof.metrics.metric import Needs, Tolerance, Value, metric
 from counterproof.metrics.sample import Sample
 from counterproof.metrics.workbench import Workbench
@@ -49,7 +49,7 @@ class Cell:
         """The ratio with a normal interval of its logarithm; an empty cell with a Poisson bound."""
         if self.made == 0:
             expected = self.n_made * self.real / self.n_real
-            high = float(chi2.ppf(0.5 + level / 2, 2)) / 2 / expected
+            high = poisson_upper(0, 0.5 + level / 2) / expected
             return Estimate(value=0.0, low=0.0, high=high, level=level, method="Poisson bound of an empty cell")
         error = math.sqrt(_variance(self.real, self.n_real) + _variance(self.made, self.n_made))
         return Estimate.normal(self.ratio, error, level=level, method="normal, of the log ratio", scale="log")

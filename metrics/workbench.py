@@ -138,13 +138,19 @@ class Workbench:
 
     def halves(self, draw: int) -> Workbench:
         """Models of one random half of the learning rows against models of the other."""
-        rng = np.random.default_rng([self.seed, zlib.crc32(b"halves"), draw])
-        order = self.learning.shuffled(rng)
+        return self._halved(self.learning, "half", b"halves", draw)
+
+    def release_halves(self, draw: int) -> Workbench:
+        """Models of one random half of the release against models of the other."""
+        return self._halved(self.studying, "release half", b"release halves", draw)
+
+    def _halved(self, sample: Sample, name: str, purpose: bytes, draw: int) -> Workbench:
+        order = sample.shuffled(np.random.default_rng([self.seed, zlib.crc32(purpose), draw]))
         cut = len(order) // 2
         return replace(
             self,
-            learning=self.learning.take(np.sort(order[:cut]), f"half {draw}a"),
-            studying=self.learning.take(np.sort(order[cut : 2 * cut]), f"half {draw}b"),
+            learning=sample.take(np.sort(order[:cut]), f"{name} {draw}a"),
+            studying=sample.take(np.sort(order[cut : 2 * cut]), f"{name} {draw}b"),
             draw=draw,
         )
 
@@ -192,8 +198,8 @@ class Workbench:
 
         def search() -> Neighbours:
             own = np.arange(len(base)) if query.name == base.name else None
-            mixed = self.varying
-            if gower and mixed is not None and mixed.columns:
+            mixed = self.varying if gower else None
+            if mixed is not None and mixed.columns:
                 return gower_neighbours(mixed, query.rows, base.rows, k, own=own, memory=self.memory)
             return nearest(query.features, base.features, k, own=own, memory=self.memory)
 
