@@ -15,7 +15,8 @@ from counterproof.arrays import Arrays
 from counterproof.attributes import described
 from counterproof.cache import Cache, cache_in, key_of
 from counterproof.digests import joint_digest, packed
-from counterproof.encoders import Encoder, encode, encoder_for
+from counterproof.encoders import Encoder, encoder_for
+from counterproof.encoding import encode
 from counterproof.images import Picture, Pixels, Unreadable, pixel_digest, thumbnail
 from counterproof.intake import Intake, Progress
 from counterproof.metrics.sample import Corpus
@@ -101,6 +102,7 @@ def take_in_images(
         groups=found.groups,
         clusters=found.clusters,
         thumbnail=_thumbnails(list(surveys.values())),
+        head=encoder.head,
     )
     return Intake(
         corpus=corpus,

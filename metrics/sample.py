@@ -35,6 +35,19 @@ class Mixed:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class Head:
+    """The linear classifier on top of an encoder's features.
+
+    Attributes:
+        weight: ``(classes, d)``.
+        bias: ``(classes,)``.
+    """
+
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Corpus:
     """All rows of all roles, stacked.
 
@@ -54,6 +67,9 @@ class Corpus:
         groups: ``(n,)`` group values as strings by group column.
         clusters: ``(n,)`` source record of each row; rows of one source are not independent.
         thumbnail: PNG bytes of a row, for images.
+        head: The encoder's own classifier, where it has one: features to logits.
+        formats: ``(n,)`` how each image is stored (``PNG``, ``JPEG q75``, ``array``), for images.
+        recoded: Features of some rows after all of them were stored alike (as JPEG), for images.
     """
 
     features: NDArray[np.floating[Any]]
@@ -71,6 +87,9 @@ class Corpus:
     groups: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
     clusters: NDArray[np.intp] | None = None
     thumbnail: Callable[[int], bytes] | None = None
+    head: Head | None = None
+    formats: NDArray[np.str_] | None = None
+    recoded: Callable[[Rows], Floats] | None = None
 
 
 @dataclass(frozen=True, eq=False)

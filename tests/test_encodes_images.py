@@ -12,7 +12,8 @@ from PIL import Image
 from torch import nn
 
 from counterproof import efficientnet
-from counterproof.encoders import BATCH, Encoder, encode, encoder_for, module_digest, resized
+from counterproof.encoders import BATCH, Encoder, encoder_for, module_digest
+from counterproof.encoding import encode, resized
 from counterproof.images import Pixels
 from counterproof.intake import take_in
 from counterproof.refusal import Refusal
