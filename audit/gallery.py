@@ -38,6 +38,7 @@ class Survey:
         places: Places on the shelf of those that can be read.
         digests: ``(n,)`` of their pixels.
         largest: The longest side of all.
+        formats: ``(n,)`` how each is stored; see :class:`counterproof.images.Picture`.
         notes: What was remarkable.
     """
 
@@ -45,6 +46,7 @@ class Survey:
     places: list[int]
     digests: NDArray[np.bytes_]
     largest: int
+    formats: NDArray[np.str_]
     notes: list[str]
 
     @property
@@ -103,6 +105,7 @@ def take_in_images(
         clusters=found.clusters,
         thumbnail=_thumbnails(list(surveys.values())),
         head=encoder.head,
+        formats=np.concatenate([survey.formats for survey in surveys.values()]),
     )
     return Intake(
         corpus=corpus,
@@ -137,12 +140,14 @@ def survey_of(shelf: Shelf, bad_images: float = 0.01, done: Callable[[int], None
     """
     places: list[int] = []
     digests: list[bytes] = []
+    formats: list[str] = []
     remarks: Counter[str] = Counter()
     largest = 1
     for place, picture in pictures(shelf):
         if isinstance(picture, Picture):
             places.append(place)
             digests.append(pixel_digest(picture.pixels))
+            formats.append(picture.stored)
             largest = max(largest, *picture.pixels.shape[:2])
             remarks[picture.remark] += 1
         if done:
@@ -155,7 +160,8 @@ def survey_of(shelf: Shelf, bad_images: float = 0.01, done: Callable[[int], None
     notes = [*shelf.notes, *(f"{n} of {count} images were {what}" for what, n in sorted(remarks.items()) if what)]
     if bad:
         notes.append(f"{len(bad)} of {count} images cannot be read and were left out: {listed(bad, 20)}")
-    return Survey(shelf=shelf, places=places, digests=packed(digests), largest=largest, notes=notes)
+    stored = np.array(formats, dtype=np.str_)
+    return Survey(shelf=shelf, places=places, digests=packed(digests), largest=largest, formats=stored, notes=notes)
 
 
 def _encoded(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from counterproof.digests import SIZE
+from counterproof.jpeg import quality_of
 from counterproof.refusal import Refusal
 
 Pixels = NDArray[np.uint8]
@@ -34,10 +35,12 @@ class Picture:
     Attributes:
         pixels: ``(h, w, 3)``.
         remark: What was converted, such as ``16-bit``; empty for 8-bit RGB and grey.
+        stored: How the pixels were stored: ``PNG``, ``JPEG q75``, …, ``array``.
     """
 
     pixels: Pixels
     remark: str = ""
+    stored: str = "array"
 
 
 class Unreadable(ValueError):
@@ -58,7 +61,7 @@ def decode(raw: bytes, name: str) -> Picture:
             if image.width * image.height > LARGEST:
                 raise Image.DecompressionBombError
             image.load()
-            return _plain(image)
+            return replace(_plain(image), stored=stored_as(image, raw))
         except Image.DecompressionBombError:
             raise Refusal(
                 f"{name}: unpacks to more than {LARGEST // 2**20} million pixels (a decompression bomb?); remove it"
@@ -67,6 +70,21 @@ def decode(raw: bytes, name: str) -> Picture:
             raise Unreadable(str(error) or type(error).__name__) from None
         except MemoryError:
             raise Unreadable("not enough memory") from None
+
+
+def stored_as(image: Image.Image, raw: bytes) -> str:
+    """How a file stores its pixels: the format, and what it lost.
+
+    ``JPEG q75`` is JPEG of about that quality, ``WEBP lossless`` and ``TIFF jpeg`` speak for themselves.
+    """
+    tables = getattr(image, "quantization", None)
+    if tables:
+        return f"JPEG q{quality_of(tables)}"
+    if image.format == "WEBP":
+        return "WEBP lossless" if b"VP8L" in raw[12:4096] else "WEBP lossy"
+    if image.format == "TIFF":
+        return f"TIFF {image.info.get('compression', 'raw')}"
+    return image.format or "unknown"
 
 
 def _plain(image: Image.Image) -> Picture:
