@@ -38,6 +38,7 @@ class Data(Section):
     encoder: str = "auto"
     encoder_size: int | None = Field(default=None, ge=16, le=1024)
     bad_images: float = Field(default=0.01, ge=0, le=1)
+    recode: Literal["auto", "never"] = "auto"
     intended_use: str = ""
 
     @field_validator("groups")

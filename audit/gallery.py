@@ -20,6 +20,7 @@ from counterproof.encoding import encode
 from counterproof.images import Picture, Pixels, Unreadable, pixel_digest, thumbnail
 from counterproof.intake import Intake, Progress
 from counterproof.metrics.sample import Corpus
+from counterproof.recoding import Recode, Recoding, Retake, after, plan_for, protocol_of
 from counterproof.reconciliation import Wanted, positions
 from counterproof.refusal import Refusal, listed
 from counterproof.shelves import Shelf, pictures, shelf_of
@@ -78,6 +79,7 @@ class Encoding:
     cache: Path | str | None = "auto"
     progress: Progress | None = None
     device: str = "cpu"
+    recode: Recode = "auto"
 
 
 def take_in_images(
@@ -92,20 +94,27 @@ def take_in_images(
     found = described({role: (survey.table, survey.shelf.source) for role, survey in surveys.items()}, wanted)
     largest = max(survey.largest for survey in surveys.values())
     encoder = encoder_for(how.encoder, largest=largest, side=how.size, device=how.device)
-    features, cached = _encoded(surveys, encoder, cache_in(how.cache), how.progress)
+    plan = plan_for({role: s.formats for role, s in surveys.items()}, largest=largest, recode=how.recode)
+    features, cached = _encoded(surveys, encoder, cache_in(how.cache), how.progress, plan.before)
+    digests, read = np.concatenate([survey.digests for survey in surveys.values()]), _reader(list(surveys.values()))
+    retake = Retake(
+        plan=plan, features=features, read=read, digests=digests, encoder=encoder, cache=cache_in(how.cache)
+    )
     corpus = Corpus(
         features=features,
-        protocol=encoder.protocol,
+        protocol=protocol_of(encoder.protocol, plan.before),
         modality="image",
-        digests=np.concatenate([survey.digests for survey in surveys.values()]),
+        digests=digests,
         names=np.array([s.shelf.names[place] for s in surveys.values() for place in s.places], dtype=np.str_),
         label=found.label,
         labels=found.labels,
         groups=found.groups,
         clusters=found.clusters,
-        thumbnail=_thumbnails(list(surveys.values())),
+        thumbnail=lambda position: thumbnail(read(position)),
         head=encoder.head,
         formats=np.concatenate([survey.formats for survey in surveys.values()]),
+        recoded=retake.alike if plan.alike else None,
+        as_stored=retake.as_stored if plan.alike else None,
     )
     return Intake(
         corpus=corpus,
@@ -113,7 +122,7 @@ def take_in_images(
         sources=names,
         digests={role: joint_digest(survey.digests) for role, survey in surveys.items()},
         notes={role: survey.notes for role, survey in surveys.items()},
-        findings=found.findings,
+        findings=[*found.findings, *plan.findings],
         encoder=encoder.name,
         encoder_digest=encoder.digest,
         cached=cached,
@@ -165,17 +174,22 @@ def survey_of(shelf: Shelf, bad_images: float = 0.01, done: Callable[[int], None
 
 
 def _encoded(
-    surveys: Mapping[str, Survey], encoder: Encoder, cache: Cache, progress: Progress | None
+    surveys: Mapping[str, Survey],
+    encoder: Encoder,
+    cache: Cache,
+    progress: Progress | None,
+    recoding: Recoding | None = None,
 ) -> tuple[NDArray[np.float32], bool]:
     """Features of all roles, and whether all came from the cache."""
     total = sum(len(survey.places) for survey in surveys.values())
     made: list[NDArray[np.float32]] = []
     fresh, before = False, 0
     for survey in surveys.values():
-        key = key_of(joint_digest(survey.digests), encoder.digest, encoder.protocol)
+        key = key_of(joint_digest(survey.digests), encoder.digest, protocol_of(encoder.protocol, recoding))
         features = cache.read(key)
         if features is None or len(features) != len(survey.places):
-            features = encode(encoder, _again(survey), done=_counter(progress, "encoding images", before, total))
+            done = _counter(progress, "encoding images", before, total)
+            features = encode(encoder, after(recoding, _again(survey)), done=done)
             cache.write(key, features)
             fresh = True
         made.append(features)
@@ -196,13 +210,14 @@ def _counter(progress: Progress | None, stage: str, before: int, total: int) -> 
     return lambda done: report(stage, before + done, total)
 
 
-def _thumbnails(surveys: list[Survey]) -> Callable[[int], bytes]:
+def _reader(surveys: list[Survey]) -> Callable[[int], Pixels]:
+    """Pixels of the image at a position of the corpus."""
     starts = np.cumsum([0, *(len(survey.places) for survey in surveys)])
 
-    def show(position: int) -> bytes:
+    def read(position: int) -> Pixels:
         if not 0 <= position < starts[-1]:
             raise IndexError(f"there is no image {position}")
         role = int(np.searchsorted(starts, position, side="right")) - 1
-        return thumbnail(surveys[role].read(position - int(starts[role])))
+        return surveys[role].read(position - int(starts[role]))
 
-    return show
+    return read

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -69,6 +69,7 @@ def take_in(
     cache: Path | str | None = "auto",
     progress: Progress | None = None,
     device: str = "cpu",
+    recode: Literal["auto", "never"] = "auto",
 ) -> Intake:
     """Read, reconcile and encode the data of an audit.
 
@@ -85,6 +86,7 @@ def take_in(
         cache: Folder of cached image features; ``auto`` is the user's, None keeps none.
         progress: Called with stage, done and total.
         device: Where image encoders run.
+        recode: ``auto`` re-encodes all images alike where the formats of the roles differ, ``never`` leaves them.
 
     Raises:
         Refusal: The data cannot be audited; one sentence says why.
@@ -97,7 +99,7 @@ def take_in(
     if modality == "image":
         from counterproof.gallery import Encoding, take_in_images
 
-        encoding = Encoding(encoder, encoder_size, bad_images, cache, progress, device)
+        encoding = Encoding(encoder, encoder_size, bad_images, cache, progress, device, recode)
         return take_in_images(_only(opened, (Path, Arrays)), wanted, names, encoding)
     if encoder != "auto":
         raise Refusal(f"an encoder is for images, but the data are {'a table' if modality == 'table' else 'features'}")

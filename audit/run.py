@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from counterproof.bench import check_contamination, check_overlap, set_bench
 from counterproof.config import ROLES, Config, check_roles, make_config, read_config
@@ -51,6 +51,7 @@ def audit(
     gates: Sequence[str] = (),
     warn: Sequence[str] = (),
     encoder: Any = "auto",
+    recode: Literal["auto", "never"] = "auto",
     options: Mapping[str, Mapping[str, Any]] | None = None,
     progress: Stages | None = None,
     **run: Any,
@@ -70,6 +71,7 @@ def audit(
         gates: Gates besides the default policy's, in the grammar of ``audit.toml``.
         warn: Gates that only warn.
         encoder: ``auto``, ``efficientnet``, ``pixels``, a TorchScript file or a ``torch.nn.Module``.
+        recode: ``auto`` re-encodes all images alike where the formats of the roles differ, ``never`` leaves them.
         options: Parameters by metric id.
         progress: Where to tell about stages.
         **run: Any key of ``[run]``: ``seed``, ``confidence``, ``policy``, ``show_real``, …
@@ -90,6 +92,7 @@ def audit(
             "groups": groups,
             "cluster": cluster,
             "encoder": encoder if isinstance(encoder, str) else type(encoder).__name__,
+            "recode": recode,
         },
         "run": {"metrics": metrics, **run},
         "gates": {"fail": gates, "warn": warn},
@@ -219,6 +222,7 @@ def read(config: Config, sources: Mapping[str, Any], encoder: Any, stages: Stage
             cache=cache_folder(),
             progress=tell,
             device=device,
+            recode=data.recode,
         )
 
 

@@ -69,7 +69,9 @@ class Corpus:
         thumbnail: PNG bytes of a row, for images.
         head: The encoder's own classifier, where it has one: features to logits.
         formats: ``(n,)`` how each image is stored (``PNG``, ``JPEG q75``, ``array``), for images.
-        recoded: Features of some rows after all of them were stored alike (as JPEG), for images.
+        recoded: Features of some rows after all of them were stored alike (as JPEG), for images whose
+            formats differ.
+        as_stored: Features of the same rows as they are stored, where ``recoded`` is given.
     """
 
     features: NDArray[np.floating[Any]]
@@ -90,6 +92,7 @@ class Corpus:
     head: Head | None = None
     formats: NDArray[np.str_] | None = None
     recoded: Callable[[Rows], Floats] | None = None
+    as_stored: Callable[[Rows], Floats] | None = None
 
 
 @dataclass(frozen=True, eq=False)
