@@ -67,6 +67,7 @@ class Corpus:
         groups: ``(n,)`` group values as strings by group column.
         clusters: ``(n,)`` source record of each row; rows of one source are not independent.
         thumbnail: PNG bytes of a row, for images.
+        pixels: A row as ``(h, w, 3)``, for metrics that encode images themselves.
         head: The encoder's own classifier, where it has one: features to logits.
         formats: ``(n,)`` how each image is stored (``PNG``, ``JPEG q75``, ``array``), for images.
         recoded: Features of some rows after all of them were stored alike (as JPEG), for images whose
@@ -89,6 +90,7 @@ class Corpus:
     groups: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
     clusters: NDArray[np.intp] | None = None
     thumbnail: Callable[[int], bytes] | None = None
+    pixels: Callable[[int], NDArray[np.uint8]] | None = None
     head: Head | None = None
     formats: NDArray[np.str_] | None = None
     recoded: Callable[[Rows], Floats] | None = None
