@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from counterproof.weights_cli import weights
+
 if TYPE_CHECKING:
     from counterproof.reports.record import Record
     from counterproof.stages import Stages
@@ -34,6 +36,9 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")  # a log in ASCII is no reason to crash
 
 
+main.add_command(weights)
+
+
 @main.command()
 @click.argument("config", required=False, type=click.Path(path_type=Path))
 @click.option("--train", help="Real rows that the generator learned from.")
@@ -44,12 +49,14 @@ def main() -> None:
 @click.option("--label", help="The label column.")
 @click.option("--groups", help="Group columns, separated by commas.")
 @click.option("--cluster", help="Column that names the source record of a row.")
-@click.option("--encoder", help="auto, efficientnet, pixels, or a TorchScript file.")
+@click.option(
+    "--encoder", help="auto, efficientnet, inception[:PROTOCOL], pixels, timm:NAME, or a TorchScript or ONNX file."
+)
 @click.option("--metrics", help="Families or metric ids, separated by commas; default: all that apply.")
 @click.option("--gate", "gates", multiple=True, help="A gate besides the default policy's; may be repeated.")
 @click.option("--warn", "warns", multiple=True, help="A gate that only warns; may be repeated.")
 @click.option("--policy", type=click.Choice(["standard", "none"]), help="Default gates, or only those given.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where images are encoded.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), help="Where images are encoded.")
 @click.option("--seed", type=int, help="Seed of every random step.")
 @click.option("--without-holdout", type=click.Choice(["refuse", "allow"]), help="May leakage stay unassessed?")
 @click.option("--allow-overlap", is_flag=True, default=None, help="Accept holdout rows that stand in train.")

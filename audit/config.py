@@ -59,7 +59,7 @@ class Run(Section):
     """What is measured and how."""
 
     metrics: tuple[str, ...] = ()
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     seed: int = Field(default=0, ge=0, lt=2**31)
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     policy: Literal["standard", "none"] = "standard"

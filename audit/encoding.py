@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from counterproof.encoders import BATCH, Encoder
 from counterproof.images import Pixels
@@ -39,7 +38,7 @@ def encode(
         stream = iter(images)
         while batch := list(islice(stream, BATCH)):
             inputs = torch.zeros(BATCH, 3, encoder.side, encoder.side)
-            inputs[: len(batch)] = resized(batch, encoder.side)
+            inputs[: len(batch)] = resized(batch, encoder.resize)
             found = encoder.forward(inputs.to(encoder.device))[: len(batch)]
             made.append(found.float().cpu().numpy())
             count += len(batch)
@@ -51,14 +50,12 @@ def encode(
     return features
 
 
-def resized(batch: list[Pixels], side: int) -> Tensor:
+def resized(batch: list[Pixels], resize: Callable[[Tensor], Tensor]) -> Tensor:
     """``(n, 3, side, side)`` float32 from 0 to 255."""
     parts: list[Tensor] = []
     for _, group in groupby(batch, key=lambda image: image.shape):
         stacked = torch.from_numpy(np.stack(list(group))).permute(0, 3, 1, 2).float()
-        if stacked.shape[2:] != (side, side):
-            stacked = functional.interpolate(stacked, (side, side), mode="bicubic", antialias=True).clamp(0, 255)
-        parts.append(stacked)
+        parts.append(resize(stacked))
     return torch.cat(parts)
 
 

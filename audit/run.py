@@ -232,15 +232,11 @@ def device_for(wanted: str) -> str:
     Raises:
         Refusal: A GPU is asked for and there is none.
     """
-    import torch
-
     if wanted == "cpu":
         return "cpu"
-    if torch.cuda.is_available():
-        return "cuda"
-    if wanted == "cuda":
-        raise Refusal("there is no CUDA device here; use device = auto or cpu")
-    return "cpu"
+    from counterproof.encoders import device_named
+
+    return str(device_named(wanted))
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from torch import nn
 
 from counterproof import efficientnet
 from counterproof.encoders import BATCH, Encoder, encoder_for, module_digest
-from counterproof.encoding import encode, resized
+from counterproof.encoding import encode
 from counterproof.images import Pixels
 from counterproof.intake import take_in
+from counterproof.protocols import CLEAN
 from counterproof.refusal import Refusal
 
 # of efficientnet_lite_pytorch 0.1.0 with the same weights, on the picture below
@@ -68,7 +70,8 @@ def test_weights_that_are_not_the_published_ones_are_refused(tmp_path: Path) -> 
 @pytest.mark.parametrize(("shape", "side"), [((28, 28), 64), ((300, 200), 64), ((17, 90), 32)])
 def test_images_are_resized_as_pillow_does_without_rounding(shape: tuple[int, int], side: int) -> None:
     image = photos(1, shape)[0]
-    ours = resized([image], side)[0].numpy()
+    grey = torch.from_numpy(image).permute(2, 0, 1)[None].float()
+    ours = replace(CLEAN, side=side).resized(grey)[0].numpy()
     for channel in range(3):
         plane = Image.fromarray(image[:, :, channel].astype(np.float32))
         theirs = np.clip(np.asarray(plane.resize((side, side), Image.Resampling.BICUBIC)), 0, 255)
