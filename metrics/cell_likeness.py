@@ -1,0 +1,138 @@
+"""How like real rows the synthetic rows of one group are: five quantities, each with its error."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from counterproof.metrics.balls import balls_between
+from counterproof.metrics.group_cells import Cell, Plan
+from counterproof.metrics.kernel import discrepancy, standard_error
+from counterproof.metrics.kernel_sums import KernelSums, kernel_sums, split_sums
+from counterproof.metrics.sample import Floats, Rows, Sample
+from counterproof.metrics.workbench import Workbench
+
+NEIGHBOUR_FIELDS = ("precision", "recall", "density", "coverage")
+FIELDS = ("kernel_distance", *NEIGHBOUR_FIELDS)
+KERNEL_ROWS = 2000  # a side: the distance is unbiased at any number
+DRAWS = 16
+HALVES = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Likeness:
+    """The quantities of one cell in the order of ``FIELDS``.
+
+    Attributes:
+        cell: Where.
+        values: The quantities.
+        errors: Their standard errors; zeros on re-splits.
+        reference: Real rows that it was held against.
+        candidate: Synthetic rows.
+        draws: How many draws of equal n the neighbour quantities are the mean of.
+    """
+
+    cell: Cell
+    values: tuple[float, ...]
+    errors: tuple[float, ...]
+    reference: int
+    candidate: int
+    draws: int
+
+
+def likeness(bench: Workbench, plan: Plan, cell: Cell, k: int) -> Likeness | None:
+    """The five quantities of a cell; None on a re-split that left it too few rows."""
+    return bench.shared(
+        ("likeness", bench.reference.name, bench.candidate.name, cell.group, plan.equal, k),
+        lambda: _likeness(bench, plan, cell, k),
+    )
+
+
+def _likeness(bench: Workbench, plan: Plan, cell: Cell, k: int) -> Likeness | None:
+    reference, candidate = plan.part(cell, bench.reference), plan.part(cell, bench.candidate)
+    fewest = min(len(reference), len(candidate))
+    if fewest < plan.equal:
+        return None
+    distance, kernel_error = _kernel(bench, plan, cell, reference, candidate)
+    draws = min(DRAWS, math.ceil(fewest / plan.equal))
+    values, errors = _neighbours(bench, cell, reference, candidate, plan.equal, draws, k)
+    return Likeness(
+        cell=cell,
+        values=(distance, *values.tolist()),
+        errors=(kernel_error, *errors.tolist()),
+        reference=len(reference),
+        candidate=len(candidate),
+        draws=draws,
+    )
+
+
+def _kernel(bench: Workbench, plan: Plan, cell: Cell, reference: Sample, candidate: Sample) -> tuple[float, float]:
+    """Kernel distance over all rows of the cell, up to a cap; one pass serves all its re-splits."""
+    if bench.draw is not None and bench.draw >= 0:
+        table = bench.shared(("cell kernel", cell.group), lambda: _kernel_table(bench, plan, cell))
+        return discrepancy(table[bench.draw]), 0.0
+    rng = bench.generator(f"kernel rows of {cell}")
+    left, right = (thinned(sample, KERNEL_ROWS, rng) for sample in (reference, candidate))
+    sums = kernel_sums(left.features, right.features, memory=bench.memory)
+    clusters = bench.corpus.clusters
+    if clusters is None:
+        return discrepancy(sums), standard_error(sums)
+    return discrepancy(sums), standard_error(sums, clusters[left.rows], clusters[right.rows])
+
+
+def _kernel_table(bench: Workbench, plan: Plan, cell: Cell) -> list[KernelSums]:
+    inside = plan.inside(cell, bench.real)
+    rng = np.random.default_rng([bench.seed, len(inside)])
+    if len(inside) > 2 * KERNEL_ROWS:
+        inside = np.sort(rng.permutation(inside)[: 2 * KERNEL_ROWS])
+    features = bench.real.take(inside, f"real in {cell}").features
+    return split_sums(features, bench.splits()[:, :, inside], memory=bench.memory)
+
+
+def thinned(sample: Sample, rows: int, rng: np.random.Generator) -> Sample:
+    """At most so many rows; rows of one source stay together."""
+    if len(sample) <= rows:
+        return sample
+    return sample.take(np.sort(sample.shuffled(rng)[:rows]), f"{rows} of {sample.name}")
+
+
+def _neighbours(
+    bench: Workbench, cell: Cell, reference: Sample, candidate: Sample, equal: int, draws: int, k: int
+) -> tuple[Floats, Floats]:
+    """Mean precision, recall, density and coverage over draws of ``equal`` rows a side, and their errors.
+
+    Half-samples tell the variance ``v`` of one draw. Two draws of ``equal`` among ``n`` rows share
+    ``equal / n`` of their rows, and about so much of their variance: the mean of ``draws`` has
+    ``v (share + (1 - share) / draws)``.
+    """
+    rng = bench.generator(f"equal n of {cell}")
+    values, variances = [], []
+    for _ in range(draws):
+        left, right = (sample.take(sample.shuffled(rng)[:equal], "drawn") for sample in (reference, candidate))
+        values.append(_four(left.features, right.features, k, bench.memory))
+        if not bench.is_null:
+            variances.append(_half_variance(left, right, k, math.ceil(HALVES / draws), rng, bench.memory))
+    mean = np.mean(values, axis=0)
+    if bench.is_null:
+        return mean, np.zeros(len(mean))
+    share = equal / min(len(reference), len(candidate))
+    return mean, np.sqrt(np.mean(variances, axis=0) * (share + (1 - share) / draws))
+
+
+def _half_variance(left: Sample, right: Sample, k: int, halves: int, rng: np.random.Generator, memory: int) -> Floats:
+    """Variance over halves drawn without replacement; about that of the whole."""
+    drawn = [
+        _four(left.features[_half(left, rng)], right.features[_half(right, rng)], k, memory)
+        for _ in range(max(2, halves))
+    ]
+    return np.asarray(np.var(drawn, axis=0, ddof=1))
+
+
+def _half(sample: Sample, rng: np.random.Generator) -> Rows:
+    return sample.shuffled(rng)[: len(sample) // 2]
+
+
+def _four(reference: Floats, candidate: Floats, k: int, memory: int) -> tuple[float, float, float, float]:
+    return balls_between(reference, candidate, k, memory=memory).values
