@@ -90,8 +90,7 @@ def plan_for(formats: Mapping[str, Formats], *, largest: int, recode: Recode = "
     """
     if all(stored_alike(a, b) for a, b in combinations(formats.values(), 2)):
         return Plan()
-    said = [f"{'is stored ' if not at else ''}as {in_words(role)}" for at, role in enumerate(formats.values())]
-    who = ", ".join(f"{name} {told}" for name, told in zip(formats, said, strict=True))
+    who = _who(formats)
     if largest < SMALLEST:
         risk = f"images of {largest} pixels are too small to be re-encoded alike"
         return Plan(findings=(f"{who}: {risk}, so that compression may be mistaken for fakeness",))
@@ -102,6 +101,16 @@ def plan_for(formats: Mapping[str, Formats], *, largest: int, recode: Recode = "
     else:
         done = 'they were compared as stored (recode = "never"), so that compression may be mistaken for fakeness'
     return Plan(alike=alike, applied=recode == "auto", findings=(f"{who}: {done}",))
+
+
+def _who(formats: Mapping[str, Formats]) -> str:
+    """Roles by what they are stored as."""
+    roles: dict[str, list[str]] = {}
+    for role, found in formats.items():
+        roles.setdefault(in_words(found), []).append(role)
+    named = list(roles.items())
+    first = f"{'is' if len(named[0][1]) == 1 else 'are'} stored "
+    return ", ".join(f"{' and '.join(held)} {'' if at else first}as {told}" for at, (told, held) in enumerate(named))
 
 
 def _quality(found: NDArray[np.intp]) -> int | None:
