@@ -111,7 +111,7 @@ def take_in_images(
         groups=found.groups,
         clusters=found.clusters,
         thumbnail=lambda position: thumbnail(read(position)),
-        pixels=read,
+        pixels=retake.pixels,
         head=encoder.head,
         formats=np.concatenate([survey.formats for survey in surveys.values()]),
         recoded=retake.alike if plan.alike else None,

@@ -156,6 +156,11 @@ class Retake:
         """``(len(rows), d)`` features of the images as they are stored."""
         return self._made(rows, None) if self.plan.applied else self._held(rows)
 
+    def pixels(self, position: int) -> Pixels:
+        """One image as the audit sees it."""
+        before, image = self.plan.before, self.read(position)
+        return image if before is None else before(image)
+
     def _held(self, rows: Rows) -> Floats:
         return self.features[rows].astype(np.float64)
 
