@@ -124,11 +124,11 @@ class Evidence:
 class Panel:
     """All that one figure needs; the report computes nothing.
 
-    ``kind`` is one of ``marginals``, ``map``, ``pairs``, ``cells``, ``forest``, ``bars``; the
+    ``kind`` is one of ``marginals``, ``map``, ``pairs``, ``cells``, ``forest``, ``bars``, ``curves``; the
     shape of ``data`` for each stands in ``reports/figures.py``.
     """
 
-    kind: Literal["marginals", "map", "pairs", "cells", "forest", "bars"]
+    kind: Literal["marginals", "map", "pairs", "cells", "forest", "bars", "curves"]
     title: str
     data: Mapping[str, Any]
     note: str = ""

@@ -1,15 +1,20 @@
-"""Precision, recall, density and coverage, with their floors, from one set of neighbour lists."""
+"""Precision, recall, density and coverage, with their floors, from one set of neighbour lists.
+
+The clipped variants and realism are measured in the same passes; their metrics stand in ``clipped.py``
+and ``realism.py``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from counterproof.metrics.balls import Balls, TooShort, balls, counts
+from counterproof.metrics.balls import Balls, Counts, TooShort, balls, counts
+from counterproof.metrics.clipping import clipped
 from counterproof.metrics.estimate import Estimate, Evidence
 from counterproof.metrics.graph import Graph, TooDense, neighbour_graph
 from counterproof.metrics.metric import MetricError, Needs, Tolerance, Value, metric
@@ -19,8 +24,8 @@ from counterproof.metrics.strays import bare_regions, stray_rows
 from counterproof.metrics.workbench import Workbench
 
 HALVES = 60
-Quantity = Literal["precision", "recall", "density", "coverage"]
-QUANTITIES: tuple[Quantity, ...] = ("precision", "recall", "density", "coverage")
+Quantity = Literal["precision", "recall", "density", "coverage", "clipped density", "clipped coverage", "realism"]
+QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
 NEEDS = Needs(smallest_n=500)
 
 
@@ -34,21 +39,25 @@ def _within(limit: float, lost: str) -> tuple[Tolerance]:
 
 @dataclass(frozen=True, eq=False)
 class Manifold:
-    """The four quantities of one view, and the spread of each over half-samples.
+    """The quantities of one view, and the spread of each over half-samples.
 
     Attributes:
         graph: Neighbour lists.
+        sides: Side of each row of the lists: 1 reference, 2 candidate, 0 neither.
         balls: Who lies within whose k-th neighbour distance.
+        values: In the order of ``QUANTITIES``.
         spread: Standard deviation over half-samples, in the order of ``QUANTITIES``.
     """
 
     graph: Graph
+    sides: NDArray[np.int8]
     balls: Balls
+    values: tuple[float, ...]
     spread: Floats
 
 
 def manifold(bench: Workbench, k: int) -> Manifold:
-    """All four quantities of a view, made once.
+    """All quantities of a view, made once.
 
     Raises:
         TooDense: The rows are so tied that neighbours cannot be told apart.
@@ -59,12 +68,19 @@ def manifold(bench: Workbench, k: int) -> Manifold:
 def _manifold(bench: Workbench, k: int) -> Manifold:
     graph, sides = bench.graph(k)
     try:
-        found = balls(graph, counts(graph, sides == 1), counts(graph, sides == 2), k)
+        found, values = _quantities(graph, counts(graph, sides == 1), counts(graph, sides == 2), k)
     except TooShort:  # rare: of a long list a re-split kept fewer than k, or ties made lists short
         graph, sides = _own_graph(bench, k)
-        found = balls(graph, counts(graph, sides == 1), counts(graph, sides == 2), k)
+        found, values = _quantities(graph, counts(graph, sides == 1), counts(graph, sides == 2), k)
     spread = np.zeros(len(QUANTITIES)) if bench.is_null else _half_sample_spread(bench, graph, k)
-    return Manifold(graph, found, spread)
+    return Manifold(graph, sides, found, values, spread)
+
+
+def _quantities(
+    graph: Graph, reference: Counts, candidate: Counts, k: int, *, cut: bool = False
+) -> tuple[Balls, tuple[float, ...]]:
+    found = balls(graph, reference, candidate, k, cut=cut)
+    return found, (*found.values, *clipped(graph, found, reference, candidate, k).values)
 
 
 def _own_graph(bench: Workbench, k: int) -> tuple[Graph, NDArray[np.int8]]:
@@ -78,19 +94,19 @@ def _half_sample_spread(bench: Workbench, graph: Graph, k: int) -> Floats:
 
     The variance of a half given the rows is about the variance of the whole: n/2 rows vary twice
     as much, of which the finite-population correction takes half. Duplicates of a bootstrap would
-    sit at distance 0 and bias the four.
+    sit at distance 0 and bias all of them.
     """
     rng = bench.generator("half-samples")
     n = len(bench.reference)
     drawn = np.empty((HALVES, len(QUANTITIES)))
     for half in range(HALVES):
-        reference = np.bincount(graph.node[_half(bench.reference, rng)], minlength=len(graph))
-        candidate = np.bincount(graph.node[n + _half(bench.candidate, rng)], minlength=len(graph))
-        drawn[half] = balls(graph, reference.astype(np.int32), candidate.astype(np.int32), k, cut=True).values
+        reference = np.bincount(graph.node[half_of(bench.reference, rng)], minlength=len(graph))
+        candidate = np.bincount(graph.node[n + half_of(bench.candidate, rng)], minlength=len(graph))
+        _, drawn[half] = _quantities(graph, reference.astype(np.int32), candidate.astype(np.int32), k, cut=True)
     return np.asarray(drawn.std(axis=0, ddof=1))
 
 
-def _half(sample: Sample, rng: np.random.Generator) -> Rows:
+def half_of(sample: Sample, rng: np.random.Generator) -> Rows:
     """Positions of a random half of the rows; rows of one source stay together."""
     if sample.corpus.clusters is None:
         return rng.permutation(len(sample))[: len(sample) // 2]
@@ -100,10 +116,14 @@ def _half(sample: Sample, rng: np.random.Generator) -> Rows:
     return np.flatnonzero(kept[inverse])
 
 
-def _value(
+def quantity_value(
     bench: Workbench, quantity: Quantity, k: int, shown: Callable[[Workbench, Manifold], Evidence] | None = None
 ) -> Value:
-    """One of the four, with its interval and evidence on the measurement."""
+    """One of the quantities, with its interval and evidence on the measurement.
+
+    Raises:
+        MetricError: ``k`` is no neighbour.
+    """
     if k < 1:
         raise MetricError(f"{quantity}: k = {k} is no neighbour: give 1 or more")
     if min(len(bench.reference), len(bench.candidate)) < 2 * (k + 1):
@@ -115,7 +135,7 @@ def _value(
         return Value(status="not_assessable", reason=str(error), n=bench.sizes)
     at = QUANTITIES.index(quantity)
     method = f"normal, spread of {HALVES} half-samples"
-    estimate = Estimate.normal(made.balls.values[at], float(made.spread[at]), level=bench.level, method=method)
+    estimate = Estimate.normal(made.values[at], float(made.spread[at]), level=bench.level, method=method)
     evidence = (shown(bench, made),) if shown is not None and not bench.is_null else ()
     return Value(estimate=estimate, n=bench.sizes, reason=made.graph.remark, evidence=evidence)
 
@@ -135,7 +155,7 @@ def precision(bench: Workbench, *, k: int = 5) -> Iterator[Value]:
     neighbour. Fresh real rows do not reach 1: read it against its floor. Source: Kynkäänniemi et
     al. (2019), arXiv:1904.06991.
     """
-    value = _value(bench, "precision", k, _stray_rows)
+    value = quantity_value(bench, "precision", k, _stray_rows)
     drawn = value.estimate is not None and not bench.is_null
     yield replace(value, panels=(map_panel(bench),)) if drawn else value
 
@@ -154,7 +174,7 @@ def density(bench: Workbench, *, k: int = 5) -> Iterator[Value]:
     About 1 for fresh real rows and not bounded by it: rows crowded around modes exceed 1. Source:
     Naeem et al. (2020), arXiv:2002.09797.
     """
-    yield _value(bench, "density", k)
+    yield quantity_value(bench, "density", k)
 
 
 @metric(
@@ -172,7 +192,7 @@ def recall(bench: Workbench, *, k: int = 5) -> Iterator[Value]:
     synthetic neighbour. Scattered synthetic rows have wide neighbourhoods and raise it: read it
     with precision. Source: Kynkäänniemi et al. (2019), arXiv:1904.06991.
     """
-    yield _value(bench, "recall", k, _unreached_rows)
+    yield quantity_value(bench, "recall", k, _unreached_rows)
 
 
 @metric(
@@ -188,7 +208,7 @@ def coverage(bench: Workbench, *, k: int = 5) -> Iterator[Value]:
 
     Source: Naeem et al. (2020), arXiv:2002.09797.
     """
-    yield _value(bench, "coverage", k, _uncovered_rows)
+    yield quantity_value(bench, "coverage", k, _uncovered_rows)
 
 
 def _stray_rows(bench: Workbench, made: Manifold) -> Evidence:

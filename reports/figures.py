@@ -33,6 +33,9 @@ The record carries all that a figure needs; nothing is computed here. The shape 
     change; below 0 it is the least change that is tolerated.
 ``bars``
     ``{"labels": [str], "values": [float], "value_title": str}``.
+``curves``
+    ``{"x_title": str, "y_title": str, "x": [float], "release": [float], "low": [float], "high": [float]}``:
+    the release's curve, and the band of real rows against real rows; the diagonal is drawn beside them.
 
 A panel of another shape (a plugin's) becomes a sentence that says so, never a broken report.
 """
@@ -45,13 +48,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from counterproof.reports.curves import draw_curves
 from counterproof.reports.forests import draw_forest
 from counterproof.reports.gallery import draw_pairs
 from counterproof.reports.heatmaps import draw_cells, draw_map, plot_of
 from counterproof.reports.histograms import draw_bars, draw_marginals
 from counterproof.reports.judgement import number
 from counterproof.reports.markup import Markup, element
-from counterproof.reports.panels import Bars, Cells, Forest, Map, Marginals, Pairs, Reach
+from counterproof.reports.panels import Bars, Cells, Curves, Forest, Map, Marginals, Pairs, Reach
 from counterproof.reports.record import PanelReading, rounded
 from counterproof.reports.text import cell_text, interval
 
@@ -64,6 +68,7 @@ LEGENDS: Mapping[str, tuple[str, ...]] = {
     "map": ("real", "synthetic", "hidden"),
     "cells": ("under", "over", "hidden"),
     "forest": ("real", "synthetic", "change"),
+    "curves": ("synthetic", "floor"),
 }
 
 
@@ -193,6 +198,16 @@ def _bars(plain: dict[str, Any], reveal: bool) -> Drawn:
     return draw_bars(data), ("entry", data.value_title or "value"), rows, None
 
 
+def _curves(plain: dict[str, Any], reveal: bool) -> Drawn:
+    data = Curves.model_validate(plain)
+    rows = [
+        (number(x), number(y), number(low), number(high))
+        for x, y, low, high in zip(data.x, data.release, data.low, data.high, strict=True)
+    ]
+    columns = (data.x_title or "x", data.y_title or "release", "real against real, from", "to")
+    return draw_curves(data), columns, rows, None
+
+
 _DRAWERS: Mapping[str, Callable[[dict[str, Any], bool], Drawn]] = {
     "marginals": _marginals,
     "map": _map,
@@ -200,4 +215,5 @@ _DRAWERS: Mapping[str, Callable[[dict[str, Any], bool], Drawn]] = {
     "cells": _cells,
     "forest": _forest,
     "bars": _bars,
+    "curves": _curves,
 }

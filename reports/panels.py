@@ -120,3 +120,14 @@ class Bars(Shape):
     labels: list[str]
     values: list[float | None]
     value_title: str = ""
+
+
+class Curves(Shape):
+    """A curve of the release, and the band of real data against real data."""
+
+    x_title: str = ""
+    y_title: str = ""
+    x: list[float]
+    release: list[float]
+    low: list[float]
+    high: list[float]

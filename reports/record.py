@@ -59,7 +59,7 @@ class EvidenceReading(Part):
 class PanelReading(Part):
     """All that one figure needs."""
 
-    kind: Literal["marginals", "map", "pairs", "cells", "forest", "bars"]
+    kind: Literal["marginals", "map", "pairs", "cells", "forest", "bars", "curves"]
     title: str
     data: dict[str, Any]
     note: str = ""
