@@ -60,7 +60,8 @@ class Protocol:
             made = _corner_bilinear(images, self.side)
         else:
             size = (self.side, self.side)
-            made = functional.interpolate(images, size, mode=self.resample, antialias=self.antialias)
+            exact = images.double() if self.resample == "bicubic" else images  # Pillow's weights are float64
+            made = functional.interpolate(exact, size, mode=self.resample, antialias=self.antialias).float()
         made = made.clamp(0, 255)  # bicubic overshoots
         return made.round() if self.quantise else made
 
