@@ -71,7 +71,7 @@ class Comparison(Meter):
 
     def reset(self) -> None:
         """Forget the synthetic rows, and the real ones unless ``reset_real_features`` is False."""
-        kept = self.real
+        kept = list(self.real)  # torchmetrics empties the list itself
         super().reset()
         if not self.reset_real_features:
             self.real = kept

@@ -19,11 +19,9 @@ from torch import Tensor, nn
 
 from counterproof.metrics.comparison import Comparison
 from counterproof.metrics.estimate import Estimate
-from counterproof.metrics.frechet import frechet_of_moments
-from counterproof.metrics.kernel import kernel_distance
 from counterproof.metrics.manifold import coverage, density, precision, recall
 from counterproof.metrics.metric import Metric, MetricError, load
-from counterproof.metrics.moments import span
+from counterproof.metrics.moments import frechet_of_moments
 from counterproof.metrics.sample import Corpus, Floats, Sample
 from counterproof.metrics.streamed_moments import empty_sums, joined, moments_of_sums, with_rows
 from counterproof.metrics.workbench import Workbench
@@ -85,12 +83,12 @@ class FrechetDistance(Comparison):
         """``(groups, d + 2, d)`` of one side, over all processes."""
         sums = joined(self._side(name))
         if (n := int(sums[:, 0, 0].sum())) < 2:
-            raise MetricError(f"FrechetDistance: {n} row of one side; a covariance needs two")
+            word = "real" if name == "real" else "synthetic"
+            raise MetricError(f"FrechetDistance: {n} {word} rows so far; a covariance needs two")
         return sums
 
     def _distance(self, real: Tensor, fake: Tensor) -> float:
-        one, other = moments_of_sums(real), moments_of_sums(fake)
-        return frechet_of_moments(one, other, basis=span(one.covariance) if one.n <= len(one.mean) else None)
+        return frechet_of_moments(moments_of_sums(real), moments_of_sums(fake))
 
     def _estimate(self) -> Estimate:
         real, fake = self._sums("real"), self._sums("fake")
@@ -145,12 +143,17 @@ class FeatureMetric(Comparison):
         **options: Any,
     ) -> None:
         super().__init__(feature, reset_real_features=reset_real_features, **options)
-        self.asked = load(metric) if isinstance(metric, str) else metric
+        self.metric = metric
         if self.asked.family not in ("fidelity", "coverage") or self.asked.needs.label or self.asked.needs.groups:
             raise MetricError(f"{self.asked.id} needs more than two sets of rows: measure it by an audit")
         self.field = field or self.asked.headline
         self.configured = self.asked.configure(parameters or {})
         self.seed = seed
+
+    @property
+    def asked(self) -> Metric:
+        """The metric; kept by its id, since functions behind a decorator cannot be pickled."""
+        return load(self.metric) if isinstance(self.metric, str) else self.metric
 
     @property
     def higher_is_better(self) -> bool | None:  # type: ignore[override]
@@ -185,13 +188,13 @@ class KernelDistance(FeatureMetric):
     """
 
     def __init__(self, feature: nn.Module | None = None, **options: Any) -> None:
-        super().__init__(kernel_distance, feature, **options)
+        super().__init__("fidelity.kernel_distance", feature, **options)
 
 
 class _Neighbours(FeatureMetric):
     """One of the four of :mod:`counterproof.metrics.manifold`."""
 
-    quantity: ClassVar[Metric]
+    quantity: ClassVar[str]
 
     def __init__(self, feature: nn.Module | None = None, *, k: int = 5, **options: Any) -> None:
         super().__init__(self.quantity, feature, parameters={"k": k}, **options)
@@ -200,25 +203,25 @@ class _Neighbours(FeatureMetric):
 class Precision(_Neighbours):
     """Share of synthetic rows where real rows lie; see :func:`counterproof.metrics.manifold.precision`."""
 
-    quantity = precision
+    quantity = "fidelity.precision"
 
 
 class Recall(_Neighbours):
     """Share of real rows where synthetic rows lie; see :func:`counterproof.metrics.manifold.recall`."""
 
-    quantity = recall
+    quantity = "coverage.recall"
 
 
 class Density(_Neighbours):
     """Synthetic rows in real neighbourhoods; see :func:`counterproof.metrics.manifold.density`."""
 
-    quantity = density
+    quantity = "fidelity.density"
 
 
 class Coverage(_Neighbours):
     """Share of real rows with a synthetic row near; see :func:`counterproof.metrics.manifold.coverage`."""
 
-    quantity = coverage
+    quantity = "coverage.coverage"
 
 
 class ManifoldMetrics(Comparison):
