@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from counterproof.bench import check_contamination, check_overlap, set_bench
@@ -47,7 +48,7 @@ def audit(
     label: str | None = None,
     groups: Sequence[str] = (),
     cluster: str | None = None,
-    metrics: Sequence[str] = (),
+    metrics: Sequence[str | Metric] = (),
     gates: Sequence[str] = (),
     warn: Sequence[str] = (),
     encoder: Any = "auto",
@@ -67,7 +68,7 @@ def audit(
         label: The label column.
         groups: Columns of groups to be treated alike.
         cluster: Column that names the source record of a row.
-        metrics: Families or metric ids; all that apply by default.
+        metrics: Families, metric ids, or metrics that are not registered; all that apply by default.
         gates: Gates besides the default policy's, in the grammar of ``audit.toml``.
         warn: Gates that only warn.
         encoder: ``auto``, ``efficientnet``, ``pixels``, a TorchScript file or a ``torch.nn.Module``.
@@ -94,11 +95,12 @@ def audit(
             "encoder": encoder if isinstance(encoder, str) else type(encoder).__name__,
             "recode": recode,
         },
-        "run": {"metrics": metrics, **run},
+        "run": {"metrics": metrics if isinstance(metrics, str) else [getattr(m, "id", m) for m in metrics], **run},
         "gates": {"fail": gates, "warn": warn},
         "metrics": options or {},
     }
-    return run_audit(make_config(plain), sources, encoder=encoder, progress=progress)
+    own = {m.id: m for m in metrics if isinstance(m, Metric)}
+    return run_audit(make_config(plain), sources, encoder=encoder, progress=progress, own=own)
 
 
 def audit_config(path: str | Path, *, progress: Stages | None = None) -> Record:
@@ -119,6 +121,7 @@ def run_audit(
     encoder: Any = "auto",
     progress: Stages | None = None,
     command: str = "",
+    own: Mapping[str, Metric] = MappingProxyType({}),
 ) -> Record:
     """One audit from a validated configuration."""
     started, stamp = time.perf_counter(), datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -127,9 +130,9 @@ def run_audit(
         check_roles(set(sources))
     except ValueError as error:
         raise Refusal(str(error)) from None
-    chosen = choose(config.run.metrics)
+    chosen = choose(config.run.metrics, own)
     params = configure(chosen, config.metrics)
-    gates = read_gates(config)
+    gates = read_gates(config, own)
     with one_thread():
         device = device_for(config.run.device)
         intake = read(config, sources, encoder, stages, device)
@@ -159,23 +162,24 @@ def run_audit(
     )
 
 
-def read_gates(config: Config) -> list[Gate]:
+def read_gates(config: Config, own: Mapping[str, Metric] = MappingProxyType({})) -> list[Gate]:
     """The gates of the configuration; a misspelt metric is told before anything is computed.
 
     Raises:
         GateError: A gate cannot be read, or names no metric.
     """
+    known = {*installed(), *own}
     texts = [(text, level) for level in LEVELS for text in getattr(config.gates, level)]
-    return [resolve_gate(parse_gate(text, level=level), installed()) for text, level in texts]
+    return [resolve_gate(parse_gate(text, level=level, known=known), known) for text, level in texts]
 
 
-def choose(wanted: Sequence[str]) -> list[Metric]:
+def choose(wanted: Sequence[str], own: Mapping[str, Metric] = MappingProxyType({})) -> list[Metric]:
     """The metrics of the wanted families and ids, in the order of the five questions.
 
     Raises:
         Refusal: A name is neither.
     """
-    known = installed()
+    known = {*installed(), *own}
     for name in wanted:
         if name not in known and name not in FAMILIES:
             import difflib
@@ -183,7 +187,8 @@ def choose(wanted: Sequence[str]) -> list[Metric]:
             near = difflib.get_close_matches(name, [*known, *FAMILIES], n=3)
             raise Refusal(f"no metric or family is called {name!r}{'; nearest: ' + ', '.join(near) if near else ''}")
     try:
-        metrics = [load(name) for name in known if not wanted or name in wanted or set(wanted) & set(FAMILIES)]
+        asked = [name for name in sorted(known) if not wanted or name in wanted or set(wanted) & set(FAMILIES)]
+        metrics = [own.get(name) or load(name) for name in asked]
     except MetricError as error:
         raise Refusal(str(error)) from None
     kept = [m for m in metrics if not wanted or m.id in wanted or m.family in wanted]

@@ -16,6 +16,7 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 from trials import bench_of, table
 
+import counterproof as cp
 from counterproof.engine import measure
 from counterproof.metrics.adapter import from_torchmetrics
 from counterproof.metrics.estimate import Estimate, Measurement
@@ -235,3 +236,13 @@ def test_a_table_without_labels_has_no_predictions() -> None:
     one.corpus.labels[:500] = "no"  # type: ignore[index]
     values = list(accuracy.values(one, accuracy.configure({})))
     assert values[0].status == "not_assessable"
+
+
+def test_an_audit_takes_metrics_that_are_not_registered(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    monkeypatch.setenv("COUNTERPROOF_CACHE", str(tmp_path))
+    rng = np.random.default_rng(0)
+    rows = {role: rng.normal(size=(600, 4)) for role in ("train", "holdout", "synthetic")}
+    record = cp.audit(**rows, metrics=[fid(), "fidelity.precision"], gates=["acme.fid.excess <= 5"], policy="none")
+    assert {m.metric for m in record.measurements} == {"acme.fid", "fidelity.precision"}
+    assert record.verdict == "pass"
+    assert record["acme.fid"].estimate.value > 0
