@@ -166,17 +166,20 @@ def head_of(linear: nn.Linear) -> Head:
 
 def _efficientnet(side: int, device: torch.device) -> Encoder:
     from counterproof.efficientnet import SHA256, load
+    from counterproof.folding import folded
 
     if side % 32:
         raise Refusal(f"efficientnet needs an encoder_size that is a multiple of 32, not {side}")
     network = load()
     layer = "global average of the last convolution"
     conventions = Protocol(side=side, shift=(127.0,), scale=(128.0,), layer=layer)
-    return network_encoder("efficientnet-lite0", SHA256, conventions, network, device, head_of(network._fc))
+    head = head_of(network._fc)
+    return network_encoder("efficientnet-lite0", SHA256, conventions, folded(network), device, head)
 
 
 def _inception(choice: str, side: int | None, device: torch.device) -> Encoder:
     """``inception[:PROTOCOL][@WEIGHTS]``."""
+    from counterproof.folding import folded
     from counterproof.inception import INCEPTION, empty, inception
     from counterproof.tensors import fitted, load
 
@@ -189,7 +192,8 @@ def _inception(choice: str, side: int | None, device: torch.device) -> Encoder:
     weights = load(given or INCEPTION, role=INCEPTION)
     network = inception(fitted(weights, empty().state_dict()))
     name = f"{INCEPTION}:{conventions.name}" + ("" if weights.published else " with unpublished weights")
-    return network_encoder(name, weights.sha256, conventions, network, device, head_of(network.fc))
+    head = head_of(network.fc)
+    return network_encoder(name, weights.sha256, conventions, folded(network), device, head)
 
 
 def _pixels(side: int, device: torch.device) -> Encoder:

@@ -1,10 +1,15 @@
-"""Encoding: images in, features out, in one pass of bounded memory."""
+"""Encoding: images in, features out, in one pass of bounded memory over all cores.
+
+Each thread takes a batch of images all the way: it reads and decodes them, resizes them and sends
+them through the network, on one core. So decoding of one batch runs beside the network of another,
+and what a batch gives depends on nothing but its images.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from itertools import groupby, islice
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from itertools import islice
 
 import numpy as np
 import torch
@@ -13,55 +18,133 @@ from torch import Tensor
 
 from counterproof.encoders import BATCH, Encoder
 from counterproof.images import Pixels
+from counterproof.journal import Journal
+from counterproof.pipeline import ordered
 from counterproof.refusal import Refusal
+from counterproof.tables import first_line
+
+Image = Pixels | Callable[[], Pixels]
+AT_ONCE = 2**18  # pixels that go through a network at once on a CPU: more fall out of its cache
 
 
 def encode(
-    encoder: Encoder, images: Iterable[Pixels], *, done: Callable[[int], None] | None = None
+    encoder: Encoder,
+    images: Iterable[Image],
+    *,
+    done: Callable[[int], None] | None = None,
+    journal: Journal | None = None,
+    workers: int | None = None,
 ) -> NDArray[np.float32]:
     """Encode images in one pass; memory does not grow with their number but for the features.
 
-    Every batch has the same shape (the last is filled up), so that an image's features do not
-    depend on how many others there are.
+    The network always sees the same number of images at once (the last are filled up), so that an
+    image's features depend neither on the others nor on the number of workers.
 
     Args:
         encoder: The encoder.
-        images: ``(h, w, 3)`` pixels.
+        images: ``(h, w, 3)`` pixels, or what reads them when called (in a worker's thread).
         done: Called with the number of images encoded so far.
+        journal: Where to write what each stage took.
+        workers: Threads; one for each core by default.
 
     Raises:
-        Refusal: The encoder gives features of another shape, or not finite.
+        Refusal: The encoder fails, or gives features of another shape, or not finite.
     """
-    made: list[NDArray[np.float32]] = []
-    count = 0
-    with _steady(encoder.device), torch.inference_mode():
-        stream = iter(images)
-        while batch := list(islice(stream, BATCH)):
-            inputs = torch.zeros(BATCH, 3, encoder.side, encoder.side)
-            inputs[: len(batch)] = resized(batch, encoder.resize)
-            found = encoder.forward(inputs.to(encoder.device))[: len(batch)]
-            made.append(found.float().cpu().numpy())
-            count += len(batch)
+    with closing(batches(encoder, images, done=done, journal=journal, workers=workers)) as made:
+        features = list(made)
+    return np.concatenate(features) if features else np.zeros((0, 0), np.float32)
+
+
+def batches(
+    encoder: Encoder,
+    images: Iterable[Image],
+    *,
+    done: Callable[[int], None] | None = None,
+    journal: Journal | None = None,
+    workers: int | None = None,
+) -> Iterator[NDArray[np.float32]]:
+    """Features of :data:`counterproof.encoders.BATCH` images at a time, in order; see :func:`encode`."""
+    kept = journal or Journal()
+    stream, count = iter(images), 0
+
+    def work(batch: list[Image]) -> NDArray[np.float32]:
+        return _encoded(encoder, batch, kept)
+
+    taken = iter(lambda: list(islice(stream, BATCH)), [])
+    with _steady(encoder.device), closing(ordered(work, taken, workers=workers)) as made:
+        for features in made:
+            count += len(features)
             if done:
                 done(count)
-    features = np.concatenate(made) if made else np.zeros((0, 0), np.float32)
-    if not np.isfinite(features).all():
+            yield features
+
+
+def resized(batch: Sequence[Pixels], resize: Callable[[Tensor], Tensor]) -> Tensor:
+    """``(n, 3, side, side)`` float32 from 0 to 255; one image is unpacked at a time, as some are huge."""
+    floats = (torch.from_numpy(image.astype(np.float32)).permute(2, 0, 1)[None] for image in batch)
+    return torch.cat([resize(one) for one in floats])
+
+
+def _encoded(encoder: Encoder, batch: Sequence[Image], journal: Journal) -> NDArray[np.float32]:
+    """One batch, all the way."""
+    inputs = torch.zeros(BATCH, 3, encoder.side, encoder.side)
+    torch.set_num_threads(1)
+    try:
+        with torch.inference_mode():
+            for place, image in enumerate(batch):
+                with journal.stage("decode"):
+                    pixels = image() if callable(image) else image
+                with journal.stage("resize"):
+                    inputs[place] = resized([pixels], encoder.resize)[0]
+            with journal.stage("encode"):
+                found = _forward(encoder, inputs, len(batch), journal).numpy()
+    except MemoryError:
+        raise Refusal("there is not enough memory to read and resize the images; make them smaller") from None
+    if not np.isfinite(found).all():
         raise Refusal(f"the encoder {encoder.name} gives features that are not finite")
-    return features
+    return found
 
 
-def resized(batch: list[Pixels], resize: Callable[[Tensor], Tensor]) -> Tensor:
-    """``(n, 3, side, side)`` float32 from 0 to 255."""
-    parts: list[Tensor] = []
-    for _, group in groupby(batch, key=lambda image: image.shape):
-        stacked = torch.from_numpy(np.stack(list(group))).permute(0, 3, 1, 2).float()
-        parts.append(resize(stacked))
-    return torch.cat(parts)
+def _forward(encoder: Encoder, inputs: Tensor, count: int, journal: Journal) -> Tensor:
+    """Features of the first images of a batch, a few at a time; a device that is full gets fewer.
+
+    Raises:
+        torch.cuda.OutOfMemoryError: The device has no room for a single image.
+    """
+    size = min(journal.fits or BATCH, at_once(encoder))
+    try:
+        parts = [_features(encoder, part) for part in inputs.split(size)[: -(-count // size)]]
+    except torch.cuda.OutOfMemoryError:
+        if size == 1:
+            raise
+        journal.crowded(size // 2)
+    else:
+        return torch.cat(parts)[:count]
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return _forward(encoder, inputs, count, journal)
+
+
+def at_once(encoder: Encoder) -> int:
+    """How many images go through the network at once: a whole batch on a GPU, on a CPU what its cache likes."""
+    if encoder.device.type != "cpu":
+        return BATCH
+    fits = max(1, AT_ONCE // encoder.side**2)
+    return min(BATCH, 2 ** (fits.bit_length() - 1))
+
+
+def _features(encoder: Encoder, inputs: Tensor) -> Tensor:
+    try:
+        return encoder.forward(inputs.to(encoder.device)).float().cpu()
+    except (Refusal, MemoryError, torch.cuda.OutOfMemoryError):
+        raise
+    except Exception as error:  # whatever a network of others may raise
+        raise Refusal(f"the encoder {encoder.name} fails: {first_line(error)}") from error
 
 
 @contextmanager
 def _steady(device: torch.device) -> Iterator[None]:
-    """One CPU thread and deterministic kernels: the same bytes whatever the machine's load."""
+    """One CPU thread for each worker and deterministic kernels: the same bytes whatever the machine's load."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
