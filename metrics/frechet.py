@@ -8,9 +8,11 @@ import numpy as np
 from scipy.stats import t as student
 
 from counterproof.metrics.contributions import contributions
+from counterproof.metrics.encoder_space import attribution, in_all_dimensions
 from counterproof.metrics.estimate import Estimate
+from counterproof.metrics.influence import influence
 from counterproof.metrics.metric import MetricError, Needs, Tolerance, Value, metric
-from counterproof.metrics.moments import GroupedMoments, Moments, deal, grouped_moments, shared_root, span
+from counterproof.metrics.moments import GroupedMoments, deal, frechet_of_moments, grouped_moments, shared_root, span
 from counterproof.metrics.projection import on_pooled_axes
 from counterproof.metrics.sample import Floats, Sample
 from counterproof.metrics.workbench import Workbench
@@ -38,7 +40,7 @@ ROWS_PER_DIMENSION = 1.5  # simulated: the correction holds from here and fails 
         ),
     ),
 )
-def frechet_distance(bench: Workbench, *, components: int = 256) -> Iterator[Value]:
+def frechet_distance(bench: Workbench, *, components: int = 256, full_dimensions: int = 2560) -> Iterator[Value]:
     """``|μ1 - μ2|² + tr(S1 + S2 - 2 (S1 S2)^½)``, freed of its O(1/n) bias by a grouped jackknife.
 
     0 for equal distributions; values near the floor may be negative, since the bias that plain FID
@@ -47,13 +49,20 @@ def frechet_distance(bench: Workbench, *, components: int = 256) -> Iterator[Val
     1.5 rows a dimension, are seen through the principal components of real rows and release together
     (those of the real rows alone would favour them).
 
+    Beside this headline, in all dimensions of the encoder: ``full``, without bias, where each side
+    has 1.5 rows a dimension; ``uncorrected``, the number that other libraries print, for comparison
+    with published ones of the same protocol and size; ``infinity``, FD∞ by extrapolation of both
+    sides. They are left out beyond ``full_dimensions``. The evidence names the synthetic rows
+    that push the distance up most.
+
     Sources: Heusel et al., arXiv:1706.08500; Chong and Forsyth, arXiv:1911.07023 (the bias).
 
     Raises:
-        MetricError: ``components`` is below 1.
+        MetricError: ``components`` or ``full_dimensions`` is below 1.
     """
-    if components < 1:
-        raise MetricError(f"fidelity.frechet_distance: components = {components}: give 1 or more")
+    if min(components, full_dimensions) < 1:
+        name, given = ("components", components) if components < 1 else ("full_dimensions", full_dimensions)
+        raise MetricError(f"fidelity.frechet_distance: {name} = {given}: give 1 or more")
     fewest = min(len(bench.reference), len(bench.candidate))
     if fewest < 2 * GROUPS:
         reason = f"a Fréchet distance with an interval needs {2 * GROUPS} rows on each side"
@@ -69,18 +78,22 @@ def frechet_distance(bench: Workbench, *, components: int = 256) -> Iterator[Val
     reference, candidate = (on_pooled_axes(bench, s, kept) if kept < d else s.features for s in sides)
     values = _left_out(_dealt(bench, bench.reference, reference), _dealt(bench, bench.candidate, candidate))
     estimate = _jackknifed(values, bench.level)
+    others, rows = in_all_dimensions(bench, widest=full_dimensions)
     if bench.is_null:
         at = estimate.value
         yield Value(estimate=Estimate(value=at, low=at, high=at, level=bench.level), n=bench.sizes)
+        yield from others
         return
+    rows = rows or influence(reference, candidate)
     evidence, panel = contributions(bench, whole=float(values[0]) if kept >= d else None)
     yield Value(
         estimate=estimate,
         n=bench.sizes,
         reason="" if kept >= d else f"{kept} principal components",
-        evidence=(evidence,),
+        evidence=(evidence, attribution(bench, rows)),
         panels=(panel,),
     )
+    yield from others
 
 
 def _dealt(bench: Workbench, sample: Sample, features: Floats) -> GroupedMoments:
@@ -104,23 +117,6 @@ def _jackknifed(values: Floats, level: float) -> Estimate:
     reach = float(student.ppf(0.5 + level / 2, count - 1) * pseudo.std(ddof=1) / np.sqrt(count))
     method = f"jackknife over {count} groups, Student's t"
     return Estimate(value=value, low=value - reach, high=value + reach, level=level, method=method)
-
-
-def frechet_of_moments(one: Moments, other: Moments, *, basis: Floats | None = None) -> float:
-    """The plain Fréchet distance between two Gaussians, bias and all.
-
-    Args:
-        one: Moments of the first.
-        other: Moments of the second.
-        basis: Directions outside of which the first does not vary: they cannot add to the shared
-            term, and leaving them out keeps the Cholesky factor alive.
-    """
-    shift = one.mean - other.mean
-    left, right = one.covariance, other.covariance
-    traces = float(np.trace(left) + np.trace(right))
-    if basis is not None:
-        left, right = basis.T @ left @ basis, basis.T @ right @ basis
-    return float(shift @ shift) + traces - 2.0 * shared_root(left, right)
 
 
 def frechet_distance_between(left: Floats, right: Floats) -> float:

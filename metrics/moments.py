@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg.lapack import dsygst
 
 from counterproof.metrics.sample import Floats, Rows
+
+LOST = 1e-12  # a share of the largest variance below which a direction does not vary but for rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +27,77 @@ class Moments:
     n: int
     mean: Floats
     covariance: Floats
+
+    @staticmethod
+    def empty(d: int) -> RunningMoments:
+        """The moments of no rows yet, to which rows and other machines' moments are added."""
+        return RunningMoments(0, np.zeros(d), np.zeros((d, d)))
+
+
+@dataclass(frozen=True, eq=False)
+class RunningMoments:
+    """Moments of the rows seen so far, in float64: they merge in any order and grouping but for rounding.
+
+    Source: Chan, Golub and LeVeque 1983, doi:10.1080/00031305.1983.10483115.
+
+    Attributes:
+        n: How many rows.
+        mean: ``(d,)``.
+        scatter: ``(d, d)`` sum of outer products about the mean.
+
+    >>> whole = Moments.empty(2).add(np.eye(2)).merge(Moments.empty(2).add(np.ones((3, 2)))).finish()
+    >>> whole.n, whole.mean.tolist()
+    (5, [0.8, 0.8])
+    """
+
+    n: int
+    mean: Floats
+    scatter: Floats
+
+    def add(self, rows: NDArray[np.floating[Any]]) -> RunningMoments:
+        """With further rows.
+
+        Args:
+            rows: ``(k, d)``, of any floating type, k may be 0.
+
+        Raises:
+            ValueError: The rows are not ``(k, d)``, or not finite.
+        """
+        if rows.ndim != 2 or rows.shape[1] != len(self.mean):
+            raise ValueError(f"rows of shape (k, {len(self.mean)}) are needed, not {rows.shape}")
+        if not len(rows):
+            return self
+        wide = rows.astype(np.float64)
+        mean = wide.mean(0)
+        if not np.isfinite(mean).all():
+            raise ValueError("the rows hold NaN or an infinity: leave them out, or mend the encoder")
+        wide -= mean
+        return self.merge(RunningMoments(len(wide), mean, wide.T @ wide))
+
+    def merge(self, other: RunningMoments) -> RunningMoments:
+        """With the rows that another pass has seen.
+
+        Raises:
+            ValueError: The other has another dimension.
+        """
+        if len(other.mean) != len(self.mean):
+            raise ValueError(f"moments of {len(self.mean)} and {len(other.mean)} dimensions cannot be merged")
+        if not self.n or not other.n:
+            return self if not other.n else other
+        n = self.n + other.n
+        shift = other.mean - self.mean
+        between = np.outer(shift, shift * (self.n * other.n / n))
+        return RunningMoments(n, self.mean + shift * (other.n / n), self.scatter + other.scatter + between)
+
+    def finish(self) -> Moments:
+        """Mean and covariance.
+
+        Raises:
+            ValueError: There are fewer than two rows.
+        """
+        if self.n < 2:
+            raise ValueError(f"a covariance needs two rows or more, not {self.n}")
+        return Moments(self.n, self.mean, self.scatter / (self.n - 1))
 
 
 def moments_of(features: Floats) -> Moments:
@@ -90,26 +165,64 @@ def deal(n: int, count: int, rng: np.random.Generator, clusters: NDArray[np.intp
     return np.asarray((before * count // n)[inverse])
 
 
+def frechet_of_moments(one: Moments, other: Moments, *, basis: Floats | None = None) -> float:
+    """The plain Fréchet distance between two Gaussians, bias and all.
+
+    Args:
+        one: Moments of the first.
+        other: Moments of the second.
+        basis: Directions outside of which the first does not vary: they cannot add to the shared
+            term, and leaving them out keeps the Cholesky factor alive.
+    """
+    shift = one.mean - other.mean
+    left, right = one.covariance, other.covariance
+    traces = float(np.trace(left) + np.trace(right))
+    if basis is not None:
+        left, right = basis.T @ left @ basis, basis.T @ right @ basis
+    return float(shift @ shift) + traces - 2.0 * shared_root(left, right)
+
+
 def shared_root(one: Floats, other: Floats) -> float:
     """``tr (A^½ B A^½)^½`` of two covariances, singular or not.
 
     ``A = L Lᵀ`` and ``A^½ B A^½`` has the eigenvalues of ``Lᵀ B L``: a Cholesky factor and symmetric
-    eigenvalues, a tenth of the cost of a matrix square root. Eigenvalues that rounding made
-    negative count as 0.
+    eigenvalues, a tenth of the cost of a matrix square root. Eigenvalues that rounding made negative
+    count as 0. Where A does not vary in every direction, the singular values of a product of roots
+    are taken: roots of eigenvalues would leave the root of their rounding.
     """
+    factor = factor_of(one)
+    if factor is None:
+        return float(np.linalg.svd(_root(one).T @ _root(other), compute_uv=False).sum())
+    return float(np.sqrt(np.linalg.eigvalsh(turned(other, factor)).clip(min=0.0)).sum())
+
+
+def _root(covariance: Floats) -> Floats:
+    """``(d, r)`` a matrix whose outer product is the covariance."""
+    values, vectors = np.linalg.eigh(covariance)
+    kept = values > max(values[-1], 0.0) * len(values) * np.finfo(float).eps
+    return np.asarray(vectors[:, kept] * np.sqrt(values[kept]))
+
+
+def factor_of(covariance: Floats) -> Floats | None:
+    """The Cholesky factor; None where a direction does not vary, or hardly."""
     try:
-        factor = np.linalg.cholesky(one)
+        factor = np.linalg.cholesky(covariance)
     except np.linalg.LinAlgError:
-        values, vectors = np.linalg.eigh(one)
-        kept = values > values[-1] * len(values) * np.finfo(float).eps
-        factor = vectors[:, kept] * np.sqrt(values[kept])
-    if not factor.size:
-        return 0.0
-    return float(np.sqrt(np.linalg.eigvalsh(factor.T @ other @ factor).clip(min=0.0)).sum())
+        return None
+    pivots = np.diag(factor) ** 2
+    # Rounding may let a singular matrix pass: its factor would be noise.
+    return factor if pivots.min() > pivots.max() * len(pivots) * np.finfo(float).eps else None
+
+
+def turned(covariance: Floats, factor: Floats) -> Floats:
+    """``Lᵀ B L``; only the lower triangle holds."""
+    made, info = dsygst(covariance, factor, itype=2, lower=1)
+    assert info == 0, "LAPACK's own arguments"
+    return np.asarray(made)
 
 
 def span(covariance: Floats) -> Floats | None:
     """``(d, r)`` orthonormal basis of the directions that vary; None when all do."""
     values, vectors = np.linalg.eigh(covariance)
-    kept = values > max(values[-1], 0.0) * 1e-12
+    kept = values > max(values[-1], 0.0) * LOST
     return None if kept.all() else np.ascontiguousarray(vectors[:, kept])

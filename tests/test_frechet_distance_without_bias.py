@@ -9,14 +9,22 @@ import pytest
 from benches import bench
 from scipy.linalg import sqrtm
 
-from counterproof.metrics.frechet import frechet_distance, frechet_distance_between, frechet_of_moments
+from counterproof.metrics.frechet import frechet_distance, frechet_distance_between
 from counterproof.metrics.metric import MetricError
-from counterproof.metrics.moments import Moments, deal, grouped_moments, moments_of, shared_root, span
+from counterproof.metrics.moments import (
+    Moments,
+    deal,
+    frechet_of_moments,
+    grouped_moments,
+    moments_of,
+    shared_root,
+    span,
+)
 from counterproof.metrics.workbench import Workbench
 
 
 def value(at: Workbench, **options: Any) -> float:
-    (found,) = frechet_distance.values(at, frechet_distance.configure(options))
+    found = next(iter(frechet_distance.values(at, frechet_distance.configure(options))))
     assert found.estimate is not None
     return found.estimate.value
 
@@ -143,7 +151,7 @@ def test_parts_name_the_column_and_the_broken_dependence() -> None:
     fake = rng.normal(loc=[0, 0, 1.0], size=(1000, 3))
     names = ("age", "<b>pay</b>", "hours")
     at = bench(real[:1000], real[1000:], fake, blocks=tuple(np.array([[0], [1], [2]])), block_names=names)
-    (found,) = frechet_distance.values(at, {"components": 256})
+    found = next(frechet_distance.values(at, {"components": 256}))
     rows = {row[0]: row for row in found.evidence[0].rows}
     assert found.evidence[0].rows[0][0] == "hours"
     assert rows["hours"][2] == pytest.approx(1.0, abs=0.15)

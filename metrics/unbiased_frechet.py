@@ -1,0 +1,137 @@
+"""The Fréchet distance in all dimensions: bias removed by few groups, error by the influence of rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from counterproof.metrics.estimate import Estimate
+from counterproof.metrics.influence import Influence, influence
+from counterproof.metrics.intervals import parts_error
+from counterproof.metrics.moments import GroupedMoments, deal, factor_of, frechet_of_moments, grouped_moments, span
+from counterproof.metrics.sample import Floats, Rows
+
+GROUPS = 4
+ROWS_PER_DIMENSION = 1.5  # simulated: the correction holds from here and fails below 1
+CORRECTED = f"jackknife over {GROUPS} groups, influence of rows, normal"
+PLAIN = "influence of rows, normal; the bias of samples of this size is not removed"
+
+
+@dataclass(frozen=True, eq=False)
+class Dealt:
+    """One side: its rows, and its moments in groups that are left out together.
+
+    Attributes:
+        features: ``(n, d)``.
+        sums: Of the groups.
+        clusters: ``(n,)`` source record of each row, where rows are not independent.
+    """
+
+    features: Floats
+    sums: GroupedMoments
+    clusters: Rows | None
+
+
+def dealt(features: Floats, rng: np.random.Generator, clusters: Rows | None = None) -> Dealt:
+    """One side, dealt to groups.
+
+    Args:
+        features: ``(n, d)``.
+        rng: Deals the rows.
+        clusters: ``(n,)`` source record of each row.
+    """
+    group = deal(len(features), GROUPS, rng, clusters)
+    return Dealt(features, grouped_moments(features, group, GROUPS), clusters)
+
+
+def plain_and_corrected(left: Dealt, right: Dealt, *, plain: float | None = None) -> tuple[float, float]:
+    """The distance of all rows, and the same freed of its O(1/n) bias; one side's groups with the other's.
+
+    Args:
+        left: The first side.
+        right: The second.
+        plain: The distance of all rows, where it is known already.
+    """
+    covariance = left.sums.without(None).covariance
+    basis = None if factor_of(covariance) is not None else span(covariance)
+
+    def distance(group: int | None) -> float:
+        return frechet_of_moments(left.sums.without(group), right.sums.without(group), basis=basis)
+
+    whole = distance(None) if plain is None else plain
+    without = np.mean([distance(group) for group in range(GROUPS)])
+    return whole, float(GROUPS * whole - (GROUPS - 1) * without)
+
+
+def both_estimates(left: Dealt, right: Dealt, *, level: float) -> tuple[Estimate, Estimate, Influence]:
+    """The distance as other libraries give it, the same without its bias, and the influence of the rows.
+
+    The error is that of the linear part of the distance, rows of one source summed. Simulated with
+    Gaussian and heavy-tailed rows (t with 5 degrees), null and shifted, flat and decaying spectra,
+    from 1.5 rows a dimension: 93 % or more (``tests/simulations/simulate_frechet_coverage.py``).
+
+    Args:
+        left: The first side.
+        right: The second.
+        level: Confidence of the intervals.
+    """
+    rows = influence(left.features, right.features, moments=(left.sums.without(None), right.sums.without(None)))
+    error = influence_error(rows, left.clusters, right.clusters)
+    plain, corrected = plain_and_corrected(left, right, plain=rows.value)
+    return (
+        Estimate.normal(plain, error, level=level, method=PLAIN),
+        Estimate.normal(corrected, error, level=level, method=CORRECTED),
+        rows,
+    )
+
+
+def influence_error(rows: Influence, left: Rows | None = None, right: Rows | None = None) -> float:
+    """Standard error of the distance; rows of one source are summed first.
+
+    Args:
+        rows: Influences of both sides.
+        left: ``(n,)`` source record of each row of the first side.
+        right: ``(m,)`` the same for the second.
+    """
+    sides = ((rows.left, left), (rows.right, right))
+    return float(np.hypot(*(parts_error(values / len(values), clusters) for values, clusters in sides)))
+
+
+def fewest_rows(d: int) -> int:
+    """Rows (or sources) that each side needs before the correction holds."""
+    return int(np.ceil(ROWS_PER_DIMENSION * d))
+
+
+def unbiased_frechet_distance(
+    left: NDArray[np.floating], right: NDArray[np.floating], *, level: float = 0.95, seed: int = 0
+) -> Estimate:
+    """Fréchet distance of two arrays of rows in all their dimensions, without its bias, with an interval.
+
+    Args:
+        left: ``(n, d)``.
+        right: ``(m, d)``.
+        level: Confidence of the interval.
+        seed: Of the groups.
+
+    Raises:
+        ValueError: The arrays are not two-dimensional with the same columns, or have fewer than
+            1.5 rows a dimension: the correction fails there.
+
+    >>> x = np.random.default_rng(0).normal(size=(300, 3))
+    >>> e = unbiased_frechet_distance(x[:150], x[150:] + 2)
+    >>> e.low < 12 < e.high
+    True
+    """
+    if left.ndim != 2 or right.ndim != 2 or left.shape[1] != right.shape[1]:
+        raise ValueError(f"two arrays (n, d) and (m, d) are needed, not {left.shape}, {right.shape}")
+    needed = max(2 * GROUPS, fewest_rows(left.shape[1]))
+    if min(len(left), len(right)) < needed:
+        raise ValueError(
+            f"a Fréchet distance without bias in {left.shape[1]} dimensions needs {needed} rows on each side, "
+            f"not {len(left)} and {len(right)}"
+        )
+    rng = np.random.default_rng(seed)
+    sides = [dealt(side.astype(np.float64), rng) for side in (left, right)]
+    return both_estimates(*sides, level=level)[1]
