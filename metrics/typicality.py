@@ -120,14 +120,30 @@ def _alpha(bench: Workbench) -> Curve:
 
 
 def _alpha_curve(bench: Workbench) -> Curve:
+    if bench.is_null:
+        reference, candidate = bench.splits()[bench.draw]
+        far = _resplit_distances(bench, 0)[:, bench.draw]
+        return alpha_precision_curve(far[reference], far[candidate])
     centre = bench.reference.features.mean(0)[None]
     reference, candidate = (_distances(sample, centre)[:, 0] for sample in (bench.reference, bench.candidate))
     return alpha_precision_curve(reference, candidate)
 
 
+def _resplit_distances(bench: Workbench, side: int) -> Floats:
+    """``(len(real), DRAWS)`` distances of real rows from the mean of each re-split's side: one product for all."""
+
+    def make() -> Floats:
+        weights = bench.splits()[:, side].astype(np.float64)
+        return _distances(bench.real, weights @ bench.real.features / weights.sum(1, keepdims=True))
+
+    return bench.shared(("distances from means", side), make)
+
+
 def _distances(sample: Sample, centres: Floats) -> Floats:
     """``(n, len(centres))`` distances from points near the middle of the rows."""
     middle = centres.mean(0)
+    if not np.isfinite(sample.features).all():
+        raise ValueError(f"features of {sample.name} hold NaN or infinity: encode missing values first")
     rows, points = sample.features - middle, centres - middle
     squared = np.einsum("ij,ij->i", rows, rows)[:, None] - 2 * rows @ points.T
     return np.asarray(np.sqrt(np.maximum(squared + np.einsum("ij,ij->i", points, points), 0.0)))
@@ -178,7 +194,10 @@ def _beta(bench: Workbench, k: int) -> Curve:
 def _beta_curve(bench: Workbench, k: int) -> Curve:
     made = manifold(bench, max(k, DEPTH))
     nodes, others = made.graph.node[made.sides == 1], made.graph.node[made.sides == 2]
-    own = _distances(bench.candidate, bench.candidate.features.mean(0)[None])[:, 0]
+    if bench.is_null:
+        own = _resplit_distances(bench, 1)[bench.splits()[bench.draw, 1], bench.draw]
+    else:
+        own = _distances(bench.candidate, bench.candidate.features.mean(0)[None])[:, 0]
     typical, gap = _nearest(made.graph, nodes, others, own)
     if np.isnan(typical).any():  # lists end at real neighbours: farther rows are looked for on their own
         near = bench.neighbours(bench.reference, bench.candidate, 1)

@@ -23,7 +23,7 @@ def draw_curves(data: Curves) -> Markup:
 
 def _axis(values: list[float], start: float, end: float) -> Axis:
     """From 0 to 1, farther where values are."""
-    return Axis(low=min(0.0, *values), high=max(1.0, *values), start=start, end=end)
+    return Axis(low=min([0.0, *values]), high=max([1.0, *values]), start=start, end=end)
 
 
 def _spoken(data: Curves) -> str:
