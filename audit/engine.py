@@ -92,7 +92,8 @@ def _measured(metric: Metric, bench: Workbench, params: Mapping[str, Any]) -> It
         place = (value.field, value.group)
         measured = _measurement(metric, bench, value, floors.get(place), anchors.get(place))
         yield measured
-        if metric.null == "resplit" and measured.estimate is not None:
+        # Fields that a metric measures on no re-split have no floor to exceed; the headline must have one.
+        if metric.null == "resplit" and measured.estimate is not None and (measured.headline or measured.floor):
             made = excess(measured, anchored=metric.anchored, columns=_columns(bench))
             if not made.group or made.field in judged_by_cell:
                 yield made

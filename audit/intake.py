@@ -43,6 +43,7 @@ class Intake:
         encoder: What encoded the rows.
         encoder_digest: sha256 of the encoder.
         cached: Whether all features came from the cache.
+        stages: Seconds of all threads together that images took by stage.
     """
 
     corpus: Corpus
@@ -54,6 +55,7 @@ class Intake:
     encoder: str
     encoder_digest: str
     cached: bool = False
+    stages: dict[str, float] = field(default_factory=dict)
 
 
 def take_in(
@@ -70,6 +72,7 @@ def take_in(
     progress: Progress | None = None,
     device: str = "cpu",
     recode: Literal["auto", "never"] = "auto",
+    memory: int = 256 * 2**20,
 ) -> Intake:
     """Read, reconcile and encode the data of an audit.
 
@@ -87,6 +90,7 @@ def take_in(
         progress: Called with stage, done and total.
         device: Where image encoders run.
         recode: ``auto`` re-encodes all images alike where the formats of the roles differ, ``never`` leaves them.
+        memory: Bytes of decoded images that are kept until they are encoded; the others are decoded twice.
 
     Raises:
         Refusal: The data cannot be audited; one sentence says why.
@@ -99,13 +103,48 @@ def take_in(
     if modality == "image":
         from counterproof.gallery import Encoding, take_in_images
 
-        encoding = Encoding(encoder, encoder_size, bad_images, cache, progress, device, recode)
+        encoding = Encoding(encoder, encoder_size, bad_images, cache, progress, device, recode, memory)
         return take_in_images(_only(opened, (Path, Arrays)), wanted, names, encoding)
     if encoder != "auto":
         raise Refusal(f"an encoder is for images, but the data are {'a table' if modality == 'table' else 'features'}")
     if modality == "table":
         return _tables(_only(opened, (Table,)), wanted, names)
     return _features(_only(opened, (Arrays,)), wanted, names)
+
+
+def take_in_one(
+    source: Source,
+    *,
+    encoder: str | Path | torch.nn.Module = "auto",
+    encoder_size: int | None = None,
+    cache: Path | str | None = "auto",
+    progress: Progress | None = None,
+    device: str = "cpu",
+) -> Intake:
+    """Read and encode one set of images or features by itself, in no role but ``synthetic``.
+
+    Args:
+        source: Images or a feature array; see :func:`take_in` for the rest.
+        encoder: For images.
+        encoder_size: Side in pixels that images are resized to.
+        cache: Folder of cached image features.
+        progress: Called with stage, done and total.
+        device: Where image encoders run.
+
+    Raises:
+        Refusal: It cannot be read, or is a table: those are encoded by what they are held against.
+    """
+    opened, names, wanted = _open(source), {"synthetic": _name(source)}, Wanted()
+    if isinstance(opened, Table):
+        raise Refusal(f"{names['synthetic']}: is a table, which has no encoding of its own; give images or features")
+    if isinstance(opened, Path) or opened.are_images:
+        from counterproof.gallery import Encoding, take_in_images
+
+        how = Encoding(encoder, encoder_size, cache=cache, progress=progress, device=device)
+        return take_in_images({"synthetic": opened}, wanted, names, how)
+    if encoder != "auto":
+        raise Refusal("an encoder is for images, but the data are features")
+    return _features({"synthetic": opened}, wanted, names)
 
 
 def _only(opened: Mapping[str, Opened], types: tuple[type, ...]) -> dict[str, Any]:
