@@ -180,25 +180,34 @@ def gower_matrix(mixed: Mixed) -> NDArray[np.float32]:
     return np.ascontiguousarray(np.hstack([numeric, mixed.codes.astype(np.float32)]))
 
 
-def distinct(rows: NDArray[Any]) -> tuple[Rows, Rows]:
+def distinct(rows: NDArray[Any], chosen: Rows | None = None) -> tuple[Rows, Rows]:
     """Which rows are the same: one representative per distinct row, and the distinct row of each.
 
     Rows are sorted by one irrational combination of their columns and compared with the row
     before; a collision can leave twins apart, which costs time and changes no answer.
 
+    Args:
+        rows: ``(n, d)``.
+        chosen: Only these of them; positions are then positions in ``chosen``.
+
     >>> first, node = distinct(np.array([[1.0, 2.0], [0.0, 0.0], [1.0, 2.0]]))
     >>> bool(node[0] == node[2]), len(first)
     (True, 2)
     """
+    chosen = np.arange(len(rows)) if chosen is None else chosen
     weights = np.cos(np.arange(1, rows.shape[1] + 1))
+    key = np.empty(len(chosen))
+    step = max(1, 2**18 // max(1, rows.shape[1]))
     with np.errstate(over="ignore", invalid="ignore"):
-        key = np.einsum("ij,j->i", rows, weights, dtype=np.float64)
+        for start in range(0, len(chosen), step):
+            part = slice(start, start + step)
+            key[part] = np.einsum("ij,j->i", rows[chosen[part]], weights, dtype=np.float64)
     order = np.argsort(key, kind="stable")
-    new = np.ones(len(rows), dtype=bool)
+    new = np.ones(len(chosen), dtype=bool)
     close = 1 + np.flatnonzero(key[order[1:]] == key[order[:-1]])
-    for start in range(0, len(close), 4096):
-        part = close[start : start + 4096]
-        new[part] = (rows[order[part]] != rows[order[part - 1]]).any(1)
-    node = np.empty(len(rows), dtype=np.intp)
+    for start in range(0, len(close), step):
+        at = close[start : start + step]
+        new[at] = (rows[chosen[order[at]]] != rows[chosen[order[at - 1]]]).any(1)
+    node = np.empty(len(chosen), dtype=np.intp)
     node[order] = np.cumsum(new) - 1
     return order[new], node

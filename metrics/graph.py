@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from counterproof.metrics.distances import Euclid, Space, distinct
-from counterproof.metrics.neighbours import MEMORY, blocks, within_reach
 from counterproof.metrics.sample import Floats, Rows
+from counterproof.metrics.shortlist import ListWish
+from counterproof.metrics.survey import MEMORY, TIE, Survey, survey
+from counterproof.metrics.tiles import Part, Precision
 
-TIE = 1e-9  # distances equal to one part in 10⁹ are ties: sums of the same terms in another order
 SHALLOWEST = 8
 
 
@@ -56,7 +57,13 @@ class TooDense(ValueError):
 
 
 def neighbour_graph(
-    features: Floats, sides: NDArray[np.int8] | None, *, depth: int, memory: int = MEMORY, device: str = "cpu"
+    features: Floats,
+    sides: NDArray[np.int8] | None,
+    *,
+    depth: int,
+    memory: int = MEMORY,
+    device: str = "cpu",
+    precision: Precision = "float32",
 ) -> Graph:
     """Neighbour lists among all rows, each as far as the ``depth``-th neighbour of its own side.
 
@@ -67,72 +74,65 @@ def neighbour_graph(
             ties would make the lists longer than the memory allows.
         memory: Budget in bytes for a block, and for the lists.
         device: Where the matrix products run.
+        precision: Of the products; the lists are the same in any.
 
     Raises:
         TooDense: Even shallow lists do not fit.
         ValueError: The features are not finite.
     """
     sides = np.zeros(len(features), dtype=np.int8) if sides is None else sides
-    first, node, bounds = _nodes(features, sides)
-    rows = features[first]
-    space = Euclid(rows, rows, device=device)
-    asked = depth
+    rows = [np.flatnonzero(sides == side) for side in np.unique(sides)]
+    parts, asked = [Part(features, each) for each in rows], depth
     while True:
-        lists = _lists(space, bounds, depth, memory)
-        if lists is not None:
-            remark = "" if depth == asked else f"neighbour lists cut from {asked} to {depth}: many rows are tied"
-            return replace(lists, node=node, remark=remark)
+        wishes = side_wishes(range(len(parts)), depth)
+        found = survey(parts, lists=wishes, memory=memory, device=device, precision=precision)
+        if found.lists:
+            node = np.empty(len(features), dtype=np.intp)
+            for part, each in enumerate(rows):
+                node[each] = found.nodes.of_row[part]
+            made = graph_of(found, range(len(wishes)), node)
+            cut = "" if depth == asked else f"neighbour lists cut from {asked} to {depth}: many rows are tied"
+            return replace(made, remark="; ".join(filter(None, (made.remark, cut))))
         if depth <= SHALLOWEST:
             raise TooDense("so many rows are equally far apart that their neighbours cannot be told from the rest")
         depth = max(SHALLOWEST, depth // 2)
 
 
-def _nodes(features: Floats, sides: NDArray[np.int8]) -> tuple[Rows, Rows, list[tuple[int, int]]]:
-    """Distinct rows side by side: representatives, node of each row, range of nodes of each side."""
-    firsts: list[Rows] = []
-    node, bounds, made = np.empty(len(features), dtype=np.intp), [], 0
-    for side in np.unique(sides):
-        rows = np.flatnonzero(sides == side)
-        first, within = distinct(features[rows])
-        firsts.append(rows[first])
-        node[rows] = within + made
-        bounds.append((made, made + len(first)))
-        made += len(first)
-    return np.concatenate(firsts), node, bounds
+def side_wishes(parts: Sequence[int], depth: int) -> list[ListWish]:
+    """A graph among parts that are a side each: lists of all, as far as the ``depth``-th other of the own side."""
+    base = frozenset(parts)
+    return [ListWish(rows=frozenset({part}), base=base, rim=frozenset({part}), k=depth + 1) for part in parts]
 
 
-def _lists(space: Space, bounds: list[tuple[int, int]], depth: int, memory: int) -> Graph | None:
-    """The lists of all nodes, or None when they outgrow the memory."""
-    index: list[Rows] = []
-    distance: list[Floats] = []
-    counts: list[Rows] = []
-    held = 0
-    for low, high in bounds:
-        for rows in blocks(low, high, space.shape[1], memory):
-            i, j = within_reach(space, rows, low, high, depth + 1)
-            count, column, gap = _trimmed(i - rows.start, j, space.exact(i, j), low, high, depth)
-            index.append(column)
-            distance.append(gap)
-            counts.append(count)
-            held += 16 * len(column)
-            if held > memory:
-                return None
-    indptr = np.concatenate([[0], np.cumsum(np.concatenate(counts))]).astype(np.intp)
-    return Graph(np.empty(0, dtype=np.intp), indptr, np.concatenate(index), np.concatenate(distance), depth)
+def graph_of(found: Survey, wishes: Sequence[int], node: Rows) -> Graph:
+    """The lists of wishes that share their base and depth, as one graph over the nodes of the base.
+
+    Args:
+        found: A survey.
+        wishes: Which of its wishes.
+        node: ``(n,)`` node of each row of the graph.
+    """
+    chosen = [found.lists[at] for at in wishes]
+    parts = sorted(chosen[0].wish.base)
+    low, high = found.nodes.bounds[:-1], found.nodes.bounds[1:]
+    kept = np.concatenate([np.arange(low[part], high[part]) for part in parts])
+    place = np.zeros(len(found.nodes), dtype=np.intp)
+    place[kept] = np.arange(len(kept))
+    index, distance, count = [], [], [np.zeros(1, dtype=np.intp)]
+    for part in parts:
+        lists = next(each for each in chosen if part in each.wish.rows)
+        start, end = lists.start[low[part]], lists.start[high[part]]
+        index.append(place[lists.node[start:end]])
+        distance.append(lists.distance[start:end])
+        count.append(np.diff(lists.start[low[part] : high[part] + 1]))
+    return Graph(
+        node=place[node],
+        indptr=np.cumsum(np.concatenate(count)),
+        index=np.concatenate(index),
+        distance=np.concatenate(distance),
+        depth=chosen[0].wish.k - 1,
+        remark=found.remark,
+    )
 
 
-def _trimmed(i: Rows, j: Rows, gap: Floats, low: int, high: int, depth: int) -> tuple[Rows, Rows, Floats]:
-    """Lists sorted by distance, cut after ``depth`` others of the own side and their ties; their lengths first."""
-    order = np.argsort(gap, kind="stable")  # with ties in the order of j, as they came
-    order = order[np.argsort(i[order].astype(np.uint16), kind="stable")]  # by radix: thrice as fast as a lexsort
-    column, gap = j[order], gap[order]
-    count = np.bincount(i)
-    start = np.cumsum(count) - count
-    own = (column >= low) & (column < high)
-    total = np.cumsum(own)
-    seen = total - np.repeat(total[start] - own[start], count)
-    inside = own & (seen <= depth + 1)
-    rim = np.empty(len(count))
-    rim[i[inside]] = gap[inside]  # ascending, so the last to be written is the largest
-    keep = gap <= np.repeat(rim * (1 + TIE), count)
-    return np.bincount(i[keep], minlength=len(count)), column[keep], gap[keep]
+__all__ = ["MEMORY", "TIE", "Graph", "TooDense", "graph_of", "neighbour_graph", "side_wishes"]

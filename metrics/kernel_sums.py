@@ -97,8 +97,17 @@ def split_sums(features: Floats, splits: NDArray[np.bool_], *, memory: int = MEM
         splits: ``(draws, 2, n)`` reference and candidate rows of each way.
         memory: Budget in bytes for one block.
     """
-    draws = len(splits)
-    sums = within_sums(features, splits.reshape(2 * draws, -1).T, memory=memory).reshape(-1, draws, 2)
+    return dealt(within_sums(features, splits.reshape(2 * len(splits), -1).T, memory=memory), splits)
+
+
+def dealt(sums: Floats, splits: NDArray[np.bool_]) -> list[KernelSums]:
+    """Means of the two sides of each way to deal rows.
+
+    Args:
+        sums: ``(n, 2 draws)`` sums of each row to the other rows of each side of each way.
+        splits: ``(draws, 2, n)`` reference and candidate rows of each way.
+    """
+    sums = sums.reshape(-1, len(splits), 2)
     made = []
     for draw, (reference, candidate) in enumerate(splits):
         n, m = int(reference.sum()), int(candidate.sum())

@@ -10,17 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from counterproof.metrics.distances import Euclid, Gower, Space, distinct, gower_matrix
 from counterproof.metrics.sample import Floats, Mixed, Rows
+from counterproof.metrics.shortlist import ListWish, kth_at_most
+from counterproof.metrics.survey import MEMORY, Lists, survey
+from counterproof.metrics.tiles import Part
 
-if TYPE_CHECKING:
-    import torch
-
-MEMORY = 256 * 2**20
+QUERIES = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,9 +62,57 @@ def nearest(
     ([[1, 2]], [[1.0, 1.0]])
     """
     _enough(len(base), k, own)
+    parts = [Part(query, np.arange(len(query))), Part(base, np.arange(len(base)))]
+    if query is base:
+        parts = parts[:1]
+    there = frozenset({len(parts) - 1})
+    wish = ListWish(rows=frozenset({0}), base=there, rim=there, k=k + 1)
+    found = survey(parts, lists=[wish], memory=memory, device=device)
+    if found.lists:
+        return listed(found.lists[0], found.nodes.of_row[0], found.nodes.of_row[-1], k, own=own)[0]
     first, node = distinct(base)
-    space = Euclid(query, base[first], device=device)
-    return _search(space, node, k, own, memory)
+    return _search(Euclid(query, base[first], device=device), node, k, own, memory)
+
+
+def listed(lists: Lists, query: Rows, base: Rows, k: int, *, own: Rows | None = None) -> tuple[Neighbours, Rows]:
+    """The ``k`` nearest rows as neighbour lists tell them, and the queries whose lists hold fewer.
+
+    Args:
+        lists: Lists of the queries' nodes that hold the base rows' nodes.
+        query: ``(nq,)`` node of each query row.
+        base: ``(nb,)`` node of each base row.
+        k: How many.
+        own: ``(nq,)`` position of each query in the base, to be left out.
+    """
+    members = np.argsort(base, kind="stable")
+    size = np.bincount(base, minlength=max(int(lists.node.max(initial=0)), int(base.max(initial=0))) + 1)
+    start = np.cumsum(size) - size
+    distance, index = np.full((len(query), k), np.nan), np.zeros((len(query), k), dtype=np.intp)
+    short: list[Rows] = []
+    for low in range(0, len(query), QUERIES):
+        node = query[low : low + QUERIES]
+        length = lists.start[node + 1] - lists.start[node]
+        at = spread(lists.start[node], length)
+        count = np.minimum(size[lists.node[at]], k + 1)  # of twins, the k + 1 first can matter
+        row = np.repeat(np.repeat(np.arange(len(node)), length), count)
+        gap = np.repeat(lists.distance[at], count)
+        found = members[spread(start[lists.node[at]], count)]
+        if own is not None:
+            others = found != own[low + row]
+            row, gap, found = row[others], gap[others], found[others]
+        row, gap, found = _first(row, gap, found, k)
+        rank = np.arange(len(row)) - np.searchsorted(row, row)
+        distance[low + row, rank], index[low + row, rank] = gap, found
+        short.append(low + np.flatnonzero(np.bincount(row, minlength=len(node)) < k))
+    return Neighbours(distance, index), np.concatenate(short) if short else np.empty(0, dtype=np.intp)
+
+
+def _first(row: Rows, gap: Floats, found: Rows, k: int) -> tuple[Rows, Floats, Rows]:
+    """The ``k`` nearest of each row, ties by index."""
+    order = np.lexsort((found, gap, row))
+    row = row[order]
+    top = np.arange(len(row)) - np.searchsorted(row, row) < k
+    return row[top], gap[order[top]], found[order[top]]
 
 
 def gower_neighbours(
@@ -122,10 +169,8 @@ def _search(space: Space, node: Rows, k: int, own: Rows | None, memory: int) -> 
         if own is not None:
             others = found != own[row]
             row, gap, found = row[others], gap[others], found[others]
-        order = np.lexsort((found, gap, row))
-        row = row[order]
-        top = order[np.arange(len(row)) - np.searchsorted(row, row) < k]
-        distance[rows], index[rows] = gap[top].reshape(-1, k), found[top].reshape(-1, k)
+        _, gap, found = _first(row, gap, found, k)
+        distance[rows], index[rows] = gap.reshape(-1, k), found.reshape(-1, k)
     return Neighbours(distance, index)
 
 
@@ -150,7 +195,7 @@ def within_reach(space: Space, rows: slice, low: int, high: int, k: int) -> tupl
     """Pairs that may be no farther than the ``k``-th nearest of the base rows ``low`` to ``high``."""
     values = space.values(rows)
     if k < high - low:
-        upper = _kth_at_most(values[:, low:high], k).double().cpu().numpy()
+        upper = kth_at_most(values[:, low:high], k).double().cpu().numpy()
         reach = space.reach(rows, upper)
     else:
         reach = np.full(len(values), np.inf, dtype=np.float32)
@@ -159,17 +204,4 @@ def within_reach(space: Space, rows: slice, low: int, high: int, k: int) -> tupl
     return row + rows.start, column
 
 
-def _kth_at_most(values: torch.Tensor, k: int) -> torch.Tensor:
-    """A little more than the ``k``-th smallest value of each row, or just that.
-
-    The k-th smallest of the minima of groups has k values at or below it; minima of strided groups
-    cost a tenth of a full top-k.
-    """
-    import torch
-
-    width = values.shape[1]
-    group = max(1, min(32, width // (4 * k)))
-    whole = width - width % group
-    lows = values[:, :whole].view(len(values), group, whole // group).amin(1)
-    lows = torch.cat([lows, values[:, whole:]], dim=1)
-    return lows.kthvalue(k, dim=1).values
+__all__ = ["MEMORY", "Neighbours", "blocks", "gower_neighbours", "listed", "nearest", "spread", "within_reach"]

@@ -123,6 +123,16 @@ class Sample:
             return self.replaced
         return np.ascontiguousarray(self.corpus.features[self.rows], dtype=np.float64)
 
+    @property
+    def source(self) -> NDArray[np.floating[Any]]:
+        """The array that holds the rows' features, as they are stored."""
+        return self.corpus.features if self.replaced is None else self.replaced
+
+    @property
+    def places(self) -> Rows:
+        """Where in ``source`` the rows stand."""
+        return self.rows if self.replaced is None else np.arange(len(self.rows))
+
     @cached_property
     def frame(self) -> pd.DataFrame:
         """The rows as a table.

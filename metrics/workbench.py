@@ -16,14 +16,17 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from counterproof.metrics.graph import Graph, neighbour_graph
-from counterproof.metrics.kernel_sums import KernelSums, across_means, split_sums, within_means
+from counterproof.metrics.geometry import Geometry, Plan
+from counterproof.metrics.graph import Graph
+from counterproof.metrics.kernel_sums import KernelSums
 from counterproof.metrics.models import LEARNERS, Forecast, fit_forecast
 from counterproof.metrics.neighbours import Neighbours, gower_neighbours, nearest
-from counterproof.metrics.sample import Corpus, Floats, Mixed, Sample
+from counterproof.metrics.sample import Corpus, Floats, Mixed, Rows, Sample
 
 T = TypeVar("T")
 DRAWS = 20
+ANCHOR = -1
+K = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +49,7 @@ class Workbench:
         show_real: Evidence may hold contents of real records.
         small_cell: Real values and cells carried by fewer rows than this stay hidden.
         memory: Budget in bytes for one block of shared work.
+        device: Where matrix products run.
     """
 
     reference: Sample
@@ -63,6 +67,7 @@ class Workbench:
     show_real: bool = False
     small_cell: int = 10
     memory: int = 256 * 2**20
+    device: str = "cpu"
     store: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     # -- data -----------------------------------------------------------------------------------
@@ -114,8 +119,7 @@ class Workbench:
     def resplit(self, draw: int) -> Workbench:
         """Real rows against real rows at the same sizes."""
         reference, candidate = self.splits()[draw]
-        return replace(
-            self,
+        return self._viewed(
             reference=self.real.take(np.flatnonzero(reference), f"reference {draw}"),
             candidate=self.real.take(np.flatnonzero(candidate), f"candidate {draw}"),
             draw=draw,
@@ -129,8 +133,7 @@ class Workbench:
         both = self.train.join(self.holdout, "known")
         order = both.shuffled(rng)
         cut = len(self.train)
-        return replace(
-            self,
+        return self._viewed(
             train=both.take(np.sort(order[:cut]), f"train {draw}"),
             holdout=both.take(np.sort(order[cut:]), f"holdout {draw}"),
             draw=draw,
@@ -147,8 +150,7 @@ class Workbench:
     def _halved(self, sample: Sample, name: str, purpose: bytes, draw: int) -> Workbench:
         order = sample.shuffled(np.random.default_rng([self.seed, zlib.crc32(purpose), draw]))
         cut = len(order) // 2
-        return replace(
-            self,
+        return self._viewed(
             learning=sample.take(np.sort(order[:cut]), f"{name} {draw}a"),
             studying=sample.take(np.sort(order[cut : 2 * cut]), f"{name} {draw}b"),
             draw=draw,
@@ -170,7 +172,13 @@ class Workbench:
             for block in blocks:
                 made[:, block] = features[rng.permutation(len(features))][:, block]
         copy = Sample("permuted reference", self.reference.rows, self.corpus, made)
-        return replace(self, candidate=copy, draw=-1)
+        return self._viewed(candidate=copy, draw=ANCHOR)
+
+    def _viewed(self, **changes: Any) -> Workbench:
+        """Another view of the same data, which can find the measurement."""
+        if self.draw is None:
+            self.store.setdefault("measured", self)
+        return replace(self, **changes)
 
     @property
     def varying(self) -> Mixed | None:
@@ -200,62 +208,94 @@ class Workbench:
             own = np.arange(len(base)) if query.name == base.name else None
             mixed = self.varying if gower else None
             if mixed is not None and mixed.columns:
-                return gower_neighbours(mixed, query.rows, base.rows, k, own=own, memory=self.memory)
-            return nearest(query.features, base.features, k, own=own, memory=self.memory)
+                how: dict[str, Any] = {"memory": self.memory, "device": self.device}
+                return gower_neighbours(mixed, query.rows, base.rows, k, own=own, **how)
+            return self._found(query, base, k) or self._searched(query, base, k)
 
         return self.shared(("neighbours", query.name, base.name, k, gower), search)
+
+    def _found(self, query: Sample, base: Sample, k: int) -> Neighbours | None:
+        """Neighbours that the survey tells; rows it leaves open are searched for."""
+        told = self._geometry(K).neighbours(query, base, k)
+        if told is None:
+            return None
+        found, missing = told
+        if len(missing):
+            some = self._searched(query, base, k, missing)
+            found.distance[missing], found.index[missing] = some.distance, some.index
+        return found
+
+    def _searched(self, query: Sample, base: Sample, k: int, some: Rows | None = None) -> Neighbours:
+        same = query.name == base.name
+        some = np.arange(len(query)) if some is None else some
+        features = base.features if same and len(some) == len(base) else query.features[some]
+        return nearest(features, base.features, k, own=some if same else None, memory=self.memory, device=self.device)
 
     @property
     def pools_real(self) -> bool:
         """Whether one pass over all real rows costs less than one for each re-split."""
         return len(self.real) ** 2 <= DRAWS * (len(self.reference) + len(self.candidate)) ** 2
 
-    def graph(self, k: int = 5) -> tuple[Graph, NDArray[np.int8]]:
+    @property
+    def _pooled(self) -> bool:
+        """Whether this view is a re-split that reads what all real rows share."""
+        return self.draw is not None and self.draw >= 0 and self._measured.pools_real
+
+    @property
+    def _measured(self) -> Workbench:
+        """The view of the measurement."""
+        return self if self.draw is None else self.store.get("measured", self)
+
+    def _geometry(self, k: int) -> Geometry:
+        """What one pass over the rows of this view tells; a re-split may read that of the measurement."""
+        measured = self._measured
+        same = (self.reference.name, self.candidate.name) == (measured.reference.name, measured.candidate.name)
+        at = measured if same or self._pooled else self
+        return self.shared(("geometry", at.reference.name, at.candidate.name, k), lambda: Geometry.of(at._plan(k)))
+
+    def _plan(self, k: int) -> Plan:
+        """What the metrics of this view will ask; of any but the usual ``k``, only lists."""
+        sides = {"reference": self.reference, "candidate": self.candidate}
+        how: dict[str, Any] = {**sides, "memory": self.memory, "device": self.device}
+        if self.draw == ANCHOR:
+            return Plan(**how, within=False)
+        if self.draw is not None:
+            return Plan(**how, depth=k)
+        table = self.varying is not None
+        if not self.pools_real:
+            return Plan(**how, depth=4 * k + 8, release=None)
+        fewer = min(len(self.reference), len(self.candidate), len(self.real) - len(self.reference))
+        return Plan(
+            **how,
+            depth=4 * k + 8,
+            real=self.real,
+            real_depth=_depth(k, min(0.5, max(1, fewer) / len(self.real))),
+            release=None if table else self.release,
+            splits=self.splits(),
+        )
+
+    def graph(self, k: int = K) -> tuple[Graph, NDArray[np.int8]]:
         """Neighbour lists among all rows of this view, and each row's side (1 reference, 2 candidate).
 
         The lists of the measurement reach far enough that a half of the rows finds its ``k``
         neighbours in all but one in 10,000. Where it is the cheaper way, every re-split reads the
         same lists of the real rows, which reach far enough for that: no new pass.
         """
-        if self.draw is not None and self.draw >= 0 and self.pools_real:
-            share = min(len(self.reference), len(self.candidate)) / len(self.real)
-            depth = _depth(k, min(0.5, share))
-            graph = self.shared(
-                ("graph", "real", depth),
-                lambda: neighbour_graph(self.real.features, None, depth=depth, memory=self.memory),
-            )
+        if self._pooled:
+            graph = self.shared(("graph", "real", k), lambda: self._geometry(k).among_real())
             reference, candidate = self.splits()[self.draw]
             return graph, (reference + 2 * candidate).astype(np.int8)
-        depth = k if self.is_null else 4 * k + 8
-        sides = np.repeat(np.array([1, 2], dtype=np.int8), [len(self.reference), len(self.candidate)])
-        graph = self.shared(
-            ("graph", self.reference.name, self.candidate.name, depth),
-            lambda: neighbour_graph(
-                np.concatenate([self.reference.features, self.candidate.features]),
-                sides,
-                depth=depth,
-                memory=self.memory,
-            ),
-        )
-        return graph, sides
+        return self.shared(("graph", self.reference.name, self.candidate.name, k), lambda: self._geometry(k).pair())
 
     def kernel(self) -> KernelSums:
         """Mean kernels of the rows of this view; one pass over the real rows serves all re-splits."""
-        if self.draw is not None and self.draw >= 0 and self.pools_real:
-            return self.shared(("kernel", "real"), self._kernel_table)[self.draw]
-        return self.shared(("kernel", self.reference.name, self.candidate.name), self._kernel_pair)
-
-    def _kernel_table(self) -> list[KernelSums]:
-        return split_sums(self.real.features, self.splits(), memory=self.memory)
-
-    def _kernel_pair(self) -> KernelSums:
-        to_candidate, to_reference = across_means(self.reference.features, self.candidate.features, memory=self.memory)
-        return KernelSums(
-            self._kernel_within(self.reference), to_candidate, self._kernel_within(self.candidate), to_reference
-        )
-
-    def _kernel_within(self, sample: Sample) -> Floats:
-        return self.shared(("kernel within", sample.name), lambda: within_means(sample.features, memory=self.memory))
+        if self._pooled:
+            assert self.draw is not None
+            return self.shared(("kernel", "real"), lambda: self._geometry(K).split_sums())[self.draw]
+        sums = self._geometry(K).sums()
+        if self.draw == ANCHOR:
+            return replace(sums, reference_within=self._measured.kernel().reference_within)
+        return sums
 
     def forecast(self, learner: str, trained_on: Sample) -> Forecast:
         """What a learner trained on a sample says of the trial rows."""
