@@ -18,7 +18,7 @@ from counterproof.metrics.workbench import Workbench
 
 By = Literal["kernel_distance", "density", "coverage"]
 UNITS = {
-    "kernel_distance": "squared kernel distance",
+    "kernel_distance": "squared kernel distance, in units of the group's own spread",
     "precision": "share of synthetic rows",
     "recall": "share of real rows",
     "density": "synthetic rows in real neighbourhoods, 1 expected",
@@ -42,7 +42,8 @@ def by_class(bench: Workbench, *, k: int = 5, by: By = "kernel_distance") -> Ite
 
     Few rows look worse by bias alone: precision, recall, density and coverage of every class are means
     over draws of as many rows as the smallest comparable class has (400 at most). The kernel distance
-    is unbiased at any number and takes all rows. ``by`` is what classes are compared in, as a loss:
+    is unbiased at any number, and takes all rows (2,000 a side at most), about the mean and in units of the
+    spread of the class's real rows. ``by`` is what classes are compared in, as a loss:
     the kernel distance, or how far density or coverage fall short of what real rows reach exactly.
 
     Neighbour intervals are normal, by half-samples; ``worst`` and ``gap`` are simultaneous. Sources:
