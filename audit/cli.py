@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from counterproof.statistics_cli import statistics
 from counterproof.weights_cli import weights
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")  # a log in ASCII is no reason to crash
 
 
+main.add_command(statistics)
 main.add_command(weights)
 
 

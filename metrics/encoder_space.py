@@ -24,7 +24,7 @@ from counterproof.metrics.workbench import Workbench
 
 SHOWN = 10
 CHEAP = 512  # dimensions up to which every re-split is looked at, beyond only the first few
-DRAWS = 5
+DRAWS = 3
 
 
 def in_all_dimensions(bench: Workbench, *, widest: int) -> tuple[list[Value], Influence | None]:

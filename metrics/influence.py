@@ -47,16 +47,16 @@ def influence(left: Floats, right: Floats, *, moments: tuple[Moments, Moments] |
         return _by_rows(left, right)
     one, other = moments or (moments_of(left), moments_of(right))
     gap = one.mean - other.mean
-    values, to_left, to_right = _maps(one.covariance, other.covariance)
+    values, to_left, to_right = maps_between(one.covariance, other.covariance)
     traces = float(np.trace(one.covariance) + np.trace(other.covariance))
     return Influence(
         value=float(gap @ gap) + traces - 2.0 * float(np.sqrt(values).sum()),
-        left=_weighed(left - one.mean, gap, to_right),
-        right=_weighed(right - other.mean, -gap, to_left),
+        left=weighed(left - one.mean, gap, to_right),
+        right=weighed(right - other.mean, -gap, to_left),
     )
 
 
-def _maps(one: Floats, other: Floats) -> tuple[Floats, Floats, Floats]:
+def maps_between(one: Floats, other: Floats) -> tuple[Floats, Floats, Floats]:
     """Eigenvalues of ``S1 S2``, the map ``T`` that takes S2 to S1, and its inverse.
 
     Each is 0 in the directions where the rows that it serves do not vary.
@@ -67,7 +67,7 @@ def _maps(one: Floats, other: Floats) -> tuple[Floats, Floats, Floats]:
         assert basis is not None, "no factor, so a direction is missing"
         if not basis.shape[1]:  # all rows alike
             return np.zeros(0), np.zeros_like(one), np.zeros_like(one)
-        values, to_first, to_second = _maps(np.diag(np.diag(basis.T @ one @ basis)), basis.T @ other @ basis)
+        values, to_first, to_second = maps_between(np.diag(np.diag(basis.T @ one @ basis)), basis.T @ other @ basis)
         return values, basis @ to_first @ basis.T, basis @ to_second @ basis.T
     values, vectors = np.linalg.eigh(turned(other, factor))
     values = values.clip(min=0.0)
@@ -85,7 +85,7 @@ def solved(factor: Floats, right: Floats) -> Floats:
     return np.asarray(solve_triangular(factor, right, lower=True, trans="T", check_finite=False))
 
 
-def _weighed(centred: Floats, gap: Floats, towards: Floats) -> Floats:
+def weighed(centred: Floats, gap: Floats, towards: Floats) -> Floats:
     """Influence of each centred row under ``I - T``, less its mean."""
     d = len(gap)
     inner = np.eye(d) - towards
