@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
+from scipy.stats import rankdata
 
-from counterproof.metrics.detectability import FOLDS, Task, linear_scores
+from counterproof.metrics.detectability import FOLDS, Task, linear_tables
 from counterproof.metrics.estimate import Estimate, Evidence, Panel, normal_quantile
 from counterproof.metrics.intervals import delong_auc
 from counterproof.metrics.kernel import discrepancy
@@ -21,6 +22,7 @@ from counterproof.metrics.workbench import Workbench
 ROWS = 1000  # a side: what storing and encoding them again may cost
 FEWEST = 40  # a side, so that its halves still have a distance
 AXES = 256  # principal components that the linear classifier sees
+FLIPS = 99  # of labels, for the spread of an AUROC that says nothing
 LISTED = 12  # formats
 DISTANCE = "squared kernel distance"
 Contrast = tuple[Sample, Sample]
@@ -72,16 +74,8 @@ def format_confound(bench: Workbench, *, rows: int = ROWS) -> Iterator[Value]:
     views = [kernel_sums(a.features, b.features, memory=bench.memory) for a, b in apart]
     distances, spread = joint_distances(views, *map(_sources, apart[0]))
     yield _headline(bench, distances, spread, aurocs)
-    found = {
-        "drop": (float(distances[0] - distances[1]), float(np.array([1, -1]) @ spread @ [1, -1])),
-        "stored": (float(distances[0]), float(spread[0, 0])),
-        "alike": (float(distances[1]), float(spread[1, 1])),
-    }
-    for name in ("control", "control_release"):
-        before, after = contrasts[name]
-        found[name] = paired_distance(before.features, after.features, _sources(before), memory=bench.memory)
     n = {"reference": len(apart[0][0]), "candidate": len(apart[0][1])}
-    for name, (value, variance) in found.items():
+    for name, (value, variance) in _distances(bench, contrasts, distances, spread).items():
         estimate = Estimate.normal(value, max(variance, 0.0) ** 0.5, level=bench.level, method="Hájek normal")
         yield Value(field=name, estimate=estimate, n=n, unit=DISTANCE)
     for name, auroc in aurocs.items():
@@ -99,7 +93,7 @@ def _unmet(bench: Workbench) -> Value | None:
         return Value(field="share", status="not_applicable", reason=reason)
     told = f"real images are stored as {in_words(real)}, synthetic ones as {in_words(made)}"
     if corpus.recoded is None or corpus.as_stored is None:
-        reason = f"{told}, and they are too small to be stored alike as JPEG"
+        reason = f"{told}; they differ too little, or are too small, to be stored alike as JPEG"
     elif min(len(bench.reference), len(bench.candidate)) < FEWEST:
         reason = f"{told}, but fewer than {FEWEST} images on a side do not tell what that does"
     elif min(bench.reference.sources, bench.candidate.sources) < FOLDS:
@@ -134,6 +128,22 @@ def _sources(sample: Sample) -> Rows | None:
 
 
 # -- distances --------------------------------------------------------------------------------------
+
+
+def _distances(
+    bench: Workbench, contrasts: Mapping[str, Contrast], found: Floats, spread: Floats
+) -> dict[str, tuple[float, float]]:
+    """Distances by field, each with its variance."""
+    less = np.array([1.0, -1.0])
+    made = {
+        "drop": (float(less @ found), float(less @ spread @ less)),
+        "stored": (float(found[0]), float(spread[0, 0])),
+        "alike": (float(found[1]), float(spread[1, 1])),
+    }
+    for name in ("control", "control_release"):
+        before, after = contrasts[name]
+        made[name] = paired_distance(before.features, after.features, _sources(before), memory=bench.memory)
+    return made
 
 
 def joint_distances(
@@ -226,17 +236,28 @@ def share_gone(distances: Floats, spread: Floats, *, level: float = 0.95) -> Est
 
 
 def _auroc(bench: Workbench, contrast: Contrast) -> Estimate:
-    """Out-of-fold AUROC of a linear discriminant on principal axes of both sides together."""
+    """Out-of-fold AUROC of a linear discriminant on principal axes of both sides together.
+
+    DeLong's error takes the discriminant as given and the rows as independent; where the AUROC of
+    labels dealt anew to each image (or source) spreads more, that spread is the error.
+    """
     both = np.concatenate([sample.features for sample in contrast])
     axes, _ = principal_axes(both, min(AXES, len(both) // 4))
     made = np.repeat([False, True], [len(sample) for sample in contrast])
     corpus, rows = bench.corpus, np.concatenate([sample.rows for sample in contrast])
     _, unit = np.unique(corpus.digests[rows] if corpus.clusters is None else corpus.clusters[rows], return_inverse=True)
-    fold = (bench.generator("format confound folds").permutation(unit.max() + 1) % FOLDS)[unit]
+    rng = bench.generator("format confound folds")
+    fold = (rng.permutation(unit.max() + 1) % FOLDS)[unit]
+    labels = made[:, None] ^ (rng.random((unit.max() + 1, 1 + FLIPS)) < 0.5)[unit]
+    labels[:, 0] = made
     seen = both @ axes
-    nothing = np.zeros(0, dtype=bool)
-    auc, error = delong_auc(linear_scores(Task(seen, seen[:, :0], nothing, (), made, fold), bench.seed), made)
-    return Estimate.normal(auc, error, level=bench.level, method="DeLong, out of fold")
+    task = Task(seen, seen[:, :0], np.zeros(0, dtype=bool), (), made, fold)
+    scores = linear_tables(task, labels.astype(np.float64))
+    ranks, n = rankdata(scores, axis=0), labels.sum(0)
+    flipped = ((ranks * labels).sum(0) - n * (n + 1) / 2) / (n * (len(labels) - n)).clip(min=1)
+    auc, error = delong_auc(scores[:, 0], made)
+    spread = float(flipped[1:].std(ddof=1))
+    return Estimate.normal(auc, max(error, spread), level=bench.level, method="DeLong or label flips, out of fold")
 
 
 # -- what a reader sees -----------------------------------------------------------------------------
@@ -248,11 +269,16 @@ def _headline(bench: Workbench, distances: Floats, spread: Floats, aurocs: Mappi
     telling = f"a linear classifier reaches {aurocs['stored'].value:.2f} as stored, {aurocs['alike'].value:.2f} alike"
     told = f"real images are stored as {real}, synthetic ones as {made}; {telling}"
     share = share_gone(distances, spread, level=bench.level)
-    shown = {"evidence": (_table(bench),), "panels": (_panel(aurocs),)}
     if share is None:
-        reason = f"{told}; as stored, the two sides are not clearly apart, so there is nothing for formats to explain"
-        return Value(field="share", status="not_assessable", reason=reason, **shown)  # type: ignore[arg-type]
-    return Value(field="share", estimate=share, reason=told, **shown)  # type: ignore[arg-type]
+        told += "; as stored, the two sides are not clearly apart, so there is nothing for formats to explain"
+    return Value(
+        field="share",
+        estimate=share,
+        status="not_assessable" if share is None else "measured",
+        reason=told,
+        evidence=(_table(bench),),
+        panels=(_panel(aurocs),),
+    )
 
 
 def _table(bench: Workbench) -> Evidence:
