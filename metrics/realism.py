@@ -23,6 +23,8 @@ HALVES = 20
 QUERIES = 1000
 """Rows per re-split whose realism is sought for the floors of the quantiles."""
 QUANTILES = (0.05, 0.25, 0.5)
+NEAR = 4
+"""Reference rows picked in float32 for each candidate row, of which float64 takes the best."""
 MOST = 100.0
 """Where realism ends: a row at distance 0 would be infinitely real."""
 
@@ -43,8 +45,8 @@ class Realism:
 def realism_between(reference: Floats, candidate: Floats, radius: Floats, *, memory: int = MEMORY) -> Realism:
     """Realism of each candidate row: the largest ``radius / distance`` over reference rows.
 
-    Only the half of the reference rows whose radius is no wider than the median counts. The row is
-    picked in float32, its score is exact. A distance of 0 scores ``MOST``.
+    Only the half of the reference rows whose radius is no wider than the median counts. A few
+    rows are picked in float32, exact distances decide. A distance of 0 scores ``MOST``.
 
     Args:
         reference: ``(n, d)``.
@@ -59,22 +61,38 @@ def realism_between(reference: Floats, candidate: Floats, radius: Floats, *, mem
     >>> made.score.tolist(), made.nearest.tolist()
     ([1.0, 100.0], [1, 0])
     """
-    import torch
-
-    median = np.median(radius)
-    kept = np.flatnonzero((radius > 0) & (radius <= median))
-    score, best = np.zeros(len(candidate)), np.zeros(len(candidate), dtype=np.intp)
+    kept = np.flatnonzero((radius > 0) & (radius <= np.median(radius)))
     if len(kept):
-        space = Euclid(candidate, reference[kept])
-        narrow = torch.from_numpy((radius[kept].min() / radius[kept]) ** 2).float()
-        for rows in blocks(0, len(candidate), len(kept), memory):
-            best[rows] = kept[space.values(rows).clamp_min_(0).mul_(narrow).argmin(1).numpy()]
-        distance = Euclid(candidate, reference).exact(np.arange(len(candidate)), best)
-        score = np.minimum(radius[best], MOST * distance) / np.where(distance > 0, distance, 1.0)
-        score[distance == 0] = MOST
+        score, best = _largest(reference[kept], candidate, radius[kept], memory)
+        best = kept[best]
+    else:
+        score, best = np.zeros(len(candidate)), np.zeros(len(candidate), dtype=np.intp)
     same, twin = _identical(candidate, reference, np.flatnonzero(radius == 0))
     score[same], best[same] = MOST, twin
     return Realism(score, best)
+
+
+def _largest(reference: Floats, candidate: Floats, radius: Floats, memory: int) -> tuple[Floats, Rows]:
+    """The largest ratio of radius to distance for each candidate row, and where it is."""
+    import torch
+
+    space = Euclid(candidate, reference)
+    narrow = torch.from_numpy((radius.min() / radius) ** 2).float()
+    score, best = np.empty(len(candidate)), np.empty(len(candidate), dtype=np.intp)
+    for rows in blocks(0, len(candidate), len(reference), memory):
+        scaled = space.values(rows).clamp_min_(0).mul_(narrow)
+        near = scaled.topk(min(NEAR, len(reference)), largest=False).indices.sort(1).values.numpy()
+        query = np.repeat(np.arange(rows.start, rows.stop), near.shape[1])
+        ratio = _ratio(radius[near.ravel()], space.exact(query, near.ravel())).reshape(near.shape)
+        first = ratio.argmax(1)[:, None]
+        score[rows], best[rows] = (np.take_along_axis(of, first, 1)[:, 0] for of in (ratio, near))
+    return score, best
+
+
+def _ratio(radius: Floats, distance: Floats) -> Floats:
+    """Radius over distance, at most ``MOST``."""
+    apart = distance > 0
+    return np.minimum(np.where(apart, radius, MOST) / np.where(apart, distance, 1.0), MOST)
 
 
 def _identical(rows: Floats, base: Floats, among: Rows) -> tuple[Rows, Rows]:
