@@ -7,6 +7,7 @@ count of rows per node, and a running sum along the lists tells where the k-th n
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from counterproof.metrics.neighbours import MEMORY, spread
 from counterproof.metrics.sample import Floats, Rows
 
 Counts = NDArray[np.int32]
+Ties = Literal["le", "lt"]
 
 
 class TooShort(ValueError):
@@ -52,11 +54,11 @@ class Balls:
         return self.precision, self.recall, self.density, self.coverage
 
 
-def balls(graph: Graph, reference: Counts, candidate: Counts, k: int, *, cut: bool = False) -> Balls:
+def balls(graph: Graph, reference: Counts, candidate: Counts, k: int, *, cut: bool = False, ties: Ties = "le") -> Balls:
     """Precision, recall, density and coverage of one choice of rows.
 
     Sources: Kynkäänniemi et al., arXiv:1904.06991; Naeem et al., arXiv:2002.09797. A row at exactly
-    the radius lies in the ball, as in Kynkäänniemi's own code (Naeem's code leaves it out).
+    the radius lies in the ball, as in Kynkäänniemi's own code; Naeem's leaves it out (``ties="lt"``).
 
     Args:
         graph: Neighbour lists.
@@ -64,19 +66,20 @@ def balls(graph: Graph, reference: Counts, candidate: Counts, k: int, *, cut: bo
         candidate: ``(m,)`` candidate rows at each node.
         k: Which neighbour gives the radius.
         cut: Let a ball end with its list where that holds fewer than ``k`` neighbours.
+        ties: Whether rows at exactly the radius are in the ball (``le``) or not (``lt``).
 
     Raises:
         TooShort: A list ends before the k-th neighbour, and ``cut`` is not set.
     """
     real, fake = _running(graph, reference), _running(graph, candidate)
-    nodes, end = _ends(graph, real, reference, k, cut)
+    nodes, kth, end = _ends(graph, real, reference, k, cut, ties)
     held = fake[end] - fake[graph.indptr[nodes]]
     realistic = _struck(graph, nodes[held > 0], end[held > 0])
-    others, reach = _ends(graph, fake, candidate, k, cut)
+    others, _, reach = _ends(graph, fake, candidate, k, cut, ties)
     useful = real[reach] > real[graph.indptr[others]]
     recalled = _struck(graph, others[useful], reach[useful])
     radius, covered = np.full(len(graph), np.nan), np.zeros(len(graph), dtype=bool)
-    radius[nodes], covered[nodes] = graph.distance[end - 1], held > 0
+    radius[nodes], covered[nodes] = graph.distance[kth], held > 0
     n, m = int(reference.sum()), int(candidate.sum())
     return Balls(
         precision=float(candidate[realistic].sum() / m),
@@ -90,14 +93,18 @@ def balls(graph: Graph, reference: Counts, candidate: Counts, k: int, *, cut: bo
     )
 
 
-def balls_between(reference: Floats, candidate: Floats, k: int = 5, *, memory: int = MEMORY) -> Balls:
+def balls_between(
+    reference: Floats, candidate: Floats, k: int = 5, *, ties: Ties = "le", memory: int = MEMORY, device: str = "cpu"
+) -> Balls:
     """Precision, recall, density and coverage of two arrays of rows.
 
     Args:
         reference: ``(n, d)``.
         candidate: ``(m, d)``.
         k: Which neighbour gives the radius.
+        ties: Whether rows at exactly the radius are in the ball (``le``) or not (``lt``, as in prdc).
         memory: Budget in bytes for one block.
+        device: Where the matrix products run.
 
     Raises:
         ValueError: A side has no more than ``k`` rows, or features are not finite.
@@ -111,8 +118,8 @@ def balls_between(reference: Floats, candidate: Floats, k: int = 5, *, memory: i
             f"k = {k} neighbours need {k + 1} rows on each side, not {len(reference)} and {len(candidate)}"
         )
     sides = np.repeat(np.array([1, 2], dtype=np.int8), [len(reference), len(candidate)])
-    graph = neighbour_graph(np.concatenate([reference, candidate]), sides, depth=k, memory=memory)
-    return balls(graph, counts(graph, sides == 1), counts(graph, sides == 2), k)
+    graph = neighbour_graph(np.concatenate([reference, candidate]), sides, depth=k, memory=memory, device=device)
+    return balls(graph, counts(graph, sides == 1), counts(graph, sides == 2), k, ties=ties)
 
 
 def counts(graph: Graph, chosen: NDArray[np.bool_]) -> Counts:
@@ -127,8 +134,8 @@ def _running(graph: Graph, rows: Counts) -> Counts:
     return made
 
 
-def _ends(graph: Graph, running: Counts, rows: Counts, k: int, cut: bool) -> tuple[Rows, Rows]:
-    """Nodes that hold rows, and the position in the lists where the ball of each ends."""
+def _ends(graph: Graph, running: Counts, rows: Counts, k: int, cut: bool, ties: Ties) -> tuple[Rows, Rows, Rows]:
+    """Nodes that hold rows, and the positions in the lists of the k-th neighbour and where the ball ends."""
     nodes = np.flatnonzero(rows)
     # A row is in its own list: its k-th neighbour is the (k + 1)-th row there.
     kth = np.searchsorted(running, running[graph.indptr[nodes]] + (k + 1), side="left") - 1
@@ -136,7 +143,11 @@ def _ends(graph: Graph, running: Counts, rows: Counts, k: int, cut: bool) -> tup
     if not cut and (kth >= stop).any():
         raise TooShort(f"some lists hold fewer than {k} neighbours")
     kth = np.minimum(kth, stop - 1)
-    return nodes, graph.runs[np.searchsorted(graph.runs, kth, side="right")]
+    run = np.searchsorted(graph.runs, kth, side="right")
+    if ties == "le":
+        return nodes, kth, graph.runs[run]
+    before = np.where(run > 0, graph.runs[run - 1], 0)
+    return nodes, kth, np.maximum(before, graph.indptr[nodes])
 
 
 def _struck(graph: Graph, nodes: Rows, end: Rows) -> NDArray[np.bool_]:

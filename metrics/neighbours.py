@@ -10,15 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 
-from counterproof.metrics.distances import Euclid, Gower, Space, distinct, gower_matrix
+from counterproof.metrics.distances import Cityblock, Euclid, Gower, Space, distinct, gower_matrix
 from counterproof.metrics.sample import Floats, Mixed, Rows
 from counterproof.metrics.shortlist import ListWish, kth_at_most
 from counterproof.metrics.survey import MEMORY, Lists, survey
-from counterproof.metrics.tiles import Part
+from counterproof.metrics.tiles import Part, Precision
 
+Distance = Literal["euclidean", "cityblock", "cosine"]
 QUERIES = 4096
 
 
@@ -40,38 +42,62 @@ def nearest(
     base: Floats,
     k: int,
     *,
+    metric: Distance = "euclidean",
     own: Rows | None = None,
     memory: int = MEMORY,
     device: str = "cpu",
+    precision: Precision = "float32",
 ) -> Neighbours:
-    """The ``k`` nearest rows of ``base`` for every row of ``query`` by Euclidean distance, exact.
+    """The ``k`` nearest rows of ``base`` for every row of ``query``, exact.
 
     Args:
         query: ``(nq, d)``.
         base: ``(nb, d)``.
         k: How many.
+        metric: ``euclidean``, ``cityblock`` (sum of absolute differences) or ``cosine`` (one less
+            the cosine), as scikit-learn names them.
         own: ``(nq,)`` position of each query in the base, to be left out.
         memory: Budget in bytes for one block.
         device: Where the matrix products run; answers are the same everywhere.
+        precision: Of the products; answers are the same in any.
 
     Raises:
-        ValueError: Fewer than ``k`` rows to choose from, or features that are not finite.
+        ValueError: Fewer than ``k`` rows to choose from, features that are not finite, an unknown
+            metric, or by cosine a row without a direction.
 
     >>> found = nearest(np.array([[0.0]]), np.array([[3.0], [1.0], [1.0]]), 2)
     >>> found.index.tolist(), found.distance.tolist()
     ([[1, 2]], [[1.0, 1.0]])
     """
     _enough(len(base), k, own)
+    if metric == "cosine":
+        turned = _directions(query)
+        found = nearest(
+            turned, turned if base is query else _directions(base), k, own=own, memory=memory, device=device
+        )
+        return Neighbours(found.distance**2 / 2, found.index)  # |x - y|² = 2 - 2 cos at length 1
+    if metric == "cityblock":
+        first, node = distinct(base)
+        return _search(Cityblock(query, base[first], device=device), node, k, own, memory)
+    if metric != "euclidean":
+        raise ValueError(f"no distance is called {metric!r}: choose from {', '.join(get_args(Distance))}")
     parts = [Part(query, np.arange(len(query))), Part(base, np.arange(len(base)))]
-    if query is base:
-        parts = parts[:1]
+    parts = parts[:1] if query is base else parts
     there = frozenset({len(parts) - 1})
     wish = ListWish(rows=frozenset({0}), base=there, rim=there, k=k + 1)
-    found = survey(parts, lists=[wish], memory=memory, device=device)
-    if found.lists:
-        return listed(found.lists[0], found.nodes.of_row[0], found.nodes.of_row[-1], k, own=own)[0]
-    first, node = distinct(base)
+    seen = survey(parts, lists=[wish], memory=memory, device=device, precision=precision)
+    if seen.lists:
+        return listed(seen.lists[0], seen.nodes.of_row[0], seen.nodes.of_row[-1], k, own=own)[0]
+    first, node = distinct(base)  # so many ties that lists do not fit: block by block, each decided at once
     return _search(Euclid(query, base[first], device=device), node, k, own, memory)
+
+
+def _directions(features: Floats) -> Floats:
+    """Rows of length 1."""
+    length = np.sqrt(np.einsum("ij,ij->i", features, features))
+    if not length.all():
+        raise ValueError(f"row {int(np.argmin(length))} is all zeros: it has no direction, so no cosine distance")
+    return np.asarray(features / length[:, None])
 
 
 def listed(lists: Lists, query: Rows, base: Rows, k: int, *, own: Rows | None = None) -> tuple[Neighbours, Rows]:

@@ -143,11 +143,9 @@ class Shortlist:
         self._keys, self.held = [], 0
 
     def pairs(self) -> tuple[Rows, Rows, NDArray[np.bool_]]:
-        """Row of the block, node, and ``(wishes, pairs)`` which wishes can reach it; sorted by node."""
+        """Row of the block, node, and ``(wishes, pairs)`` which wishes can reach it."""
         self.thin()
         _, row, node, value = self._sorted()
-        order = np.argsort(node, kind="stable")
-        row, node, value = row[order], node[order], value[order]
         return row, node, self._within(row, self._part_of[node], value)
 
 

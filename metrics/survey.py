@@ -35,6 +35,7 @@ from counterproof.metrics.tiles import (
 
 MEMORY = 256 * 2**20
 SMALLEST_ON_DEVICE = 256
+AT_ONCE = 4096  # rows whose lists are decided together
 TIE = 1e-9  # distances equal to one part in 10⁹ are ties: sums of the same terms in another order
 
 
@@ -175,15 +176,15 @@ def _decided(nodes: Nodes, short: Sequence[Shortlist], wishes: Sequence[ListWish
     part_of = nodes.part_of()
     count = np.zeros((len(wishes), len(nodes)), dtype=np.intp)
     found: list[list[tuple[Rows, Floats]]] = [[] for _ in wishes]
-    for each in short:
-        row, node, within = each.pairs()
-        each.forget()
-        gap = nodes.distances(row + each.block.start, node, unit)
-        for mine, at in enumerate(each.numbers):
+    for group in _neighbouring(short):
+        start, part = group[0].block.start, group[0].block.part
+        row, node, within = _joined(group)
+        gap = nodes.distances(part, row + start, node, unit)
+        for mine, at in enumerate(group[0].numbers):
             inside = np.flatnonzero(within[mine])
             in_rim = np.isin(part_of[node[inside]], list(wishes[at].rim))
             made = _trimmed(row[inside], node[inside], gap[inside], in_rim, wishes[at].k)
-            count[at, each.block.start : each.block.start + len(made[0])] = made[0]
+            count[at, start : start + len(made[0])] = made[0]
             found[at].append(made[1:])
     return tuple(
         Lists(
@@ -194,6 +195,29 @@ def _decided(nodes: Nodes, short: Sequence[Shortlist], wishes: Sequence[ListWish
         )
         for at, wish in enumerate(wishes)
     )
+
+
+def _neighbouring(short: Sequence[Shortlist]) -> Iterator[Sequence[Shortlist]]:
+    """Shortlists of blocks of one part that stand one after the other, some rows at once."""
+    low = 0
+    for high in range(1, len(short) + 1):
+        one = short[low].block
+        if high == len(short) or short[high].block.part != one.part or short[high].block.stop - one.start > AT_ONCE:
+            yield short[low:high]
+            low = high
+
+
+def _joined(group: Sequence[Shortlist]) -> tuple[Rows, Rows, NDArray[np.bool_]]:
+    """Their pairs: position of the row from the first block's start, node, and who can reach it; by node."""
+    made = []
+    for each in group:
+        row, node, within = each.pairs()
+        each.forget()
+        made.append((row + (each.block.start - group[0].block.start), node, within))
+    node = np.concatenate([node for _, node, _ in made])
+    order = np.argsort(node, kind="stable")
+    rows, within = np.concatenate([row for row, _, _ in made]), np.concatenate([within for _, _, within in made], 1)
+    return rows[order], node[order], within[:, order]
 
 
 def _trimmed(i: Rows, j: Rows, gap: Floats, own: NDArray[np.bool_], k: int) -> tuple[Rows, Rows, Floats]:

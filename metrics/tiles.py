@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from counterproof.metrics.distances import UNIT, distinct
+from counterproof.metrics.rechecks import distances
 from counterproof.metrics.sample import Floats, Rows
 
 if TYPE_CHECKING:
@@ -41,6 +42,18 @@ class Part:
 
     source: NDArray[np.floating[Any]]
     rows: Rows
+
+
+@dataclass(frozen=True)
+class Block:
+    """A range of nodes of one part."""
+
+    part: int
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,48 +106,21 @@ class Nodes:
                 rows = first[start : start + step]
                 yield slice(low + start, low + start + len(rows)), np.asarray(part.source[rows], dtype=np.float64)
 
-    def distances(self, i: Rows, j: Rows, unit: float = 1.0) -> Floats:
+    def distances(self, part: int, i: Rows, j: Rows, unit: float = 1.0) -> Floats:
         """Exact distances of pairs of nodes in float64, 0 for identical rows.
 
         Args:
-            i: ``(p,)`` nodes.
-            j: ``(p,)`` nodes.
+            part: Where the first nodes stand.
+            i: ``(p,)`` nodes of it.
+            j: ``(p,)`` nodes, ascending.
             unit: A power of two that keeps squares from overflowing or vanishing.
         """
-        part = self.part_of()
+        mine, at = self.parts[part].source, self.first[part][i - self.bounds[part]]
         out = np.empty(len(i))
-        for p, q in {(int(p), int(q)) for p, q in np.unique(np.stack([part[i], part[j]], 1), axis=0)}:
-            at = np.flatnonzero((part[i] == p) & (part[j] == q))
-            at = at[np.argsort(j[at], kind="stable")]  # rows are then read in the order they stand in memory
-            left, right = self.first[p][i[at] - self.bounds[p]], self.first[q][j[at] - self.bounds[q]]
-            out[at] = _gaps(self.parts[p].source, left, self.parts[q].source, right, unit)
+        for other, (low, high) in enumerate(pairwise(np.searchsorted(j, self.bounds).tolist())):
+            there = self.first[other][j[low:high] - self.bounds[other]]
+            out[low:high] = distances(mine, at[low:high], self.parts[other].source, there, unit=unit)
         return out
-
-
-def _gaps(one: NDArray[Any], left: Rows, other: NDArray[Any], right: Rows, unit: float) -> Floats:
-    out = np.empty(len(left))
-    step = max(1, 2**16 // max(1, one.shape[1]))  # the differences stay in cache
-    gap = np.empty((min(step, len(left)), one.shape[1]))
-    for start in range(0, len(left), step):
-        part = slice(start, min(start + step, len(left)))
-        made = gap[: part.stop - start]
-        np.subtract(one[left[part]], other[right[part]], out=made, dtype=np.float64)
-        if unit != 1.0:
-            made /= unit
-        np.einsum("ij,ij->i", made, made, out=out[part])
-    return np.asarray(np.sqrt(out) * unit)
-
-
-@dataclass(frozen=True)
-class Block:
-    """A range of nodes of one part."""
-
-    part: int
-    start: int
-    stop: int
-
-    def __len__(self) -> int:
-        return self.stop - self.start
 
 
 def block_side(nodes: Nodes, memory: int, *, device: str = "cpu") -> int:
