@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from scipy.special import betaln, gammaln
 
 from counterproof.metrics.balls import Balls, Counts, balls, counts
-from counterproof.metrics.graph import TIE, Graph, neighbour_graph
-from counterproof.metrics.neighbours import MEMORY
+from counterproof.metrics.graph import Graph, neighbour_graph
 from counterproof.metrics.sample import Floats
+from counterproof.metrics.survey import MEMORY, TIE
 
 
 @dataclass(frozen=True, eq=False)

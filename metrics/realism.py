@@ -12,9 +12,10 @@ from counterproof.metrics.distances import Euclid
 from counterproof.metrics.estimate import Estimate, Evidence, Panel
 from counterproof.metrics.manifold import NEEDS, Manifold, half_of, manifold, quantity_value
 from counterproof.metrics.metric import Value, metric
-from counterproof.metrics.neighbours import MEMORY, blocks
+from counterproof.metrics.neighbours import blocks
 from counterproof.metrics.pairs import Pair, pair_panel
 from counterproof.metrics.sample import Floats, Rows
+from counterproof.metrics.survey import MEMORY
 from counterproof.metrics.workbench import Workbench
 
 SHOWN = 10
@@ -42,7 +43,9 @@ class Realism:
     nearest: Rows
 
 
-def realism_between(reference: Floats, candidate: Floats, radius: Floats, *, memory: int = MEMORY) -> Realism:
+def realism_between(
+    reference: Floats, candidate: Floats, radius: Floats, *, memory: int = MEMORY, device: str = "cpu"
+) -> Realism:
     """Realism of each candidate row: the largest ``radius / distance`` over reference rows.
 
     Only the half of the reference rows whose radius is no wider than the median counts. A few
@@ -53,6 +56,7 @@ def realism_between(reference: Floats, candidate: Floats, radius: Floats, *, mem
         candidate: ``(m, d)``.
         radius: ``(n,)`` distance of each reference row to its k-th reference neighbour.
         memory: Budget in bytes for one block.
+        device: Where the matrix products run.
 
     Raises:
         ValueError: The features are not finite.
@@ -63,7 +67,7 @@ def realism_between(reference: Floats, candidate: Floats, radius: Floats, *, mem
     """
     kept = np.flatnonzero((radius > 0) & (radius <= np.median(radius)))
     if len(kept):
-        score, best = _largest(reference[kept], candidate, radius[kept], memory)
+        score, best = _largest(reference[kept], candidate, radius[kept], memory, device)
         best = kept[best]
     else:
         score, best = np.zeros(len(candidate)), np.zeros(len(candidate), dtype=np.intp)
@@ -72,16 +76,16 @@ def realism_between(reference: Floats, candidate: Floats, radius: Floats, *, mem
     return Realism(score, best)
 
 
-def _largest(reference: Floats, candidate: Floats, radius: Floats, memory: int) -> tuple[Floats, Rows]:
+def _largest(reference: Floats, candidate: Floats, radius: Floats, memory: int, device: str) -> tuple[Floats, Rows]:
     """The largest ratio of radius to distance for each candidate row, and where it is."""
     import torch
 
-    space = Euclid(candidate, reference)
-    narrow = torch.from_numpy((radius.min() / radius) ** 2).float()
+    space = Euclid(candidate, reference, device=device)
+    narrow = torch.from_numpy((radius.min() / radius) ** 2).float().to(device)
     score, best = np.empty(len(candidate)), np.empty(len(candidate), dtype=np.intp)
     for rows in blocks(0, len(candidate), len(reference), memory):
         scaled = space.values(rows).clamp_min_(0).mul_(narrow)
-        near = scaled.topk(min(NEAR, len(reference)), largest=False).indices.sort(1).values.numpy()
+        near = scaled.topk(min(NEAR, len(reference)), largest=False).indices.sort(1).values.cpu().numpy()
         query = np.repeat(np.arange(rows.start, rows.stop), near.shape[1])
         ratio = _ratio(radius[near.ravel()], space.exact(query, near.ravel())).reshape(near.shape)
         first = ratio.argmax(1)[:, None]
@@ -142,7 +146,7 @@ def _scores(bench: Workbench, made: Manifold) -> Realism:
     if bench.is_null and len(rows) > QUERIES:
         rows = rows[bench.generator("realism queries").permutation(len(rows))[:QUERIES]]
     radius = made.balls.radius[made.graph.node[made.sides == 1]]
-    return realism_between(bench.reference.features, rows, radius, memory=bench.memory)
+    return realism_between(bench.reference.features, rows, radius, memory=bench.memory, device=bench.device)
 
 
 def _spread(bench: Workbench, made: Manifold, scores: Realism, k: int) -> Floats:
@@ -156,7 +160,9 @@ def _spread(bench: Workbench, made: Manifold, scores: Realism, k: int) -> Floats
         half = half_of(bench.reference, rng)
         rows = np.bincount(node[half], minlength=len(made.graph)).astype(np.int32)
         radius = balls(made.graph, rows, others, k, cut=True).radius[node[half]]
-        found = realism_between(bench.reference.features[half], queries, radius, memory=bench.memory)
+        found = realism_between(
+            bench.reference.features[half], queries, radius, memory=bench.memory, device=bench.device
+        )
         against.append(np.quantile(found.score, QUANTILES))
     return np.asarray(np.sqrt(asked.var(axis=0, ddof=1) + np.var(against, axis=0, ddof=1)))
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from counterproof.metrics.graph import TIE, Graph
+from counterproof.metrics.graph import Graph
 from counterproof.metrics.sample import Floats, Rows
+from counterproof.metrics.survey import TIE
 
 STEPS = 30
 LEVELS = np.linspace(0.0, 1.0, STEPS)

@@ -8,18 +8,33 @@ from dataclasses import replace
 import numpy as np
 
 from counterproof.metrics.balls import balls
-from counterproof.metrics.estimate import Estimate, Evidence, Panel
-from counterproof.metrics.graph import TIE, Graph, TooDense
+from counterproof.metrics.estimate import Estimate, Evidence, Panel, normal_quantile
+from counterproof.metrics.graph import Graph, TooDense
 from counterproof.metrics.manifold import HALVES, NEEDS, half_of, manifold
 from counterproof.metrics.metric import MetricError, Value, metric
 from counterproof.metrics.sample import Floats, Rows, Sample
 from counterproof.metrics.strays import bare_regions
 from counterproof.metrics.support import LEVELS, Curve, alpha_precision_curve, beta_recall_curve, first_listed
+from counterproof.metrics.survey import TIE
 from counterproof.metrics.workbench import DRAWS, Workbench
 
 SHOWN = 10
 DEPTH = 5
 """Neighbour lists are shared with the metrics of this depth."""
+WORDS = {
+    "α-precision": (
+        "α: share of real rows, most typical first",
+        "share of synthetic rows",
+        "Real rows against real rows run in the band, along the diagonal; above it the release is too typical of real "
+        "data, below it too far out.",
+    ),
+    "β-recall": (
+        "β: share of real rows, by how typical their nearest synthetic row is",
+        "share of real rows reached",
+        "Real rows against real rows run in the band: read the release against it, not against the diagonal. Where the "
+        "curve is flat, real rows are not reached.",
+    ),
+}
 METHOD = f"normal, spread of {HALVES} half-samples"
 
 
@@ -49,7 +64,7 @@ def alpha_precision(bench: Workbench) -> Iterator[Value]:
         yield Value(status="not_assessable", reason=reason, n=bench.sizes)
         return
     curve, error = _alpha(bench), 0.0 if bench.is_null else _alpha_spread(bench)
-    yield _value(bench, curve, error, _alpha, "α-precision", _outermost)
+    yield _value(bench, curve, error, _alpha, "α-precision", 1, _outermost)
 
 
 @metric(
@@ -86,7 +101,9 @@ def beta_recall(bench: Workbench, *, k: int = 1) -> Iterator[Value]:
         yield Value(status="not_assessable", reason=reason, n=bench.sizes)
         return
     error = 0.0 if bench.is_null else _beta_spread(bench, k)
-    yield _value(bench, curve, error, lambda view: _beta(view, k), "β-recall", lambda at, made: _unreached(at, made, k))
+    yield _value(
+        bench, curve, error, lambda view: _beta(view, k), "β-recall", k, lambda at, made: _unreached(at, made, k)
+    )
 
 
 def _too_few(bench: Workbench, name: str, k: int) -> str:
@@ -103,13 +120,14 @@ def _value(
     error: float,
     again: Callable[[Workbench], Curve],
     name: str,
+    k: int,
     shown: Callable[[Workbench, Curve], Evidence],
 ) -> Value:
     estimate = Estimate.normal(curve.integrated, error, level=bench.level, method=METHOD)
     value = Value(estimate=estimate, n=bench.sizes)
     if bench.is_null:
         return value
-    return replace(value, evidence=(shown(bench, curve),), panels=(_panel(bench, curve, again, name),))
+    return replace(value, evidence=(shown(bench, curve),), panels=_panel(bench, curve, again, name, k))
 
 
 # -- α ------------------------------------------------------------------------------------------
@@ -245,18 +263,23 @@ def _unreached(bench: Workbench, curve: Curve, k: int) -> Evidence:
 # -- the figure ---------------------------------------------------------------------------------
 
 
-def _panel(bench: Workbench, curve: Curve, again: Callable[[Workbench], Curve], name: str) -> Panel:
-    """The curve in the band of real rows against real rows."""
-    real = np.array([again(bench.resplit(draw)).share for draw in range(DRAWS)])
-    mean, reach = real.mean(0), 1.96 * real.std(axis=0, ddof=1)
-    first, second = ("real", "synthetic") if name.startswith("α") else ("synthetic", "real")
+def _panel(bench: Workbench, curve: Curve, again: Callable[[Workbench], Curve], name: str, k: int) -> tuple[Panel, ...]:
+    """The curve in the band of real rows against real rows; none where these are too few to be split."""
+    views = [bench.resplit(draw) for draw in range(DRAWS)]
+    try:
+        real = np.array([again(view).share for view in views if not _too_few(view, name, k)])
+    except TooDense:
+        return ()
+    if len(real) < DRAWS:
+        return ()
+    mean, reach = real.mean(0), normal_quantile(0.975) * real.std(axis=0, ddof=1)
+    across, up, note = WORDS[name]
     data = {
-        "x_title": f"{name[0]}: share of {first} rows, most typical first",
-        "y_title": f"share of {second} rows",
+        "x_title": across,
+        "y_title": up,
         "x": LEVELS.tolist(),
         "release": curve.share.tolist(),
         "low": np.maximum(mean - reach, 0.0).tolist(),
         "high": np.minimum(mean + reach, 1.0).tolist(),
     }
-    note = "The band is what real rows reach against real rows; equal distributions follow the diagonal."
-    return Panel(kind="curves", title=f"{name} curve", data=data, note=note)
+    return (Panel(kind="curves", title=f"{name} curve", data=data, note=note),)

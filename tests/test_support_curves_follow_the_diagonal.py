@@ -111,6 +111,14 @@ def test_the_panel_holds_the_floor_of_the_resplits_and_fresh_rows_stay_in_it(met
     assert value(metric, at.resplit(0)).panels == ()
 
 
+@pytest.mark.parametrize("metric", METRICS)
+def test_real_rows_too_few_to_be_split_leave_a_value_without_a_band(metric: Metric) -> None:
+    train, holdout, release = three(40)
+    found = value(metric, bench(train[:5], holdout, release))
+    assert found.estimate is not None
+    assert found.panels == ()
+
+
 def test_fresh_rows_reach_a_half_at_the_first_neighbour_in_any_dimension() -> None:
     for d in (2, 32):
         found = np.mean([number(beta_recall, bench(*three(400, d, seed=seed)).resplit(seed)) for seed in range(4)])
