@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 
 from counterproof.store import cache_folder
 
+VERSION = "features 2"  # of how features are computed; files of other versions are never found
+
 
 @dataclass(frozen=True)
 class Cache:
@@ -64,7 +66,7 @@ class Cache:
 
 def key_of(content: str, encoder: str, protocol: str) -> str:
     """The key of features: sha256 over the digests of content and encoder and the protocol."""
-    return hashlib.sha256("\n".join([content, encoder, protocol]).encode()).hexdigest()
+    return hashlib.sha256("\n".join([VERSION, content, encoder, protocol]).encode()).hexdigest()
 
 
 def cache_in(place: Path | str | None = "auto") -> Cache:

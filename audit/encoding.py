@@ -66,6 +66,7 @@ def batches(
     """Features of :data:`counterproof.encoders.BATCH` images at a time, in order; see :func:`encode`."""
     kept = journal or Journal()
     stream, count = iter(images), 0
+    width: int | None = None
 
     def work(batch: list[Image]) -> NDArray[np.float32]:
         return _encoded(encoder, batch, kept)
@@ -73,7 +74,9 @@ def batches(
     taken = iter(lambda: list(islice(stream, BATCH)), [])
     with _steady(encoder.device), closing(ordered(work, taken, workers=workers)) as made:
         for features in made:
-            count += len(features)
+            if width not in (None, features.shape[1]):
+                raise Refusal(f"the encoder {encoder.name} gives features of different lengths")
+            count, width = count + len(features), features.shape[1]
             if done:
                 done(count)
             yield features

@@ -52,7 +52,7 @@ def decode(raw: bytes, name: str) -> Picture:
 
     Raises:
         Unreadable: It cannot be decoded.
-        Refusal: It would unpack to more than :data:`LARGEST` pixels.
+        Refusal: It would unpack to more than :data:`LARGEST` pixels, or than there is memory for.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -69,7 +69,7 @@ def decode(raw: bytes, name: str) -> Picture:
         except (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, ArithmeticError) as error:
             raise Unreadable(str(error) or type(error).__name__) from None
         except MemoryError:
-            raise Unreadable("not enough memory") from None
+            raise Refusal(f"{name}: there is not enough memory to decode it; make it smaller or remove it") from None
 
 
 def stored_as(image: Image.Image, raw: bytes) -> str:

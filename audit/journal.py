@@ -43,10 +43,11 @@ class Journal:
 
 
 def in_words(spent: Mapping[str, float]) -> str:
-    """Seconds by stage for a line of a log; the last is what it is all for.
+    """The share of each stage for a line of a log.
 
     >>> in_words({"decode": 1.0, "resize": 0.5, "encode": 8.5})
-    'decode 1.0 s (10 %), resize 0.5 s (5 %), encode 8.5 s (85 %)'
+    'images: decode 10 %, resize 5 %, encode 85 % of 10.0 s'
     """
-    total = sum(spent.values()) or 1.0
-    return ", ".join(f"{name} {took:.1f} s ({took / total:.0%})".replace("%", " %") for name, took in spent.items())
+    total = sum(spent.values())
+    shares = ", ".join(f"{name} {100 * took / max(total, 1e-9):.0f} %" for name, took in spent.items())
+    return f"images: {shares} of {total:.1f} s"

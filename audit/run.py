@@ -20,12 +20,13 @@ from counterproof.engine import measure
 from counterproof.gates import resolve_gate
 from counterproof.grammar import Gate, Level, parse_gate
 from counterproof.intake import Intake, take_in
+from counterproof.journal import in_words
 from counterproof.ledger import count_audit
 from counterproof.metrics.metric import FAMILIES, Metric, MetricError, installed, load
 from counterproof.metrics.sample import Sample
 from counterproof.policy import policy_gates
 from counterproof.refusal import Refusal
-from counterproof.reports.record import Manifest, NotAssessed, Reading, Record, RoleReading
+from counterproof.reports.record import Manifest, NotAssessed, Reading, Record, RoleReading, StageReading
 from counterproof.stages import Silent, Stages
 from counterproof.store import cache_folder
 from counterproof.verdict import judged
@@ -215,7 +216,7 @@ def read(config: Config, sources: Mapping[str, Any], encoder: Any, stages: Stage
     """Read and encode the data."""
     data = config.data
     with stages.stage("reading and encoding") as tell:
-        return take_in(
+        intake = take_in(
             sources,
             label=data.label,
             groups=data.groups,
@@ -228,7 +229,11 @@ def read(config: Config, sources: Mapping[str, Any], encoder: Any, stages: Stage
             progress=tell,
             device=device,
             recode=data.recode,
+            memory=config.run.memory_mb * 2**20,
         )
+    if intake.stages:
+        stages.remark(in_words(intake.stages))
+    return intake
 
 
 def device_for(wanted: str) -> str:
@@ -294,6 +299,7 @@ def describe(
         findings=[*intake.findings, *remarks],
         shows_real=config.run.show_real,
         seconds=seconds,
+        stages=[StageReading(stage=name, seconds=took) for name, took in intake.stages.items()],
         started=stamp,
     )
 

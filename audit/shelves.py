@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import zipfile
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
@@ -22,9 +23,11 @@ from counterproof.metadata import METADATA, metadata_of
 from counterproof.refusal import Refusal
 from counterproof.tables import Table, first_line, image_column
 
+GROUPS = 4  # row groups of a Parquet file that are held
+
 
 class Shelf(Protocol):
-    """Images of one role in a fixed order.
+    """Images of one role in a fixed order; threads read them side by side.
 
     Attributes:
         names: What a reader finds each image by.
@@ -86,7 +89,10 @@ def shelf_of(source: Path | Arrays) -> Shelf:
 
 
 def _folder(root: Path) -> Files:
-    files = {path.relative_to(root).as_posix(): path for path in root.rglob("*") if path.is_file()}
+    try:
+        files = {path.relative_to(root).as_posix(): path for path in root.rglob("*") if path.is_file()}
+    except OSError as error:
+        raise Refusal(f"{root}: the folder cannot be read: {first_line(error)}") from None
     inside = root.resolve()
     for name, path in files.items():
         if path.is_symlink() and not path.resolve().is_relative_to(inside):
@@ -125,7 +131,7 @@ def _filed(files: Files, names: list[str]) -> Files:
 
 @dataclass(eq=False)
 class ParquetImages:
-    """Images in a column of a Parquet file; one row group is in memory at a time."""
+    """Images in a column of a Parquet file; a few row groups are in memory at a time."""
 
     names: list[str]
     table: Table | None
@@ -134,18 +140,29 @@ class ParquetImages:
     file: parquet.ParquetFile
     column: str
     starts: list[int]
-    held: tuple[int, pa.ChunkedArray] | None = field(default=None, repr=False)
+    held: OrderedDict[int, pa.ChunkedArray] = field(default_factory=OrderedDict, repr=False)
+    lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def read(self, place: int) -> Picture:
         """One image."""
         group = bisect_right(self.starts, place) - 1
-        if self.held is None or self.held[0] != group:
-            self.held = (group, self.file.read_row_group(group, columns=[self.column]).column(0))
-        value = self.held[1][place - self.starts[group]].as_py()
+        value = self._group(group)[place - self.starts[group]].as_py()
         raw = value.get("bytes") if isinstance(value, dict) else value
         if not raw:
             raise Unreadable("the row holds no image")
         return decode(raw, f"{self.source}: row {place}")
+
+    def _group(self, group: int) -> pa.ChunkedArray:
+        """A row group; threads that read on both sides of a border find theirs still there."""
+        with self.lock:
+            if group not in self.held:
+                try:
+                    self.held[group] = self.file.read_row_group(group, columns=[self.column]).column(0)
+                except (pa.ArrowException, OSError) as error:
+                    raise Unreadable(first_line(error)) from None
+                while len(self.held) > GROUPS:
+                    self.held.popitem(last=False)
+            return self.held[group]
 
 
 def _parquet(path: Path) -> ParquetImages:
@@ -205,12 +222,3 @@ def pixel_array(read: Arrays) -> PixelArray:
     if values.dtype.kind == "i" and values.max() <= 255:
         values = values.astype(np.uint8)
     return PixelArray([str(i) for i in range(len(values))], read.table, [], read.source, values)
-
-
-def pictures(shelf: Shelf) -> Iterator[tuple[int, Picture | Unreadable]]:
-    """Every image in order, or why it cannot be read."""
-    for place in range(len(shelf.names)):
-        try:
-            yield place, shelf.read(place)
-        except Unreadable as problem:
-            yield place, problem

@@ -248,6 +248,13 @@ class RoleReading(Part):
     notes: list[str] = Field(default_factory=list)
 
 
+class StageReading(Part):
+    """What a stage of reading and encoding images took: seconds of all threads together."""
+
+    stage: str
+    seconds: float
+
+
 class Manifest(Part):
     """What was audited, with what."""
 
@@ -265,6 +272,7 @@ class Manifest(Part):
     findings: list[str] = Field(default_factory=list)
     shows_real: bool = False
     seconds: float = 0.0
+    stages: list[StageReading] = Field(default_factory=list)
     started: str = ""
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from shells import python
 
-from counterproof import gallery
+from counterproof import shards
 from counterproof.cache import Cache, cache_in, key_of
 from counterproof.intake import Intake, take_in
 
@@ -18,16 +19,17 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (30, 12, 12, 3), dtype=np.uin
 
 @pytest.fixture
 def encoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The number of images that each call of the encoder saw."""
+    """The number of images that were encoded, call by call."""
     seen: list[int] = []
-    plain = gallery.encode
+    plain = shards.batches
 
     def counting(encoder: Any, images: Any, **options: Any) -> Any:
         held = list(images)
-        seen.append(len(held))
+        if held:
+            seen.append(len(held))
         return plain(encoder, held, **options)
 
-    monkeypatch.setattr(gallery, "encode", counting)
+    monkeypatch.setattr(shards, "batches", counting)
     return seen
 
 
@@ -38,7 +40,7 @@ def audit(cache: Path, *, synthetic: Any = IMAGES[20:], encoder: str = "pixels",
 
 def test_a_second_run_does_not_encode_again(tmp_path: Path, encoded: list[int]) -> None:
     first, second = audit(tmp_path), audit(tmp_path)
-    assert encoded == [12, 8, 10]
+    assert encoded == [30]
     assert (first.cached, second.cached) == (False, True)
     assert np.array_equal(first.corpus.features, second.corpus.features)
 
@@ -54,7 +56,7 @@ def test_another_encoder_or_protocol_shares_nothing(tmp_path: Path, encoded: lis
     audit(tmp_path)
     encoded.clear()
     audit(tmp_path, size=8)
-    assert encoded == [12, 8, 10]
+    assert encoded == [30]
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "swap", "no sum", "pickle"])
@@ -77,15 +79,86 @@ def test_a_damaged_entry_is_made_again(tmp_path: Path, encoded: list[int], damag
             np.save(entry, np.array([{}], dtype=object), allow_pickle=True)
     encoded.clear()
     second = audit(tmp_path)
-    assert encoded == [12, 8, 10]
+    assert encoded == [30]
     assert np.array_equal(first.corpus.features, second.corpus.features)
     assert audit(tmp_path).cached
 
 
 def test_no_cache_keeps_nothing(encoded: list[int]) -> None:
     for _ in range(2):
-        assert not take_in({"real": IMAGES, "synthetic": IMAGES}, encoder="pixels", cache=None).cached
-    assert len(encoded) == 4
+        assert not take_in({"real": IMAGES, "synthetic": IMAGES[::-1]}, encoder="pixels", cache=None).cached
+    assert encoded == [60, 60]
+
+
+def test_what_roles_share_is_encoded_once(encoded: list[int]) -> None:
+    found = take_in({"real": IMAGES, "synthetic": IMAGES}, encoder="pixels", cache=None)
+    assert encoded == [30]
+    assert np.array_equal(found.corpus.features[:30], found.corpus.features[30:])
+
+
+def test_images_added_at_the_end_leave_whole_shards_as_they_are(
+    tmp_path: Path, encoded: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shards, "SHARD", 4)
+    first = audit(tmp_path, synthetic=IMAGES[:9])
+    encoded.clear()
+    second = audit(tmp_path, synthetic=IMAGES[:11])
+    assert encoded == [3], "the last shard was not whole"
+    assert np.array_equal(first.corpus.features[20:], second.corpus.features[20:29])
+    assert np.array_equal(second.corpus.features[20:], second.corpus.features[:11])
+    assert audit(tmp_path, synthetic=IMAGES[:11]).cached
+
+
+def test_a_damaged_shard_alone_is_made_again(
+    tmp_path: Path, encoded: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shards, "SHARD", 8)
+    first = audit(tmp_path)
+    entries = sorted(tmp_path.rglob("*.npy"))
+    assert len(entries) == 2 + 1 + 2
+    largest = max(entries, key=lambda path: len(np.load(path)))
+    largest.write_bytes(b"rubbish")
+    encoded.clear()
+    assert np.array_equal(audit(tmp_path).corpus.features, first.corpus.features)
+    assert encoded == [8]
+
+
+KILLED = """
+import os, sys
+import numpy as np, torch
+from torch import nn
+from counterproof import shards
+from counterproof.intake import take_in
+
+class Counted(nn.Module):
+    def forward(self, x):
+        with open(sys.argv[1], "a") as out:
+            out.write("x" * len(x))
+        return x.flatten(1)[:, :4]
+
+shards.SHARD = 64
+images = np.random.default_rng(0).integers(0, 256, (320, 8, 8, 3), dtype=np.uint8)
+def told(stage, done, total):
+    if stage == "encoding images" and done >= int(sys.argv[3]):
+        os.kill(os.getpid(), 9)
+found = take_in({"real": images[:256], "synthetic": images[256:]}, encoder=Counted(), cache=sys.argv[2], progress=told)
+print(found.corpus.features.sum())
+"""
+
+
+def test_a_killed_audit_goes_on_where_it_was(tmp_path: Path) -> None:
+    def run(name: str, cache: str, stop: int) -> tuple[int, str, int]:
+        counted = tmp_path / name
+        done = python("-c", KILLED, str(counted), str(tmp_path / cache), str(stop), cwd=tmp_path)
+        return done.returncode, done.stdout, len(counted.read_text())
+
+    killed, _, before = run("first", "a", 200)
+    assert killed == -9
+    assert 200 <= before < 320
+    code, features, again = run("second", "a", 10**9)
+    assert code == 0
+    assert again == 320 - 192, "three shards of 64 were finished"
+    assert run("whole", "b", 10**9) == (0, features, 320)
 
 
 def test_the_folder_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
