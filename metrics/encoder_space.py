@@ -17,6 +17,7 @@ from counterproof.metrics.unbiased_frechet import (
     both_estimates,
     dealt,
     fewest_rows,
+    heavy_tailed,
     influence_error,
     plain_and_corrected,
 )
@@ -41,11 +42,18 @@ def in_all_dimensions(bench: Workbench, *, widest: int) -> tuple[list[Value], In
     if min(d, fewest) > widest:
         reason = f"{d} dimensions take long to look at; set full_dimensions = {min(d, fewest)} if you want to wait"
         return [_untold(bench, field, reason) for field in ("full", "uncorrected", "infinity")], None
-    needed = fewest_rows(d)
-    if min(bench.reference.sources, bench.candidate.sources) >= needed:
-        return _corrected(bench)
-    what = "rows" if bench.corpus.clusters is None else "sources of rows"
-    reason = f"in {d} dimensions the bias can be removed from {needed} {what} on each side; see value and uncorrected"
+    sources = min(bench.reference.sources, bench.candidate.sources)
+    clustered = bench.corpus.clusters is not None
+    needed, heavy = fewest_rows(d, hard=clustered), False
+    if sources >= needed:
+        sides = _sides(bench)
+        heavy = any(map(heavy_tailed, sides))
+        needed = fewest_rows(d, hard=clustered or heavy)
+        if sources >= needed:
+            return _corrected(bench, sides, heavy=heavy)
+    what = "sources of rows" if clustered else "rows"
+    reason = f"in {d} dimensions{' of heavy tails' if heavy else ''} the bias can be removed from {needed} {what} on "
+    reason += "each side; see value and uncorrected"
     values, rows = _uncorrected(bench)
     return values + [_untold(bench, field, reason) for field in ("full", "infinity")], rows
 
@@ -54,23 +62,31 @@ def _untold(bench: Workbench, field: str, reason: str) -> Value:
     return Value(field=field, status="not_assessable", reason=reason, n=bench.sizes)
 
 
-def _corrected(bench: Workbench) -> tuple[list[Value], Influence | None]:
-    sides = [
-        dealt(sample.features, bench.generator(f"few groups of {sample.name}"), _clusters(bench)[place])
-        for place, sample in enumerate((bench.reference, bench.candidate))
-    ]
+def _sides(bench: Workbench) -> tuple[Dealt, Dealt]:
+    samples = (bench.reference, bench.candidate)
+    left, right = (
+        dealt(sample.features, bench.generator(f"few groups of {sample.name}"), sources)
+        for sample, sources in zip(samples, _clusters(bench), strict=True)
+    )
+    return left, right
+
+
+def _corrected(bench: Workbench, sides: tuple[Dealt, Dealt], *, heavy: bool) -> tuple[list[Value], Influence | None]:
     if bench.is_null:
-        plain, full = plain_and_corrected(sides[0], sides[1])
+        plain, full = plain_and_corrected(*sides)
         found = {"full": _bare(full, bench.level), "uncorrected": _bare(plain, bench.level)}
-        if bench.reference.features.shape[1] <= CHEAP and bench.draw in range(-1, DRAWS):
+        if bench.reference.features.shape[1] <= CHEAP and bench.draw in range(-1, DRAWS) and not heavy:
             found["infinity"] = _infinity(bench, sides, None)
         return list(_valued(bench, found)), None
-    uncorrected, corrected, rows = both_estimates(sides[0], sides[1], level=bench.level)
-    found = {"full": corrected, "uncorrected": uncorrected, "infinity": _infinity(bench, sides, rows)}
-    return list(_valued(bench, found)), rows
+    uncorrected, corrected, rows = both_estimates(*sides, level=bench.level)
+    values = list(_valued(bench, {"full": corrected, "uncorrected": uncorrected}))
+    if heavy:
+        reason = "the tails are heavy, so that the distance does not follow a line in 1/n; see full"
+        return [*values, _untold(bench, "infinity", reason)], rows
+    return [*values, *_valued(bench, {"infinity": _infinity(bench, sides, rows)})], rows
 
 
-def _infinity(bench: Workbench, sides: list[Dealt], rows: Influence | None) -> Estimate:
+def _infinity(bench: Workbench, sides: tuple[Dealt, Dealt], rows: Influence | None) -> Estimate:
     left, right = (side.features for side in sides)
     rng = bench.generator("infinity")
     return frechet_infinity(left, right, rng, level=bench.level, rows=rows, clusters=_clusters(bench))

@@ -54,13 +54,14 @@ def frechet_infinity(
         clusters: Source record of each row of the two sides.
     """
     sides = (left, right)
-    shares = shares_of(min(len(left), len(right)), left.shape[1])
+    fewest = min(len(s) if c is None else len(np.unique(c)) for s, c in zip(sides, clusters, strict=True))
+    shares = shares_of(fewest, left.shape[1])
     weights = _weights_at_zero(1 / shares)
     found, held = np.empty(SIZES), [np.zeros(len(side)) for side in sides]
     whole = moments_of(left).covariance
     basis = None if factor_of(whole) is not None else span(whole)
     for place, (share, weight) in enumerate(zip(shares, weights, strict=True)):
-        chosen = [np.sort(rng.permutation(len(side))[: round(share * len(side))]) for side in sides]
+        chosen = [_drawn(len(side), share, rng, source) for side, source in zip(sides, clusters, strict=True)]
         one, other = (moments_of(side[subset]) for side, subset in zip(sides, chosen, strict=True))
         found[place] = frechet_of_moments(one, other, basis=basis)
         for total, subset in zip(held, chosen, strict=True):
@@ -81,6 +82,16 @@ def _scatter(x: Floats, y: Floats) -> float:
     residuals = y - line(x)
     weights = _weights_at_zero(x)
     return float(np.sqrt(residuals @ residuals / max(1, len(x) - 2) * (weights @ weights)))
+
+
+def _drawn(n: int, share: float, rng: np.random.Generator, clusters: Rows | None) -> Rows:
+    """A random share of the rows; with sources, the rows of a random share of them."""
+    if clusters is None:
+        return np.sort(rng.permutation(n)[: round(share * n)])
+    sources, inverse = np.unique(clusters, return_inverse=True)
+    kept = np.zeros(len(sources), dtype=bool)
+    kept[rng.permutation(len(sources))[: round(share * len(sources))]] = True
+    return np.flatnonzero(kept[inverse])
 
 
 def _weights_at_zero(x: Floats) -> Floats:

@@ -12,7 +12,7 @@ from counterproof.metrics.encoder_space import attribution, in_all_dimensions
 from counterproof.metrics.estimate import Estimate
 from counterproof.metrics.influence import influence
 from counterproof.metrics.metric import MetricError, Needs, Tolerance, Value, metric
-from counterproof.metrics.moments import GroupedMoments, deal, frechet_of_moments, grouped_moments, shared_root, span
+from counterproof.metrics.moments import GroupedMoments, deal, frechet_of_moments, grouped_moments, moments_of, span
 from counterproof.metrics.projection import on_pooled_axes
 from counterproof.metrics.sample import Floats, Sample
 from counterproof.metrics.workbench import Workbench
@@ -140,14 +140,11 @@ def frechet_distance_between(left: Floats, right: Floats) -> float:
         raise ValueError(
             f"two arrays (n, d) and (m, d) of two rows or more are needed, not {left.shape}, {right.shape}"
         )
-    rows = [
-        (side - side.mean(0, dtype=np.float64)) / np.sqrt(len(side) - 1)
-        for side in (left.astype(np.float64), right.astype(np.float64))
-    ]
-    shift = left.mean(0, dtype=np.float64) - right.mean(0, dtype=np.float64)
-    traces = float((rows[0] ** 2).sum() + (rows[1] ** 2).sum())
-    if min(len(left), len(right)) <= left.shape[1]:
-        root = float(np.linalg.svd(rows[0] @ rows[1].T, compute_uv=False).sum())
-    else:
-        root = shared_root(rows[0].T @ rows[0], rows[1].T @ rows[1])
-    return float(shift @ shift) + traces - 2.0 * root
+    sides = left.astype(np.float64), right.astype(np.float64)
+    if min(len(left), len(right)) > left.shape[1]:
+        return frechet_of_moments(moments_of(sides[0]), moments_of(sides[1]))
+    means = [side.mean(0) for side in sides]
+    rows = [(side - mean) / np.sqrt(len(side) - 1) for side, mean in zip(sides, means, strict=True)]
+    shift = means[0] - means[1]
+    root = float(np.linalg.svd(rows[0] @ rows[1].T, compute_uv=False).sum())
+    return float(shift @ shift) + float((rows[0] ** 2).sum() + (rows[1] ** 2).sum()) - 2.0 * root
