@@ -27,7 +27,7 @@ def clipped_density(bench: Workbench, *, k: int = 5) -> Iterator[Value]:
     rows. Cut at 1, so fresh real rows stay a little below.
 
     Source: Salvy, Talbot and Thirion (2025), arXiv:2507.01761, and their code. A row at exactly the
-    radius lies in the ball; the cut at 1 comes after the interval, which is that of the uncut score.
+    radius lies in the ball; the interval is as wide as that of the uncut score.
     """
     yield _cut(quantity_value(bench, "clipped density", k))
 
@@ -54,9 +54,10 @@ def clipped_coverage(bench: Workbench, *, k: int = 5) -> Iterator[Value]:
 
 
 def _cut(value: Value) -> Value:
-    """The same on [0, 1]."""
+    """The same on [0, 1]: the interval reaches down from the cut value as far as it did from the value."""
     e = value.estimate
     if e is None:
         return value
-    value_, low, high = (min(1.0, max(0.0, end)) for end in (e.value, e.low, e.high))
-    return replace(value, estimate=replace(e, value=value_, low=low, high=high, method=f"{e.method}, cut to [0, 1]"))
+    cut = min(1.0, e.value)
+    low, high = max(0.0, cut - (e.value - e.low)), min(1.0, e.high)
+    return replace(value, estimate=replace(e, value=cut, low=low, high=high, method=f"{e.method}, cut to [0, 1]"))
