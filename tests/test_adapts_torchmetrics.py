@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import runpy
+import sys
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -21,7 +26,7 @@ from counterproof.engine import measure
 from counterproof.metrics.adapter import from_torchmetrics
 from counterproof.metrics.estimate import Estimate, Measurement
 from counterproof.metrics.frechet import frechet_distance_between
-from counterproof.metrics.metric import Metric, MetricError
+from counterproof.metrics.metric import ENTRY_POINTS, Metric, MetricError, load
 from counterproof.metrics.predictions import from_torchmetrics_of_predictions
 from counterproof.metrics.workbench import Workbench
 
@@ -246,3 +251,24 @@ def test_an_audit_takes_metrics_that_are_not_registered(monkeypatch: pytest.Monk
     assert {m.metric for m in record.measurements} == {"acme.fid", "fidelity.precision"}
     assert record.verdict == "pass"
     assert record["acme.fid"].estimate.value > 0
+
+
+def test_the_example_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    monkeypatch.setenv("COUNTERPROOF_CACHE", str(tmp_path))
+    example = runpy.run_path(str(Path(__file__).resolve().parents[1] / "examples" / "torchmetrics" / "training.py"))
+    log, record = example["train"]()
+    assert set(log[0]) == {"FrechetDistance", "precision", "recall", "density", "coverage"}
+    assert log[-1]["FrechetDistance"] < log[0]["FrechetDistance"] < 5
+    assert record["mine.fid"].floor is not None
+    assert record.verdict == "fail"
+
+
+def test_an_entry_point_finds_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a plugin would register it: ``"acme.fid" = "acme:fid"``."""
+    home = ModuleType("acme_of_torchmetrics")
+    home.fid = fid()  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, home.__name__, home)
+    entry = EntryPoint("acme.fid", "acme_of_torchmetrics:fid", ENTRY_POINTS)
+    monkeypatch.setattr("counterproof.metrics.metric.installed", lambda: {"acme.fid": entry})
+    assert load("acme.fid") is home.fid
+    assert list(load("acme.fid").parameters()) == ["halves"]

@@ -108,8 +108,9 @@ def test_08_the_readme_of_prdc() -> None:
 
 
 def test_09_rows_that_are_all_the_same() -> None:
-    """A row at exactly the radius lies in the ball, as in Kynkäänniemi's code and torch-fidelity."""
+    """A row at exactly the radius lies in the ball, as in Kynkäänniemi's code and torch-fidelity; not in prdc."""
     same = np.ones((1024, 64))
+    assert balls_between(same, same, 3, ties="lt").values == (0.0, 0.0, 0.0, 0.0)
     assert balls_between(same, same, 3).values[:2] == (1.0, 1.0)
     assert balls_between(same, same, 3).coverage == 1.0
 
