@@ -10,6 +10,7 @@ import numpy as np
 from scipy.stats import fisher_exact, hypergeom, poisson
 
 from counterproof.config import Run
+from counterproof.encoders import device_named
 from counterproof.intake import Intake
 from counterproof.metrics.sample import Sample
 from counterproof.metrics.workbench import Workbench
@@ -51,6 +52,7 @@ def set_bench(intake: Intake, run: Run) -> Workbench:
         show_real=run.show_real,
         small_cell=run.small_cell,
         memory=run.memory_mb * 2**20,
+        device=device_named(run.device).type,
     )
 
 

@@ -64,6 +64,7 @@ def kernel_distance(bench: Workbench) -> Iterator[Value]:
     yield Value(
         estimate=Estimate.normal(value, error, level=bench.level, method="Hájek normal"),
         n=bench.sizes,
+        reason=bench.remark,
         evidence=(_oddest(bench, sums),),
     )
 

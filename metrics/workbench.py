@@ -253,6 +253,11 @@ class Workbench:
         at = measured if same or self._pooled else self
         return self.shared(("geometry", at.reference.name, at.candidate.name, k), lambda: Geometry.of(at._plan(k)))
 
+    @property
+    def remark(self) -> str:
+        """What a reader should know of how the kernels and neighbours of this view were found."""
+        return self._geometry(K).survey.remark
+
     def _plan(self, k: int) -> Plan:
         """What the metrics of this view will ask; of any but the usual ``k``, only lists."""
         sides = {"reference": self.reference, "candidate": self.candidate}
