@@ -183,8 +183,8 @@ class _Embedded(nn.Module):
 def _from_transformers(name: str, side: int | None, device: torch.device) -> Encoder:
     transformers = _installed("transformers", "transformers")
     try:
-        kind = transformers.AutoConfig.from_pretrained(name).model_type
-        maker = transformers.CLIPVisionModelWithProjection if kind == "clip" else transformers.AutoModel
+        clip = transformers.AutoConfig.from_pretrained(name).model_type in ("clip", "clip_vision_model")
+        maker = transformers.CLIPVisionModelWithProjection if clip else transformers.AutoModel
         network = maker.from_pretrained(name, use_safetensors=True, trust_remote_code=False)
         about = transformers.image_processing_utils.BaseImageProcessor.get_image_processor_dict(name)[0]
     except Exception as error:

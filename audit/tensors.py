@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from counterproof.refusal import Refusal, listed
-from counterproof.weights import NAME, entry, hold, is_published, weights_folder
+from counterproof.weights import NAME, PUBLISHED, entry, hold, is_published, is_stored, weights_folder
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,7 @@ def load(given: str, *, role: str | None = None) -> Weights:
     Raises:
         Refusal: There are none, they were changed since, or they hold more than tensors by name.
     """
-    if NAME.fullmatch(given) and not Path(given).is_file():
+    if NAME.fullmatch(given) and (given in PUBLISHED or is_stored(given) or not Path(given).is_file()):
         found = entry(given)
         raw = _read(weights_folder() / found.sha256, given)
         digest = hashlib.sha256(raw).hexdigest()
