@@ -211,10 +211,10 @@ def test_intervals_hold_the_mean_at_this_size(scale: float, shift: float) -> Non
         at = bench(train, holdout, release * scale + shift, seed=seed)
         for metric in METRICS:
             made[metric.id].append(value(metric, at).estimate)
-    for found in made.values():
+    for found in made.values():  # 60 repeats: 93 % less two standard errors
         target = np.mean([e.value for e in found])
         covered = np.mean([e.low <= target <= e.high for e in found])
-        assert covered >= 0.9, covered
+        assert covered >= 0.87, covered
 
 
 def test_floors_come_from_as_many_resplits_as_are_planned() -> None:

@@ -146,4 +146,4 @@ def test_intervals_hold_the_mean_at_this_size(scale: float) -> None:
     for field in ("value", "q05", "q25", "median"):
         target = np.mean([made[field].value for made in found])
         covered = np.mean([made[field].low <= target <= made[field].high for made in found])
-        assert covered >= 0.9, (field, covered)
+        assert covered >= 0.87, (field, covered)
