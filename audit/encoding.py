@@ -26,6 +26,8 @@ from counterproof.tables import first_line
 Image = Pixels | Callable[[], Pixels]
 AT_ONCE = 2**18  # pixels that go through a network at once on a CPU: more fall out of its cache
 
+HUGE = 2**22  # pixels of an image that is unpacked one colour at a time
+
 
 def encode(
     encoder: Encoder,
@@ -83,9 +85,15 @@ def batches(
 
 
 def resized(batch: Sequence[Pixels], resize: Callable[[Tensor], Tensor]) -> Tensor:
-    """``(n, 3, side, side)`` float32 from 0 to 255; one image is unpacked at a time, as some are huge."""
-    floats = (torch.from_numpy(image.astype(np.float32)).permute(2, 0, 1)[None] for image in batch)
-    return torch.cat([resize(one) for one in floats])
+    """``(n, 3, side, side)`` float32 from 0 to 255; one image is unpacked at a time, of huge ones one colour."""
+    return torch.cat([_resized(image, resize) for image in batch])
+
+
+def _resized(image: Pixels, resize: Callable[[Tensor], Tensor]) -> Tensor:
+    if image.shape[0] * image.shape[1] <= HUGE:
+        return resize(torch.from_numpy(image.astype(np.float32)).permute(2, 0, 1)[None])
+    planes = (torch.from_numpy(image[..., colour].astype(np.float32))[None, None] for colour in range(3))
+    return torch.cat([resize(plane) for plane in planes], 1)
 
 
 def _encoded(encoder: Encoder, batch: Sequence[Image], journal: Journal) -> NDArray[np.float32]:
