@@ -83,7 +83,7 @@ def take_in(
         groups: Group columns.
         cluster: Column that names the source of each row.
         kinds: Kinds of columns that override what is inferred.
-        encoder: For images: ``auto``, ``efficientnet``, ``pixels``, a module, or a TorchScript file.
+        encoder: For images: what :func:`counterproof.encoders.encoder_for` takes as ``choice``.
         encoder_size: Side in pixels that images are resized to.
         bad_images: Share of unreadable images above which the audit is refused.
         cache: Folder of cached image features; ``auto`` is the user's, None keeps none.

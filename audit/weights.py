@@ -53,7 +53,7 @@ PUBLISHED = {
         url="https://openaipublic.azureedge.net/clip/models/"
         "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af/ViT-B-32.pt",
         sha256="40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af",
-        about="OpenAI's CLIP ViT-B/32",
+        about="OpenAI's CLIP ViT-B/32; kept and verified, but no encoder takes it yet",
     ),
 }
 

@@ -257,6 +257,6 @@ def test_the_embedded_network_has_its_classifier() -> None:
 
     flower = load_sample_images().images[1]
     with torch.inference_mode():
-        features = encoder.forward(encoder.resize(grey_levels(flower)))[0].numpy()
+        features = encoder.forward(encoder.resize(grey_levels(np.array(flower))))[0].numpy()
     logits = features @ encoder.head.weight.T + encoder.head.bias
     assert logits.argmax() == 985  # a daisy, to ImageNet

@@ -30,7 +30,15 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    "verb", [("--help",), ("--version",), ("run", "--help"), ("metrics", "list"), ("metrics", "show", "utility.tstr")]
+    "verb",
+    [
+        ("--help",),
+        ("--version",),
+        ("run", "--help"),
+        ("metrics", "list"),
+        ("metrics", "show", "utility.tstr"),
+        ("weights", "list"),
+    ],
 )
 def test_verbs_that_compute_nothing(tmp_path: Path, verb: tuple[str, ...]) -> None:
     done = python("-c", VERB, *verb, cwd=tmp_path)
