@@ -44,13 +44,13 @@ def in_all_dimensions(bench: Workbench, *, widest: int) -> tuple[list[Value], In
         return [_untold(bench, field, reason) for field in ("full", "uncorrected", "infinity")], None
     sources = min(bench.reference.sources, bench.candidate.sources)
     clustered = bench.corpus.clusters is not None
-    needed, heavy = fewest_rows(d, hard=clustered), False
+    needed, heavy = fewest_rows(d, clustered=clustered), False
     if sources >= needed:
         sides = _sides(bench)
         heavy = any(map(heavy_tailed, sides))
-        needed = fewest_rows(d, hard=clustered or heavy)
+        needed = fewest_rows(d, heavy=heavy, clustered=clustered)
         if sources >= needed:
-            return _corrected(bench, sides, heavy=heavy)
+            return _corrected(bench, sides, hard=clustered or heavy)
     what = "sources of rows" if clustered else "rows"
     reason = f"in {d} dimensions{' of heavy tails' if heavy else ''} the bias can be removed from {needed} {what} on "
     reason += "each side; see value and uncorrected"
@@ -71,17 +71,17 @@ def _sides(bench: Workbench) -> tuple[Dealt, Dealt]:
     return left, right
 
 
-def _corrected(bench: Workbench, sides: tuple[Dealt, Dealt], *, heavy: bool) -> tuple[list[Value], Influence | None]:
+def _corrected(bench: Workbench, sides: tuple[Dealt, Dealt], *, hard: bool) -> tuple[list[Value], Influence | None]:
     if bench.is_null:
         plain, full = plain_and_corrected(*sides)
         found = {"full": _bare(full, bench.level), "uncorrected": _bare(plain, bench.level)}
-        if bench.reference.features.shape[1] <= CHEAP and bench.draw in range(-1, DRAWS) and not heavy:
+        if bench.reference.features.shape[1] <= CHEAP and bench.draw in range(-1, DRAWS) and not hard:
             found["infinity"] = _infinity(bench, sides, None)
         return list(_valued(bench, found)), None
     uncorrected, corrected, rows = both_estimates(*sides, level=bench.level)
     values = list(_valued(bench, {"full": corrected, "uncorrected": uncorrected}))
-    if heavy:
-        reason = "the tails are heavy, so that the distance does not follow a line in 1/n; see full"
+    if hard:
+        reason = "where tails are heavy or rows share sources, the distance follows no line in 1/n; see full"
         return [*values, _untold(bench, "infinity", reason)], rows
     return [*values, *_valued(bench, {"infinity": _infinity(bench, sides, rows)})], rows
 

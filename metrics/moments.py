@@ -11,6 +11,7 @@ from scipy.linalg.lapack import dsygst
 
 from counterproof.metrics.sample import Floats, Rows
 
+LARGE = 512
 LOST = 1e-12  # a share of the largest variance below which a direction does not vary but for rounding
 
 
@@ -193,7 +194,16 @@ def shared_root(one: Floats, other: Floats) -> float:
     factor = factor_of(one)
     if factor is None:
         return float(np.linalg.svd(_root(one).T @ _root(other), compute_uv=False).sum())
-    return float(np.sqrt(np.linalg.eigvalsh(turned(other, factor)).clip(min=0.0)).sum())
+    return float(np.sqrt(_eigenvalues(turned(other, factor)).clip(min=0.0)).sum())
+
+
+def _eigenvalues(lower: Floats) -> Floats:
+    """Of a symmetric matrix whose lower triangle holds; torch's LAPACK takes half the time where it is large."""
+    if len(lower) < LARGE:
+        return np.linalg.eigvalsh(lower)
+    import torch
+
+    return np.asarray(torch.linalg.eigvalsh(torch.from_numpy(np.ascontiguousarray(lower)), UPLO="L").numpy())
 
 
 def _root(covariance: Floats) -> Floats:

@@ -121,7 +121,7 @@ def test_few_rows_for_the_dimensions_say_how_many_would_do() -> None:
     assert plain.low < plain.value < plain.high
     clusters = np.arange(1200) // 4  # 400 rows of 100 sources a side
     found = fields(bench(*rng.normal(size=(3, 400, 80)), clusters=clusters))
-    assert "320 sources" in found["full"].reason
+    assert "640 sources" in found["full"].reason
 
 
 def test_dimensions_that_would_take_long_are_left_out() -> None:

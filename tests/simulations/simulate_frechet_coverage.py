@@ -67,7 +67,7 @@ WORLDS = (
     *(World(d, n, spectrum="decaying") for d, n in ((16, 24), (64, 96), (64, 640), (128, 192))),
     *(World(d, n, spectrum="decaying", missing=d // 4) for d, n in ((16, 40), (64, 320))),
     *(World(d, n, tail="t5") for d, n in ((16, 64), (16, 400), (64, 256), (64, 640), (128, 512))),
-    *(World(d, n, clustered=True) for d, n in ((16, 256), (64, 640), (64, 1024), (128, 2048))),
+    *(World(d, n, clustered=True) for d, n in ((16, 512), (64, 2048), (128, 4096))),
 )
 
 
