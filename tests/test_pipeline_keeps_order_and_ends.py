@@ -31,7 +31,8 @@ def test_no_more_is_taken_than_the_threads_can_hold() -> None:
 
     def items() -> Iterator[int]:
         nonlocal taken
-        for taken in range(1, 1000):
+        while taken < 1000:
+            taken += 1
             yield taken
 
     for count, _ in enumerate(ordered(lambda x: x, items(), workers=3)):
@@ -48,7 +49,8 @@ def test_items_are_taken_in_the_callers_thread_and_worked_on_in_others() -> None
     def items() -> Iterator[int]:
         for x in range(10):
             takers.add(threading.get_ident())
-            yield x
+            if x % 2 == 0:
+                yield x
 
     list(ordered(lambda x: workers.add(threading.get_ident()), items(), workers=2))
     assert takers == {here}
@@ -65,10 +67,9 @@ def test_trouble_is_raised_in_its_place_and_ends_the_work(trouble: type[Exceptio
             raise trouble("five")
         return x
 
-    made = []
+    made: list[int] = []
     with pytest.raises(trouble, match="five"):
-        for found in ordered(work, range(1000), workers=2):
-            made.append(found)
+        made.extend(ordered(work, range(1000), workers=2))
     assert made == [0, 1, 2, 3, 4]
     assert len(begun) < 20
 
