@@ -72,8 +72,8 @@ def audit(
         metrics: Families, metric ids, or metrics that are not registered; all that apply by default.
         gates: Gates besides the default policy's, in the grammar of ``audit.toml``.
         warn: Gates that only warn.
-        encoder: ``auto``, ``efficientnet``, ``inception[:PROTOCOL]``, ``pixels``, ``timm:NAME``, ``transformers:NAME``, a
-            TorchScript or ONNX file, or a ``torch.nn.Module``.
+        encoder: ``auto``, ``efficientnet``, ``inception[:PROTOCOL]``, ``pixels``, ``timm:NAME``, ``transformers:NAME``,
+            a TorchScript or ONNX file, or a ``torch.nn.Module``.
         recode: ``auto`` re-encodes all images alike where the formats of the roles differ, ``never`` leaves them.
         options: Parameters by metric id.
         progress: Where to tell about stages.
