@@ -13,7 +13,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from counterproof.metrics.balls import Balls, Counts, TooShort, balls, counts
+from counterproof.metrics.balls import Balls, Counts, Ties, TooShort, balls, counts
 from counterproof.metrics.clipping import clipped
 from counterproof.metrics.estimate import Estimate, Evidence
 from counterproof.metrics.graph import Graph, TooDense, neighbour_graph
@@ -56,30 +56,33 @@ class Manifold:
     spread: Floats
 
 
-def manifold(bench: Workbench, k: int) -> Manifold:
+def manifold(bench: Workbench, k: int, ties: Ties = "le") -> Manifold:
     """All quantities of a view, made once.
+
+    ``ties`` moves precision, recall, density and coverage; the clipped quantities count rows at the radius.
 
     Raises:
         TooDense: The rows are so tied that neighbours cannot be told apart.
     """
-    return bench.shared(("manifold", bench.reference.name, bench.candidate.name, k), lambda: _manifold(bench, k))
+    key = ("manifold", bench.reference.name, bench.candidate.name, k, ties)
+    return bench.shared(key, lambda: _manifold(bench, k, ties))
 
 
-def _manifold(bench: Workbench, k: int) -> Manifold:
+def _manifold(bench: Workbench, k: int, ties: Ties) -> Manifold:
     graph, sides = bench.graph(k)
     try:
-        found, values = _quantities(graph, counts(graph, sides == 1), counts(graph, sides == 2), k)
+        found, values = _quantities(graph, counts(graph, sides == 1), counts(graph, sides == 2), k, ties)
     except TooShort:  # rare: of a long list a re-split kept fewer than k, or ties made lists short
         graph, sides = _own_graph(bench, k)
-        found, values = _quantities(graph, counts(graph, sides == 1), counts(graph, sides == 2), k)
-    spread = np.zeros(len(QUANTITIES)) if bench.is_null else _half_sample_spread(bench, graph, k)
+        found, values = _quantities(graph, counts(graph, sides == 1), counts(graph, sides == 2), k, ties)
+    spread = np.zeros(len(QUANTITIES)) if bench.is_null else _half_sample_spread(bench, graph, k, ties)
     return Manifold(graph, sides, found, values, spread)
 
 
 def _quantities(
-    graph: Graph, reference: Counts, candidate: Counts, k: int, *, cut: bool = False
+    graph: Graph, reference: Counts, candidate: Counts, k: int, ties: Ties, *, cut: bool = False
 ) -> tuple[Balls, tuple[float, ...]]:
-    found = balls(graph, reference, candidate, k, cut=cut)
+    found = balls(graph, reference, candidate, k, cut=cut, ties=ties)
     return found, (*found.values, *clipped(graph, found, reference, candidate, k).values)
 
 
@@ -89,7 +92,7 @@ def _own_graph(bench: Workbench, k: int) -> tuple[Graph, NDArray[np.int8]]:
     return neighbour_graph(features, sides, depth=k, memory=bench.memory), sides
 
 
-def _half_sample_spread(bench: Workbench, graph: Graph, k: int) -> Floats:
+def _half_sample_spread(bench: Workbench, graph: Graph, k: int, ties: Ties) -> Floats:
     """Standard deviation over halves of both sides, drawn without replacement.
 
     The variance of a half given the rows is about the variance of the whole: n/2 rows vary twice
@@ -102,7 +105,7 @@ def _half_sample_spread(bench: Workbench, graph: Graph, k: int) -> Floats:
     for half in range(HALVES):
         reference = np.bincount(graph.node[half_of(bench.reference, rng)], minlength=len(graph))
         candidate = np.bincount(graph.node[n + half_of(bench.candidate, rng)], minlength=len(graph))
-        _, drawn[half] = _quantities(graph, reference.astype(np.int32), candidate.astype(np.int32), k, cut=True)
+        _, drawn[half] = _quantities(graph, reference.astype(np.int32), candidate.astype(np.int32), k, ties, cut=True)
     return np.asarray(drawn.std(axis=0, ddof=1))
 
 
@@ -117,7 +120,11 @@ def half_of(sample: Sample, rng: np.random.Generator) -> Rows:
 
 
 def quantity_value(
-    bench: Workbench, quantity: Quantity, k: int, shown: Callable[[Workbench, Manifold], Evidence] | None = None
+    bench: Workbench,
+    quantity: Quantity,
+    k: int,
+    shown: Callable[[Workbench, Manifold], Evidence] | None = None,
+    ties: Ties = "le",
 ) -> Value:
     """One of the quantities, with its interval and evidence on the measurement.
 
@@ -130,7 +137,7 @@ def quantity_value(
         reason = f"{quantity} at k = {k} needs {2 * (k + 1)} rows on each side, so that halves have {k} neighbours"
         return Value(status="not_assessable", reason=reason, n=bench.sizes)
     try:
-        made = manifold(bench, k)
+        made = manifold(bench, k, ties)
     except TooDense as error:
         return Value(status="not_assessable", reason=str(error), n=bench.sizes)
     at = QUANTITIES.index(quantity)
@@ -148,14 +155,14 @@ def quantity_value(
     needs=NEEDS,
     tolerances=_within(0.10, "a tenth of the rows may be less realistic than fresh real rows are"),
 )
-def precision(bench: Workbench, *, k: int = 5) -> Iterator[Value]:
+def precision(bench: Workbench, *, k: int = 5, ties: Ties = "le") -> Iterator[Value]:
     """Share of synthetic rows that lie where real rows lie.
 
     A row does when it is within the distance of some real row to that row's ``k``-th real
     neighbour. Fresh real rows do not reach 1: read it against its floor. Source: Kynkäänniemi et
     al. (2019), arXiv:1904.06991.
     """
-    value = quantity_value(bench, "precision", k, _stray_rows)
+    value = quantity_value(bench, "precision", k, _stray_rows, ties=ties)
     drawn = value.estimate is not None and not bench.is_null
     yield replace(value, panels=(map_panel(bench),)) if drawn else value
 
@@ -168,13 +175,13 @@ def precision(bench: Workbench, *, k: int = 5) -> Iterator[Value]:
     needs=NEEDS,
     tolerances=_within(0.20, "a fifth less crowded than fresh real rows around real rows"),
 )
-def density(bench: Workbench, *, k: int = 5) -> Iterator[Value]:
+def density(bench: Workbench, *, k: int = 5, ties: Ties = "le") -> Iterator[Value]:
     """How many real neighbourhoods a synthetic row lies in, over ``k``.
 
     About 1 for fresh real rows and not bounded by it: rows crowded around modes exceed 1. Source:
     Naeem et al. (2020), arXiv:2002.09797.
     """
-    yield quantity_value(bench, "density", k)
+    yield quantity_value(bench, "density", k, ties=ties)
 
 
 @metric(
@@ -185,14 +192,14 @@ def density(bench: Workbench, *, k: int = 5) -> Iterator[Value]:
     needs=NEEDS,
     tolerances=_within(0.10, "a tenth more of the real rows may lie outside the release's reach"),
 )
-def recall(bench: Workbench, *, k: int = 5) -> Iterator[Value]:
+def recall(bench: Workbench, *, k: int = 5, ties: Ties = "le") -> Iterator[Value]:
     """Share of real rows that lie where synthetic rows lie.
 
     A row does when it is within the distance of some synthetic row to that row's ``k``-th
     synthetic neighbour. Scattered synthetic rows have wide neighbourhoods and raise it: read it
     with precision. Source: Kynkäänniemi et al. (2019), arXiv:1904.06991.
     """
-    yield quantity_value(bench, "recall", k, _unreached_rows)
+    yield quantity_value(bench, "recall", k, _unreached_rows, ties=ties)
 
 
 @metric(
@@ -203,12 +210,12 @@ def recall(bench: Workbench, *, k: int = 5) -> Iterator[Value]:
     needs=NEEDS,
     tolerances=_within(0.10, "a tenth more of the real rows may have no synthetic row near them"),
 )
-def coverage(bench: Workbench, *, k: int = 5) -> Iterator[Value]:
+def coverage(bench: Workbench, *, k: int = 5, ties: Ties = "le") -> Iterator[Value]:
     """Share of real rows that have a synthetic row nearer than their ``k``-th real neighbour.
 
     Source: Naeem et al. (2020), arXiv:2002.09797.
     """
-    yield quantity_value(bench, "coverage", k, _uncovered_rows)
+    yield quantity_value(bench, "coverage", k, _uncovered_rows, ties=ties)
 
 
 def _stray_rows(bench: Workbench, made: Manifold) -> Evidence:

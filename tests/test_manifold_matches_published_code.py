@@ -164,3 +164,14 @@ def test_what_cannot_be_measured_says_so() -> None:
     assert "equally far apart" in found.reason
     with pytest.raises(MetricError, match="k = 0"):
         next(recall.values(bench(*three()), {"k": 0}))
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_rows_at_the_radius_are_left_out_on_demand_as_prdc_does(metric: Metric) -> None:
+    same = np.ones((60, 3))
+    assert value(metric, bench(same, same, same), ties="lt") == 0.0
+    assert value(metric, bench(same, same, same)) >= 1.0
+    parts = three(100)
+    assert value(metric, bench(*parts), ties="lt") <= value(metric, bench(*parts))
+    with pytest.raises(MetricError, match="ties"):
+        metric.configure({"ties": "eq"})
