@@ -12,10 +12,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from counterproof.metrics.sample import Floats, Rows
 
@@ -23,65 +22,76 @@ WIDE = 128
 NEAR = 2.0**-9
 PIECE = 2**22  # numbers of the rows that are held in float64 at once
 
-Features = NDArray[np.floating[Any]]
+
+class Rows64(Protocol):
+    """Rows in float64 on demand."""
+
+    @property
+    def width(self) -> int:
+        """Dimensions."""
+        ...
+
+    def fetch(self, rows: Rows, out: Floats) -> None:
+        """Write some rows to an array."""
+        ...
 
 
-def distances(one: Features, left: Rows, other: Features, right: Rows, *, unit: float = 1.0) -> Floats:
-    """Distances of the pairs ``one[left[p]]``, ``other[right[p]]``.
+def distances(source: Rows64, left: Rows, right: Rows, *, unit: float = 1.0) -> Floats:
+    """Distances of pairs of rows.
 
     Args:
-        one: ``(n, d)``.
-        left: ``(p,)`` rows of it.
-        other: ``(m, d)``.
-        right: ``(p,)`` rows of it; pairs with the same row stand together.
+        source: Where the rows are from.
+        left: ``(p,)`` rows.
+        right: ``(p,)`` rows, ascending.
         unit: A power of two that keeps squares from overflowing or vanishing.
-
-    >>> x = np.eye(200)
-    >>> distances(x, np.array([0, 0]), x, np.array([0, 1])).round(6).tolist()
-    [0.0, 1.414214]
     """
-    if one.shape[1] < WIDE or unit != 1.0 or not len(left):
-        return _subtracted(one, left, other, right, unit)
-    out, near = _multiplied(one, left, other, right)
-    out[near] = _subtracted(one, left[near], other, right[near], unit)
+    if source.width < WIDE or unit != 1.0 or not len(left):
+        return _subtracted(source, left, right, unit)
+    out, near = _multiplied(source, left, right)
+    out[near] = _subtracted(source, left[near], right[near], unit)
     return out
 
 
-def _subtracted(one: Features, left: Rows, other: Features, right: Rows, unit: float) -> Floats:
+def _subtracted(source: Rows64, left: Rows, right: Rows, unit: float) -> Floats:
     out = np.empty(len(left))
-    step = max(1, 2**16 // max(1, one.shape[1]))  # the differences stay in cache
-    gap = np.empty((min(step, len(left)), one.shape[1]))
+    step = max(1, 2**16 // max(1, source.width))  # the differences stay in cache
+    one, other = (np.empty((min(step, len(left)), source.width)) for _ in range(2))
     for start in range(0, len(left), step):
         part = slice(start, min(start + step, len(left)))
-        made = gap[: part.stop - start]
-        np.subtract(one[left[part]], other[right[part]], out=made, dtype=np.float64)
+        gap, there = one[: part.stop - start], other[: part.stop - start]
+        source.fetch(left[part], gap)
+        source.fetch(right[part], there)
+        gap -= there
         if unit != 1.0:
-            made /= unit
-        np.einsum("ij,ij->i", made, made, out=out[part])
+            gap /= unit
+        np.einsum("ij,ij->i", gap, gap, out=out[part])
     return np.asarray(np.sqrt(out) * unit)
 
 
-def _multiplied(one: Features, left: Rows, other: Features, right: Rows) -> tuple[Floats, Rows]:
-    """Distances by inner products, and the pairs too near for them."""
+def _multiplied(source: Rows64, left: Rows, right: Rows) -> tuple[Floats, Rows]:
+    """Distances by inner products, and the pairs too near for them, ascending."""
     rows, row = np.unique(left, return_inverse=True)
-    out, near = np.empty(len(left)), []
-    x, xx = _squared(one, rows)
-    for pairs, columns, column in _pieces(right, max(1, PIECE // one.shape[1])):
-        y, yy = _squared(other, columns)
+    out, near = np.empty(len(left)), np.zeros(len(left), dtype=bool)
+    limit = max(1, PIECE // source.width)
+    x, buffer = np.empty((len(rows), source.width)), np.empty((limit, source.width))
+    xx = _fetched(source, rows, x)
+    for pairs, columns, column in _pieces(right, limit):
+        y = buffer[: len(columns)]
+        yy = _fetched(source, columns, y)
         order = np.argsort(row[pairs], kind="stable")
         at, there = row[pairs][order], column[order]
         both = xx[at] + yy[there]
         square = both - 2.0 * _sampled(x, y, at, there)
         made = pairs.start + order
         out[made] = np.sqrt(np.maximum(square, 0.0))
-        near.append(made[square < NEAR * both])
-    return out, np.concatenate(near)
+        near[made] = square < NEAR * both
+    return out, np.flatnonzero(near)
 
 
-def _squared(features: Features, rows: Rows) -> tuple[Floats, Floats]:
-    """Rows in float64 and their squared norms."""
-    made = np.asarray(features[rows], dtype=np.float64)
-    return made, np.einsum("ij,ij->i", made, made)
+def _fetched(source: Rows64, rows: Rows, out: Floats) -> Floats:
+    """Rows written to ``out``, and their squared norms."""
+    source.fetch(rows, out)
+    return np.asarray(np.einsum("ij,ij->i", out, out))
 
 
 def _pieces(right: Rows, limit: int) -> Iterator[tuple[slice, Rows, Rows]]:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from counterproof.metrics.cubes import Cubes, SumWish
+from counterproof.metrics.rechecks import distances
 from counterproof.metrics.sample import Floats, Rows
 from counterproof.metrics.shortlist import ListWish, Shortlist
 from counterproof.metrics.tiles import (
@@ -177,9 +178,9 @@ def _decided(nodes: Nodes, short: Sequence[Shortlist], wishes: Sequence[ListWish
     count = np.zeros((len(wishes), len(nodes)), dtype=np.intp)
     found: list[list[tuple[Rows, Floats]]] = [[] for _ in wishes]
     for group in _neighbouring(short):
-        start, part = group[0].block.start, group[0].block.part
+        start = group[0].block.start
         row, node, within = _joined(group)
-        gap = nodes.distances(part, row + start, node, unit)
+        gap = distances(nodes, row + start, node, unit=unit)
         for mine, at in enumerate(group[0].numbers):
             inside = np.flatnonzero(within[mine])
             in_rim = np.isin(part_of[node[inside]], list(wishes[at].rim))

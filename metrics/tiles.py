@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from counterproof.metrics.distances import UNIT, distinct
-from counterproof.metrics.rechecks import distances
 from counterproof.metrics.sample import Floats, Rows
 
 if TYPE_CHECKING:
@@ -106,21 +105,16 @@ class Nodes:
                 rows = first[start : start + step]
                 yield slice(low + start, low + start + len(rows)), np.asarray(part.source[rows], dtype=np.float64)
 
-    def distances(self, part: int, i: Rows, j: Rows, unit: float = 1.0) -> Floats:
-        """Exact distances of pairs of nodes in float64, 0 for identical rows.
-
-        Args:
-            part: Where the first nodes stand.
-            i: ``(p,)`` nodes of it.
-            j: ``(p,)`` nodes, ascending.
-            unit: A power of two that keeps squares from overflowing or vanishing.
-        """
-        mine, at = self.parts[part].source, self.first[part][i - self.bounds[part]]
-        out = np.empty(len(i))
-        for other, (low, high) in enumerate(pairwise(np.searchsorted(j, self.bounds).tolist())):
-            there = self.first[other][j[low:high] - self.bounds[other]]
-            out[low:high] = distances(mine, at[low:high], self.parts[other].source, there, unit=unit)
-        return out
+    def fetch(self, rows: Rows, out: Floats) -> None:
+        """Features in float64 of nodes that ascend, or that are all of one part."""
+        first, last = np.searchsorted(self.bounds, (rows.min(), rows.max()), side="right") - 1 if len(rows) else (0, 0)
+        cuts = [0, len(rows)] if first == last else np.searchsorted(rows, self.bounds[first : last + 2]).tolist()
+        for part, (low, high) in enumerate(pairwise(cuts), start=int(first)):
+            source, at = self.parts[part].source, self.first[part][rows[low:high] - self.bounds[part]]
+            if source.dtype == np.float64:
+                np.take(source, at, axis=0, out=out[low:high], mode="clip")  # the other modes copy
+            else:
+                out[low:high] = source[at]
 
 
 def block_side(nodes: Nodes, memory: int, *, device: str = "cpu") -> int:

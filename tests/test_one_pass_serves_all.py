@@ -232,10 +232,16 @@ def test_wide_rows_are_as_exact_as_narrow_ones() -> None:
     x = (rng.normal(size=(300, 500)) + 5.0).astype(np.float32)
     x[100:200] = x[:100] * (1 + 1e-6)  # so near that inner products would lose them
     x[200:250] = x[:50]
-    left, right = rng.integers(0, 300, 5000), np.sort(rng.integers(0, 300, 5000))
-    expected = np.sqrt(((x[left].astype(np.float64) - x[right]) ** 2).sum(1))
-    np.testing.assert_allclose(distances(x, left, x, right), expected, rtol=1e-9)
-    assert (distances(x, np.arange(50), x, np.arange(200, 250)) == 0).all()
+    source = Nodes.of([Part(x, np.arange(180)), Part(x.astype(np.float64), np.arange(180, 300))])
+    row = np.concatenate(source.first)  # of each node
+    right = np.sort(rng.integers(0, len(row), 5000))
+    for low, high in ((0, 180), (180, len(row))):
+        left = rng.integers(low, high, 5000)
+        expected = np.sqrt(((x[row[left]].astype(np.float64) - x[row[right]]) ** 2).sum(1))
+        found = distances(source, left, right)
+        np.testing.assert_allclose(found, expected, rtol=1e-9)
+        assert (found[expected == 0] == 0).all()
+        assert (expected == 0).sum() > 5
 
 
 def test_an_unknown_distance_and_a_row_without_direction_are_refused_in_words() -> None:
