@@ -48,7 +48,7 @@ def format_confound(bench: Workbench, *, rows: int = ROWS) -> Iterator[Value]:
     anything on a side that is JPEG of that quality already).
 
     Sources: Grommelt et al., Fake or JPEG?, arXiv:2403.17608; the interval of the share is that of
-    Fieller 1954, doi:10.1111/j.2517-6161.1954.tb00159.x.
+    Fieller 1954, Some problems in interval estimation, J. Roy. Stat. Soc. B 16, 175-185.
 
     Args:
         bench: Real and synthetic images.

@@ -231,16 +231,17 @@ def test_fresh_real_images_as_png_pass_against_jpeg(roles: dict[str, Path]) -> N
     assert any("synthetic as PNG: all were re-encoded as JPEG q75" in told for told in record.manifest.findings)
     assert all(m.protocol.endswith("re-encoded as JPEG q75 4:2:0") for m in record.measurements)
     share = record["fidelity.format_confound"]
-    assert share.value == pytest.approx(1, abs=0.1)
     assert share.low is not None
-    assert share.low > 0.8
+    assert share.high is not None
+    assert 0.5 < share.low <= 1 <= share.high
 
 
 def test_without_recoding_they_would_be_called_fake(roles: dict[str, Path]) -> None:
     record = audited(roles, "fresh", recode="never")
     assert record.families["fidelity"].verdict == "fail"
     share = record["fidelity.format_confound"]
-    assert share.value == pytest.approx(1, abs=0.1)
+    assert share.low is not None
+    assert share.low > 0.5
     assert any("compared as stored" in told for told in record.manifest.findings)
 
 
