@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from benches import bench
 
-from counterproof.metrics.formats import FEWEST, format_confound, joint_distances, paired_distance, share_gone
+from counterproof.metrics.contrasts import joint_distances, paired_distance, share_gone
+from counterproof.metrics.formats import FEWEST, format_confound
 from counterproof.metrics.kernel import discrepancy, standard_error
 from counterproof.metrics.kernel_sums import kernel_sums
 from counterproof.metrics.metric import MetricError, Value
