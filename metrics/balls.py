@@ -12,9 +12,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from counterproof.metrics.graph import Graph, neighbour_graph
+from counterproof.metrics.graph import Graph, graph_among
 from counterproof.metrics.neighbours import MEMORY, spread
 from counterproof.metrics.sample import Floats, Rows
+from counterproof.metrics.tiles import Part
 
 Counts = NDArray[np.int32]
 Ties = Literal["le", "lt"]
@@ -117,9 +118,10 @@ def balls_between(
         raise ValueError(
             f"k = {k} neighbours need {k + 1} rows on each side, not {len(reference)} and {len(candidate)}"
         )
-    sides = np.repeat(np.array([1, 2], dtype=np.int8), [len(reference), len(candidate)])
-    graph = neighbour_graph(np.concatenate([reference, candidate]), sides, depth=k, memory=memory, device=device)
-    return balls(graph, counts(graph, sides == 1), counts(graph, sides == 2), k, ties=ties)
+    parts = [Part(side, np.arange(len(side))) for side in (reference, candidate)]
+    graph = graph_among(parts, depth=k, memory=memory, device=device)
+    first = np.arange(len(graph.node)) < len(reference)
+    return balls(graph, counts(graph, first), counts(graph, ~first), k, ties=ties)
 
 
 def counts(graph: Graph, chosen: NDArray[np.bool_]) -> Counts:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from counterproof.metrics.cubes import SumWish
-from counterproof.metrics.graph import Graph, graph_of, neighbour_graph, side_wishes
+from counterproof.metrics.graph import Graph, graph_among, graph_of, side_wishes
 from counterproof.metrics.kernel_sums import KernelSums, dealt
 from counterproof.metrics.neighbours import Neighbours, listed
 from counterproof.metrics.sample import Rows, Sample
@@ -94,8 +94,8 @@ class Geometry:
         if self.survey.lists:
             node = np.concatenate([self.survey.nodes.of_row[part] for part in (REFERENCE, CANDIDATE)])
             return graph_of(self.survey, range(2), node), sides
-        features = np.concatenate([plan.reference.features, plan.candidate.features])
-        return neighbour_graph(features, sides, depth=plan.depth, memory=plan.memory, device=plan.device), sides
+        parts = [Part(sample.source, sample.places) for sample in (plan.reference, plan.candidate)]
+        return graph_among(parts, depth=plan.depth, memory=plan.memory, device=plan.device), sides
 
     def among_real(self) -> Graph:
         """Lists among all real rows.
@@ -107,7 +107,8 @@ class Geometry:
         assert plan.real is not None
         if self.survey.lists:
             return graph_of(self.survey, [2], self._nodes(plan.real, REAL))
-        return neighbour_graph(plan.real.features, None, depth=plan.real_depth, memory=plan.memory, device=plan.device)
+        parts = [Part(plan.real.source, plan.real.places)]
+        return graph_among(parts, depth=plan.real_depth, memory=plan.memory, device=plan.device)
 
     def neighbours(self, query: Sample, base: Sample, k: int) -> tuple[Neighbours, Rows] | None:
         """The nearest base rows of each query row, and queries for which they are not known; None if no list helps."""
@@ -121,10 +122,9 @@ class Geometry:
     def _nodes(self, sample: Sample, parts: frozenset[int]) -> Rows:
         """Node of each row; -1 for rows that are in none of the parts."""
         made = np.full(len(sample), -1, dtype=np.intp)
-        known = {id(self.plan.reference.source), id(self.plan.candidate.source)}
         for part in parts:
-            same = id((self.plan.candidate if part == CANDIDATE else self.plan.reference).source) == id(sample.source)
-            if same and id(sample.source) in known and len(self.parts[part]):
+            role = self.plan.candidate if part == CANDIDATE else self.plan.reference
+            if role.source is sample.source and len(self.parts[part]):
                 order = np.argsort(self.parts[part], kind="stable")
                 ranked = self.parts[part][order]
                 at = np.minimum(np.searchsorted(ranked, sample.rows), len(ranked) - 1)

@@ -82,15 +82,33 @@ def neighbour_graph(
     """
     sides = np.zeros(len(features), dtype=np.int8) if sides is None else sides
     rows = [np.flatnonzero(sides == side) for side in np.unique(sides)]
-    parts, asked = [Part(features, each) for each in rows], depth
+    parts = [Part(features, each) for each in rows]
+    made = graph_among(parts, depth=depth, memory=memory, device=device, precision=precision)
+    node = np.empty(len(features), dtype=np.intp)
+    node[np.concatenate(rows)] = made.node
+    return replace(made, node=node)
+
+
+def graph_among(
+    parts: Sequence[Part],
+    *,
+    depth: int,
+    memory: int = MEMORY,
+    device: str = "cpu",
+    precision: Precision = "float32",
+) -> Graph:
+    """The same among parts that are a side each, whose rows stand one after the other.
+
+    Raises:
+        TooDense: Even shallow lists do not fit.
+        ValueError: The features are not finite.
+    """
+    asked = depth
     while True:
         wishes = side_wishes(range(len(parts)), depth)
         found = survey(parts, lists=wishes, memory=memory, device=device, precision=precision)
         if found.lists:
-            node = np.empty(len(features), dtype=np.intp)
-            for part, each in enumerate(rows):
-                node[each] = found.nodes.of_row[part]
-            made = graph_of(found, range(len(wishes)), node)
+            made = graph_of(found, range(len(wishes)), np.concatenate(found.nodes.of_row))
             cut = "" if depth == asked else f"neighbour lists cut from {asked} to {depth}: many rows are tied"
             return replace(made, remark="; ".join(filter(None, (made.remark, cut))))
         if depth <= SHALLOWEST:
@@ -135,4 +153,4 @@ def graph_of(found: Survey, wishes: Sequence[int], node: Rows) -> Graph:
     )
 
 
-__all__ = ["MEMORY", "TIE", "Graph", "TooDense", "graph_of", "neighbour_graph", "side_wishes"]
+__all__ = ["MEMORY", "TIE", "Graph", "TooDense", "graph_among", "graph_of", "neighbour_graph", "side_wishes"]
