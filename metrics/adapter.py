@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.stats import t as student
 
 from counterproof.metrics.estimate import Better, Estimate
 from counterproof.metrics.metric import Family, Metric, MetricError, Needs, Tolerance, Value
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 HALVES = 30
+AGAIN = 4  # computations more on the same rows: the luck of metrics that draw subsets
 Factory = Callable[["nn.Module"], "torchmetrics.Metric"]
 Reading = Callable[[Any], float]
 
@@ -57,9 +59,11 @@ def from_torchmetrics(
 ) -> Metric:
     """A torchmetrics metric of two sets as a counterproof metric.
 
-    The value is what the metric computes of all rows. Its interval is normal, with the spread over
-    random halves of both sides (drawn without replacement; rows of one source stay together). It
-    speaks of the value at this many rows: a bias that the metric has at few rows stays in value and
+    The value is what the metric computes of all rows. Its interval is Student's t with the spread over
+    random halves of both sides (drawn without replacement; rows of one source stay together) and
+    that of computing it again, for metrics that draw subsets. It held the value in 94 % and more of
+    200 draws for FID and KID (tests/simulations/simulate_torchmetrics_intervals.py). It speaks of the value at this
+    many rows: a bias that the metric has at few rows stays in value and
     floor alike, and out of their difference. The engine makes the floor by re-splits, as for any
     metric. Random steps of the metric are seeded. A metric that raises becomes an ``error``
     measurement, which fails closed and stops no other.
@@ -136,9 +140,14 @@ class Wrapped:
         rng = bench.generator(self.id)
         reference, candidate = self._rows(bench, bench.reference), self._rows(bench, bench.candidate)
         value = self._computed(reference, candidate, rng)
-        spread = 0.0 if bench.is_null else self._spread(bench, reference, candidate, halves, rng)
-        method = f"normal, spread of {halves} half-samples"
-        return Value(estimate=Estimate.normal(value, spread, level=bench.level, method=method), n=bench.sizes)
+        if bench.is_null:
+            return Value(estimate=Estimate(value=value, low=value, high=value, level=bench.level), n=bench.sizes)
+        spread = self._spread(bench, reference, candidate, halves, rng)
+        luck = np.std([value, *(self._computed(reference, candidate, rng) for _ in range(AGAIN))], ddof=1)
+        reach = float(student.ppf(0.5 + bench.level / 2, halves - 1) * np.hypot(spread, luck))
+        method = f"spread of {halves} half-samples, Student's t"
+        estimate = Estimate(value=value, low=value - reach, high=value + reach, level=bench.level, method=method)
+        return Value(estimate=estimate, n=bench.sizes)
 
     def _spread(
         self, bench: Workbench, reference: Floats, candidate: Floats, halves: int, rng: np.random.Generator

@@ -272,3 +272,15 @@ def test_an_entry_point_finds_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("counterproof.metrics.metric.installed", lambda: {"acme.fid": entry})
     assert load("acme.fid") is home.fid
     assert list(load("acme.fid").parameters()) == ["halves"]
+
+
+@pytest.mark.slow
+def test_the_interval_holds_the_value() -> None:
+    """95 % of 80 draws, give or take; the truth is the mean at this many rows."""
+    rng = np.random.default_rng(3)
+    found = []
+    for seed in range(80):
+        rows = [rng.normal(size=(200, 4)) + shift for shift in (0, 0, 0.5)]
+        found.append(next(iter(fid().values(bench(rows[0], rows[1], rows[2], seed=seed), {"halves": 30}))).estimate)
+    truth = np.mean([e.value for e in found if e is not None])
+    assert sum(e.low <= truth <= e.high for e in found if e is not None) >= 70

@@ -338,3 +338,16 @@ def test_two_processes_equal_one(tmp_path: Path, case: str) -> None:
                 assert low == pytest.approx(alone.estimate().low, rel=1e-9), name
             assert kept < len(real), "unsynced again"
     assert told[0]["four"] == told[1]["four"]
+
+
+@pytest.mark.slow
+def test_the_interval_holds_the_distance_of_the_distributions() -> None:
+    rng = np.random.default_rng(4)
+    hits = 0
+    for _ in range(200):
+        meter = FrechetDistance()
+        meter.update(torch.from_numpy(rng.normal(size=(300, 6))), real=True)
+        meter.update(torch.from_numpy(rng.normal(size=(300, 6)) + 0.3), real=False)
+        found = meter.estimate()
+        hits += found.low <= 6 * 0.3**2 <= found.high
+    assert hits >= 182
