@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from counterproof.metrics.comparison import Comparison
 from counterproof.metrics.estimate import Estimate
+from counterproof.metrics.kernel import kernel_distance_between
 from counterproof.metrics.manifold import coverage, density, precision, recall
 from counterproof.metrics.metric import Metric, MetricError, load
 from counterproof.metrics.moments import frechet_of_moments
@@ -26,7 +27,7 @@ from counterproof.metrics.sample import Corpus, Floats, Sample
 from counterproof.metrics.streamed_moments import empty_sums, joined, moments_of_sums, with_rows
 from counterproof.metrics.workbench import Workbench
 
-VALUES_ONLY = -1  # the draw of a view that is no re-split: metrics then make no interval and no evidence
+VALUES_ONLY = -2  # the draw of a view that is neither re-split nor anchor: no interval and no evidence are made
 
 
 class FrechetDistance(Comparison):
@@ -181,14 +182,27 @@ class FeatureMetric(Comparison):
         raise MetricError(f"{self.asked.id} yielded no field {self.field!r}")
 
 
-class KernelDistance(FeatureMetric):
+class KernelDistance(Comparison):
     """Kernel distance over all pairs of rows, unbiased; on Inception features KID without subsets.
 
-    See :func:`counterproof.metrics.kernel.kernel_distance`; rows are kept.
+    See :func:`counterproof.metrics.kernel.kernel_distance_between`; rows are kept, sums are float64.
     """
 
-    def __init__(self, feature: nn.Module | None = None, **options: Any) -> None:
-        super().__init__("fidelity.kernel_distance", feature, **options)
+    higher_is_better = False
+
+    def compute(self) -> Tensor:
+        """The value.
+
+        Raises:
+            MetricError: A side has fewer than two rows.
+        """
+        return self._scalar(self._estimate().value)
+
+    def _estimate(self) -> Estimate:
+        real, fake = _array(self._side("real")), _array(self._side("fake"))
+        if min(len(real), len(fake)) < 2:
+            raise MetricError(f"KernelDistance: {len(real)} real and {len(fake)} synthetic rows; it needs two of each")
+        return kernel_distance_between(real, fake)
 
 
 class _Neighbours(FeatureMetric):
