@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from counterproof.metrics.estimate import Estimate
@@ -71,9 +73,7 @@ def frechet_infinity(
         return Estimate(value=value, low=value, high=value, level=level)
     parts = (held[0] * rows.left, held[1] * rows.right)
     errors = [parts_error(part - part.mean(), source) for part, source in zip(parts, clusters, strict=True)]
-    return Estimate.normal(
-        value, float(np.hypot(np.hypot(*errors), _scatter(1 / shares, found))), level=level, method=METHOD
-    )
+    return Estimate.normal(value, math.hypot(*errors, _scatter(1 / shares, found)), level=level, method=METHOD)
 
 
 def _scatter(x: Floats, y: Floats) -> float:

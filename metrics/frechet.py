@@ -12,7 +12,15 @@ from counterproof.metrics.encoder_space import attribution, in_all_dimensions
 from counterproof.metrics.estimate import Estimate
 from counterproof.metrics.influence import influence
 from counterproof.metrics.metric import MetricError, Needs, Tolerance, Value, metric
-from counterproof.metrics.moments import GroupedMoments, deal, frechet_of_moments, grouped_moments, moments_of, span
+from counterproof.metrics.moments import (
+    GroupedMoments,
+    deal,
+    frechet_of_moments,
+    grouped_moments,
+    moments_of,
+    nuclear_norm,
+    span,
+)
 from counterproof.metrics.projection import on_pooled_axes
 from counterproof.metrics.sample import Floats, Sample
 from counterproof.metrics.workbench import Workbench
@@ -146,5 +154,5 @@ def frechet_distance_between(left: Floats, right: Floats) -> float:
     means = [side.mean(0) for side in sides]
     rows = [(side - mean) / np.sqrt(len(side) - 1) for side, mean in zip(sides, means, strict=True)]
     shift = means[0] - means[1]
-    root = float(np.linalg.svd(rows[0] @ rows[1].T, compute_uv=False).sum())
+    root = nuclear_norm(rows[0] @ rows[1].T)
     return float(shift @ shift) + float((rows[0] ** 2).sum() + (rows[1] ** 2).sum()) - 2.0 * root

@@ -193,14 +193,23 @@ def shared_root(one: Floats, other: Floats) -> float:
     """
     factor = factor_of(one)
     if factor is None:
-        return float(np.linalg.svd(_root(one).T @ _root(other), compute_uv=False).sum())
+        return nuclear_norm(_root(one).T @ _root(other))
     return float(np.sqrt(_eigenvalues(turned(other, factor)).clip(min=0.0)).sum())
+
+
+def nuclear_norm(matrix: Floats) -> float:
+    """Sum of the singular values."""
+    if min(matrix.shape) < LARGE:
+        return float(np.linalg.svd(matrix, compute_uv=False).sum())
+    import torch
+
+    return float(torch.linalg.svdvals(torch.from_numpy(np.ascontiguousarray(matrix))).sum())
 
 
 def _eigenvalues(lower: Floats) -> Floats:
     """Of a symmetric matrix whose lower triangle holds; torch's LAPACK takes half the time where it is large."""
     if len(lower) < LARGE:
-        return np.linalg.eigvalsh(lower)
+        return np.asarray(np.linalg.eigvalsh(lower))
     import torch
 
     return np.asarray(torch.linalg.eigvalsh(torch.from_numpy(np.ascontiguousarray(lower)), UPLO="L").numpy())
@@ -221,7 +230,8 @@ def factor_of(covariance: Floats) -> Floats | None:
         return None
     pivots = np.diag(factor) ** 2
     # Rounding may let a singular matrix pass: its factor would be noise.
-    return factor if pivots.min() > pivots.max() * len(pivots) * np.finfo(float).eps else None
+    alive = pivots.min() > pivots.max() * len(pivots) * np.finfo(float).eps
+    return np.asarray(factor) if alive else None
 
 
 def turned(covariance: Floats, factor: Floats) -> Floats:
