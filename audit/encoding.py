@@ -7,7 +7,7 @@ and what a batch gives depends on nothing but its images.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import islice
 
@@ -64,7 +64,7 @@ def batches(
     done: Callable[[int], None] | None = None,
     journal: Journal | None = None,
     workers: int | None = None,
-) -> Iterator[NDArray[np.float32]]:
+) -> Generator[NDArray[np.float32]]:
     """Features of :data:`counterproof.encoders.BATCH` images at a time, in order; see :func:`encode`."""
     kept = journal or Journal()
     stream, count = iter(images), 0
@@ -124,7 +124,7 @@ def _forward(encoder: Encoder, inputs: Tensor, count: int, journal: Journal) -> 
     """
     size = min(journal.fits or BATCH, at_once(encoder))
     try:
-        parts = [_features(encoder, part) for part in inputs.split(size)[: -(-count // size)]]
+        parts = [_features(encoder, inputs[start : start + size]) for start in range(0, count, size)]
     except torch.cuda.OutOfMemoryError:
         if size == 1:
             raise
@@ -141,7 +141,7 @@ def at_once(encoder: Encoder) -> int:
     if encoder.device.type != "cpu":
         return BATCH
     fits = max(1, AT_ONCE // encoder.side**2)
-    return min(BATCH, 2 ** (fits.bit_length() - 1))
+    return min(BATCH, 1 << (fits.bit_length() - 1))
 
 
 def _features(encoder: Encoder, inputs: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -22,7 +22,7 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def ordered(work: Callable[[T], R], items: Iterable[T], *, workers: int | None = None) -> Iterator[R]:
+def ordered(work: Callable[[T], R], items: Iterable[T], *, workers: int | None = None) -> Generator[R]:
     """The results of all items in their order, made by threads that run ahead a little.
 
     Items are taken from their iterator one by one in the caller's thread. An exception of the work
