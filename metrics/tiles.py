@@ -8,7 +8,7 @@ by its consumers from the cache (4 MB at ``b = 1024``).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
@@ -27,6 +27,7 @@ ROUNDING: dict[Precision, float] = {"float32": 0.0, "tf32": 2.0**-10, "bfloat16"
 LARGEST = 1024
 LARGEST_ON_DEVICE = 4096
 SMALLEST = 16
+THREADED = 2**18  # pairs of a tile from which on it is worth more than one thread
 PIECE = 2**18  # numbers converted at once
 
 
@@ -197,7 +198,8 @@ class Products:
         out = self._buffer[:size].view(len(rows), len(columns))
         right = self._right[columns.start : columns.stop]
         if exactly or self._precision == "float32":
-            return torch.mm(self._turned(rows), right.T, out=out)
+            with one_thread() if size < THREADED else nullcontext():  # small products may be split along their sums
+                return torch.mm(self._turned(rows), right.T, out=out)
         norms, others = self._right[rows.start : rows.stop, -1:], right[:, -1]
         if self._coarse is not None:
             out.copy_(torch.mm(self._coarse[rows.start : rows.stop], self._coarse[columns.start : columns.stop].T))
@@ -250,3 +252,16 @@ def matmul_precision(name: str) -> Iterator[None]:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Sums in the same order, however many threads the program has."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

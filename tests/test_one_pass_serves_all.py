@@ -122,6 +122,21 @@ def test_a_budget_changes_nothing_but_the_tiles() -> None:
     assert again.kernel().reference_across.tobytes() == small.kernel().reference_across.tobytes()
 
 
+def test_threads_change_no_byte() -> None:
+    threads = torch.get_num_threads()
+    made = []
+    for number in (1, 2, 3):
+        torch.set_num_threads(number)
+        try:
+            at = bench(*sides(700, 650, 40))
+            sums = (*vars(at.kernel()).values(), *vars(at.resplit(3).kernel()).values())
+            assert torch.get_num_threads() == number
+        finally:
+            torch.set_num_threads(threads)
+        made.append([each.tobytes() for each in sums])
+    assert made[0] == made[1] == made[2]
+
+
 def test_lists_that_outgrow_the_budget_leave_the_kernel() -> None:
     rng = np.random.default_rng(0)
     at = bench(*(rng.normal(size=(400, 4)) for _ in range(3)), memory=250_000)
