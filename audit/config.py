@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from counterproof.refusal import Refusal
 
 ROLES = ("train", "holdout", "real", "test", "synthetic")
-RESERVED = ("column", "learner", "model", "rate")  # by these names metrics file their own cells, beside the groups'
+# By these names metrics file their own cells, beside the groups'.
+RESERVED = ("attack", "column", "learner", "model", "rate")
 
 
 class Section(BaseModel):

@@ -1,0 +1,137 @@
+"""Attacks on membership that need no shadow models: scores that are high where a record was learned from.
+
+No attack dominates, so there are several; each sees the release and the known records without
+their labels. Sources: Synth-MIA, arXiv:2509.18014; DOMIAS, arXiv:2302.12580.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from counterproof.metrics.detectability import TREE_AXES, Task, boosting, tree_codes
+from counterproof.metrics.domias import density_ratio, narrow_ratio
+from counterproof.metrics.neighbours import nearest
+from counterproof.metrics.projection import on_pooled_axes
+from counterproof.metrics.sample import Floats, Rows, Sample
+from counterproof.metrics.suspects import Suspects
+from counterproof.metrics.workbench import Workbench
+
+NEAR = 10  # neighbours that a narrow kernel reaches
+LOCAL = 5
+WIDE = 128  # features beyond which a sum of absolute differences costs more than it tells
+LEARNED = 5000  # rows a side that the classifier learns from
+
+Attack = Callable[[Workbench, Suspects], Floats]
+
+
+def to_release(bench: Workbench, suspects: Suspects) -> Floats:
+    """``(n, k)`` distances of the suspects to the nearest release rows."""
+    k = min(NEAR, len(bench.release))
+    return bench.neighbours(suspects.sample, bench.release, k).distance
+
+
+def to_reference(bench: Workbench, suspects: Suspects) -> Floats:
+    """``(n, k)`` distances of the suspects to the nearest other known records."""
+    found = bench.neighbours(suspects.sample, suspects.reference, NEAR + 1)
+    others = found.index != suspects.own[:, None]
+    others[others.all(axis=1), -1] = False  # more than ten twins in the features stand before the row itself
+    return np.asarray(found.distance[others].reshape(len(suspects.sample), NEAR))
+
+
+def isolation(bench: Workbench, suspects: Suspects) -> Floats:
+    """Mean distance of each suspect to its five nearest other known records."""
+    return np.asarray(to_reference(bench, suspects)[:, :LOCAL].mean(axis=1))
+
+
+def by_nearest(bench: Workbench, suspects: Suspects) -> Floats:
+    """How near the nearest release row is."""
+    return -to_release(bench, suspects)[:, 0]
+
+
+def by_ratio(bench: Workbench, suspects: Suspects) -> Floats:
+    """How near it is on the scale of the record's own neighbourhood."""
+    local = isolation(bench, suspects)
+    least = local[local > 0].min(initial=1.0) if (local > 0).any() else 1.0
+    return -to_release(bench, suspects)[:, 0] / np.maximum(local, least)
+
+
+def by_columns(bench: Workbench, suspects: Suspects) -> Floats:
+    """How near the nearest release row is column by column: Gower's distance, or the sum of differences."""
+    if bench.varying is not None and bench.varying.columns:
+        return -bench.neighbours(suspects.sample, bench.release, 1, gower=True).distance[:, 0]
+    how = {"metric": "cityblock", "memory": bench.memory, "device": bench.device}
+    return -nearest(suspects.sample.features, bench.release.features, 1, **how).distance[:, 0]  # type: ignore[arg-type]
+
+
+def by_narrow_kernel(bench: Workbench, suspects: Suspects) -> Floats:
+    """Density ratio under a narrow kernel."""
+    return narrow_ratio(to_release(bench, suspects), to_reference(bench, suspects))
+
+
+def by_classifier(bench: Workbench, suspects: Suspects) -> Floats:
+    """What a boosting classifier that tells the release from other known records says of each record."""
+    rng = np.random.default_rng([bench.seed, 41])
+    release = bench.release.take(_some(bench.release, rng), "release learned from")
+    sources = _numbered(bench, suspects.reference)
+    fold = (rng.permutation(int(sources.max()) + 1) % 2).astype(bool)[sources]
+    known = np.zeros(len(suspects.reference), dtype=bool)
+    known[_some(suspects.reference, rng)] = True
+    task = _task(bench, suspects.reference.join(release, "known and release"), len(suspects.reference))
+    made = np.ones(len(release), dtype=bool)
+    scores = np.zeros(len(suspects.reference))
+    for out in (fold, ~fold):
+        asked = out.copy()
+        asked[out] = np.isin(np.flatnonzero(out), suspects.own)
+        rows = np.concatenate([known & ~out, made])
+        if not (known & ~out).any() or not asked.any():
+            continue
+        said = boosting(task, rows, bench.seed).decision_function(task.trees[: len(asked)][asked])
+        scores[asked] = said - np.median(said)
+    return scores[suspects.own]
+
+
+def _some(sample: Sample, rng: np.random.Generator) -> Rows:
+    return np.sort(sample.shuffled(rng)[:LEARNED])
+
+
+def _numbered(bench: Workbench, sample: Sample) -> Rows:
+    clusters = bench.corpus.clusters
+    return np.arange(len(sample)) if clusters is None else np.unique(clusters[sample.rows], return_inverse=True)[1]
+
+
+def _task(bench: Workbench, both: Sample, known: int) -> Task:
+    made = np.arange(len(both)) >= known
+    mixed = bench.varying
+    if mixed is None or not mixed.columns:
+        trees = on_pooled_axes(bench, both, min(TREE_AXES, both.source.shape[1]))
+        categorical = np.zeros(trees.shape[1], dtype=bool)
+        return Task(trees, trees, categorical, (), made, np.zeros(len(both), dtype=np.intp))
+    p = mixed.numeric.shape[1]
+    trees = np.concatenate([mixed.numeric[both.rows].astype(np.float64), tree_codes(mixed.codes[both.rows])], axis=1)
+    return Task(trees, trees, np.arange(len(mixed.columns)) >= p, mixed.columns, made, np.zeros(len(both), np.intp))
+
+
+def battery(bench: Workbench) -> Mapping[str, Attack]:
+    """The attacks that these data allow, by name."""
+    found: dict[str, Attack] = {
+        "nearest": by_nearest,
+        "ratio": by_ratio,
+        "density": density_ratio,
+        "narrow_density": by_narrow_kernel,
+        "classifier": by_classifier,
+    }
+    table = bench.varying is not None and bool(bench.varying.columns)
+    if table or bench.release.features.shape[1] <= WIDE:
+        found["columns"] = by_columns
+    return found
+
+
+def attack_scores(bench: Workbench, suspects: Suspects) -> dict[str, Floats]:
+    """``(units,)`` scores of every attack, the same for all views of an audit."""
+    made = battery(bench).items()
+    name = suspects.sample.name
+    return bench.shared(
+        ("attacks", name), lambda: {attack: suspects.of_units(score(bench, suspects)) for attack, score in made}
+    )

@@ -1,0 +1,129 @@
+"""Suspects: the known records whose membership an attacker guesses, half of them members.
+
+An attacker who holds a list of records, and does not know which of them the generator learned from,
+sees all of them alike. So everything that he works out from the release and this list, his
+*reference*, is the same however membership was dealt: under no leak his scores are exchangeable
+between members and non-members, whatever the generator. No holdout row is spent on a reference of
+its own, which would halve the non-members.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from counterproof.metrics.metric import MetricError
+from counterproof.metrics.sample import Floats, Rows, Sample
+from counterproof.metrics.workbench import Workbench
+
+Flags = NDArray[np.bool_]
+LEAST = 40  # suspects a side: twenty in each half
+MOST = 5000  # suspects a side by default: bounds the queries, never what they are held against
+OVERSAMPLED = 0.05  # repeated training rows beyond twice the holdout's share
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Suspects:
+    """Records under attack.
+
+    Attributes:
+        sample: Their rows.
+        reference: All known records that stand once: what the attacker compares with, unlabelled.
+        own: Position of each row of ``sample`` in the reference.
+        unit: Number of the record, or with clusters of the source, of each row of ``sample``.
+        member: ``(units,)`` whether the generator learned from it.
+        remark: What was left out, in words.
+    """
+
+    sample: Sample
+    reference: Sample
+    own: Rows
+    unit: Rows
+    member: Flags
+    remark: str
+
+    @property
+    def side(self) -> int:
+        """How many members, and how many non-members."""
+        return int(self.member.sum())
+
+    def of_units(self, scores: Floats) -> Floats:
+        """Scores of units: the highest of their rows."""
+        best = np.full(len(self.member), -np.inf)
+        np.maximum.at(best, self.unit, scores)
+        return best
+
+
+def line_up(bench: Workbench, most: int) -> Suspects:
+    """The suspects of an audit, the same for all of its views.
+
+    Raises:
+        MetricError: ``most`` is too small.
+    """
+    if most < LEAST:
+        raise MetricError(f"option records = {most}: at least {LEAST} records a side are attacked")
+    return bench.shared(("suspects", most), lambda: _lined_up(bench, most))
+
+
+def _lined_up(bench: Workbench, most: int) -> Suspects:
+    assert bench.train is not None
+    reference = standing_once(bench)
+    inside = np.isin(reference.rows, bench.train.rows)
+    units, unit = _units(bench, reference)
+    hits = np.bincount(unit, weights=inside, minlength=units)
+    sizes = np.bincount(unit, minlength=units)
+    members, others = np.flatnonzero(hits == sizes), np.flatnonzero(hits == 0)
+    spanning = units - len(members) - len(others)
+    count = min(len(members), len(others), most)
+    rng = np.random.default_rng([bench.seed, zlib.crc32(b"suspects")])
+    chosen = np.sort(np.concatenate([rng.permutation(side)[:count] for side in (members, others)]))
+    own = np.flatnonzero(np.isin(unit, chosen))
+    return Suspects(
+        sample=reference.take(own, f"suspects {most}"),
+        reference=reference,
+        own=own,
+        unit=np.searchsorted(chosen, unit[own]),
+        member=hits[chosen] > 0,
+        remark=_remark(bench, reference, count, len(members), len(others), spanning),
+    )
+
+
+def standing_once(bench: Workbench) -> Sample:
+    """Known records without a twin: two equal records, one on each side, tell no membership.
+
+    Where train alone repeats its records (it was oversampled), each of them counts once.
+    """
+    assert bench.train is not None
+    assert bench.holdout is not None
+    train, holdout = bench.train, bench.holdout
+    first = np.sort(np.unique(train.digests, return_index=True)[1])
+    repeated = [1 - len(np.unique(side.digests)) / len(side) for side in (train, holdout)]
+    if repeated[0] > 2 * repeated[1] + OVERSAMPLED:
+        train = train.take(first, "train once")
+    known = train.join(holdout, "known")
+    _, at, counts = np.unique(known.digests, return_index=True, return_counts=True)
+    return known.take(np.sort(at[counts == 1]), "known records")
+
+
+def _units(bench: Workbench, reference: Sample) -> tuple[int, Rows]:
+    if bench.corpus.clusters is None:
+        return len(reference), np.arange(len(reference))
+    sources, unit = np.unique(bench.corpus.clusters[reference.rows], return_inverse=True)
+    return len(sources), unit
+
+
+def _remark(bench: Workbench, reference: Sample, count: int, members: int, others: int, spanning: int) -> str:
+    told = []
+    twins = len(bench.train or ()) + len(bench.holdout or ()) - len(reference)
+    if count < max(members, others):
+        told.append(f"{count} of {members} members and {count} of {others} non-members attacked")
+    if twins:
+        told.append(f"{twins} real rows have twins and tell nothing")
+    if spanning:
+        told.append(f"{spanning} sources stand in train and holdout and were left out")
+    if bench.corpus.clusters is not None:
+        told.append("rows of one source are attacked together, by their highest score")
+    return "; ".join(told)
