@@ -148,9 +148,9 @@ def frechet_distance_between(left: Floats, right: Floats) -> float:
         raise ValueError(
             f"two arrays (n, d) and (m, d) of two rows or more are needed, not {left.shape}, {right.shape}"
         )
-    sides = left.astype(np.float64), right.astype(np.float64)
     if min(len(left), len(right)) > left.shape[1]:
-        return frechet_of_moments(moments_of(sides[0]), moments_of(sides[1]))
+        return frechet_of_moments(moments_of(left), moments_of(right))
+    sides = left.astype(np.float64), right.astype(np.float64)
     means = [side.mean(0) for side in sides]
     rows = [(side - mean) / np.sqrt(len(side) - 1) for side, mean in zip(sides, means, strict=True)]
     shift = means[0] - means[1]
