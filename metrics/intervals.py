@@ -32,7 +32,7 @@ def _check_counts(k: float, n: float) -> None:
 # -- one proportion -----------------------------------------------------------------------------
 
 
-def wilson(k: int, n: int, level: float = 0.95) -> Estimate:
+def wilson(k: float, n: int, level: float = 0.95) -> Estimate:
     """Wilson's score interval of a proportion.
 
     Source: Wilson 1927, doi:10.1080/01621459.1927.10502953.
