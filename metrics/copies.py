@@ -4,32 +4,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
-from counterproof.metrics.estimate import Estimate, Evidence
+from counterproof.metrics.estimate import Estimate
 from counterproof.metrics.intervals import newcombe
 from counterproof.metrics.matching import (
     ALARM,
     COARSE,
-    NEAR_ALARM,
     Flags,
     Matches,
     Places,
     Tally,
     coincidental,
     find_matches,
-    near_tally,
-    smallest_detectable,
     tally,
 )
 from counterproof.metrics.metric import Needs, Tolerance, Value, metric
-from counterproof.metrics.pairs import Pair, pair_panel
+from counterproof.metrics.near_copies import NearCopies, near_copies, power
+from counterproof.metrics.nearness import fewest
+from counterproof.metrics.pairs import Pair, by_source, listed, pair_panel
 from counterproof.metrics.sample import Sample
 from counterproof.metrics.workbench import Workbench
-
-LISTED = 1000
 
 
 @metric(
@@ -71,16 +68,17 @@ def copies(bench: Workbench) -> Iterator[Value]:
     if bench.holdout is None:
         yield without_holdout(bench, bench.train)
         return
-    known = Sample("known", bench.real.rows, bench.corpus)
+    known = bench.real
     found = bench.shared(("copies",), lambda: find_matches(bench, known))
     member = np.isin(known.rows[found.rows], bench.train.rows)
-    near = near_copies(bench, known, found, member)
-    yield exact_copies(bench, known, found, member, near.alarm)
-    yield near
+    near = near_copies(bench, found, member)
+    yield exact_copies(bench, found, member, near)
+    yield near.value
 
 
-def exact_copies(bench: Workbench, known: Sample, found: Matches, member: Flags, near_alarm: str) -> Value:
+def exact_copies(bench: Workbench, found: Matches, member: Flags, near: NearCopies) -> Value:
     """The excess copy rate, and the alarm where chance does not explain it."""
+    known = bench.real
     everyone = np.ones(len(member), dtype=bool)
     exact = tally(bench, known, found, member, found.matched, everyone)
     if not all(exact.sizes):
@@ -90,17 +88,18 @@ def exact_copies(bench: Workbench, known: Sample, found: Matches, member: Flags,
         return Value(estimate=estimate)
     alike = tally(bench, known, found, member, found.matched | found.alike, found.single)
     alarm, p = copy_alarm(exact, alike)
-    least = smallest_detectable(exact.sizes)
-    power = f"at this size {least} copies or more would be found" if least else "these sizes can show no copies"
     pairs = exact_pairs(bench, known, found.rows[found.matched & member])
     return Value(
         estimate=estimate,
         n={"train": exact.sizes[0], "holdout": exact.sizes[1], "release": len(bench.release)},
-        alarm=alarm or near_alarm,
-        reason=f"{counted(exact)}, p = {p:.2g}; {power}"
+        alarm=alarm or near.value.alarm,
+        reason=f"{counted(exact)}, p = {p:.2g}; {power(fewest(exact.sizes, ALARM), 'copies')}"
         + (f"; {found.twins} real rows have twins and tell nothing" if found.twins else ""),
-        evidence=_listed(bench, pairs, "Release rows that equal a training row"),
-        panels=(pair_panel(bench, [*pairs[:12], *near_pairs(bench, known, found, member)[:12]]),),
+        evidence=(
+            *listed(bench, pairs, "Release rows that equal a training row"),
+            *by_source(bench, pairs, "Training records by the release rows that equal them"),
+        ),
+        panels=(pair_panel(bench, [*pairs[:12], *near.pairs[:12]]),),
     )
 
 
@@ -128,31 +127,12 @@ def _weight(bench: Workbench, found: Tally) -> float:
 
 def excess_rate(found: Tally, weight: float, level: float) -> Estimate:
     """(share of train matched − share of holdout matched), in rows of the release."""
-    e = newcombe(found.hits[0], found.sizes[0], found.hits[1], found.sizes[1], level)
-    return Estimate(value=e.value * weight, low=e.low * weight, high=e.high * weight, level=level, method=e.method)
+    return scaled(newcombe(found.hits[0], found.sizes[0], found.hits[1], found.sizes[1], level), weight)
 
 
-def near_copies(bench: Workbench, known: Sample, found: Matches, member: Flags) -> Value:
-    """Training records nearer to the release than every holdout record."""
-    count, p = near_tally(bench, known, found, member)
-    estimate = Estimate(value=count, low=count, high=count, level=bench.level, method="count")
-    if bench.is_null:
-        return Value(field="near", estimate=estimate, unit="records")
-    alarm = ""
-    if p < NEAR_ALARM:
-        alarm = (
-            f"{count} training records stand nearer to release rows, on the scale of their own neighbourhood, "
-            f"than any holdout record (p = {p:.1g})"
-        )
-    pairs = near_pairs(bench, known, found, member)
-    return Value(
-        field="near",
-        estimate=estimate,
-        unit="records",
-        alarm=alarm,
-        reason=f"p = {p:.2g} by the member-side tail test on rows that do not match exactly",
-        evidence=_listed(bench, pairs, "Release rows nearest to training rows"),
-    )
+def scaled(e: Estimate, weight: float) -> Estimate:
+    """The estimate in another unit."""
+    return replace(e, value=e.value * weight, low=e.low * weight, high=e.high * weight)
 
 
 def without_holdout(bench: Workbench, train: Sample) -> Value:
@@ -170,7 +150,7 @@ def without_holdout(bench: Workbench, train: Sample) -> Value:
         status="not_assessable",
         reason="without holdout rows, copies cannot be told from likeness",
         alarm=alarm,
-        evidence=_listed(bench, pairs, "Release rows that equal a training row"),
+        evidence=listed(bench, pairs, "Release rows that equal a training row"),
     )
 
 
@@ -196,30 +176,3 @@ def exact_pairs(bench: Workbench, known: Sample, at: Places) -> list[Pair]:
         if place is not None:
             pairs.append(Pair(made=int(row), real=int(known.rows[place]), distance=0.0, exact=True))
     return pairs
-
-
-def near_pairs(bench: Workbench, known: Sample, found: Matches, member: Flags) -> list[Pair]:
-    """The training records nearest to the release, nearest first."""
-    order = np.argsort(np.where(member & ~found.matched, found.score, np.inf), kind="stable")[:20]
-    return [
-        Pair(
-            made=int(found.nearest[at]),
-            real=int(known.rows[found.rows[at]]),
-            distance=float(found.distance[at]),
-            exact=False,
-        )
-        for at in order
-        if math.isfinite(found.score[at])
-    ]
-
-
-def _listed(bench: Workbench, pairs: list[Pair], title: str) -> tuple[Evidence, ...]:
-    if not pairs:
-        return ()
-    names = bench.corpus.names
-    rows: tuple[tuple[Any, ...], ...] = tuple(
-        (str(names[pair.made]), str(names[pair.real]), pair.distance) for pair in pairs[:LISTED]
-    )
-    note = f"The first {LISTED} of {len(pairs)}." if len(pairs) > LISTED else ""
-    columns = ("release row", "training row", "distance")
-    return (Evidence(title=f"{title}: {len(pairs)}", columns=columns, rows=rows, note=note),)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import fisher_exact
 
-from counterproof.metrics.sample import Corpus, Floats, Mixed, Sample
+from counterproof.metrics.nearness import Nearness, nearness_of
+from counterproof.metrics.sample import Corpus, Mixed, Sample
 from counterproof.metrics.workbench import Workbench
 
 ALARM = 0.002  # an exact test at 0.05 alarms on one honest release in twenty
-NEAR_ALARM = 0.001
-LOCAL = 5
 COARSE = 0.05
 
 Flags = NDArray[np.bool_]
@@ -33,10 +32,8 @@ class Matches:
         alike: Whether it holds one that is equal in every column that distances see (copies whose
             free text or constant columns were rewritten).
         single: Whether no other record is equal in those columns.
-        score: Nearness of each record to the release's other rows, relative to its real
-            neighbourhood; small is near. Infinite where matched or alike.
-        nearest: Release row (position in the corpus) that is nearest to each record.
-        distance: How far that is.
+        spaces: How near each record comes to the release's other rows, in one or more spaces;
+            infinitely far where matched or alike.
         twins: Real rows that were left out because they have twins.
     """
 
@@ -44,9 +41,7 @@ class Matches:
     matched: Flags
     alike: Flags
     single: Flags
-    score: Floats
-    nearest: Places
-    distance: Floats
+    spaces: tuple[Nearness, ...]
     twins: int
 
 
@@ -73,27 +68,24 @@ def find_matches(bench: Workbench, known: Sample) -> Matches:
     alike = np.isin(columns[known.rows[once]], columns[bench.release.rows])
     single = np.isin(once, _singles(columns[known.rows]))
     found = matched | alike
-    rest = known.take(once[~found], "records not matched")
     copied = np.isin(columns[bench.release.rows], columns[known.rows])
-    others = bench.release.take(np.flatnonzero(~copied), "rows not copied")
-    score, distance = np.full(len(once), np.inf), np.full(len(once), np.inf)
-    nearest = np.zeros(len(once), dtype=np.intp)
-    if len(rest) > LOCAL and len(others):
-        to_release = bench.neighbours(rest, others, 1, gower=True)
-        local = bench.neighbours(rest, rest, LOCAL, gower=True).distance.mean(1)
-        d = to_release.distance[:, 0]
-        score[~found] = np.divide(d, local, out=np.full(len(d), np.inf), where=local > 0)
-        distance[~found] = d
-        nearest[~found] = others.rows[to_release.index[:, 0]]
     return Matches(
         rows=np.searchsorted(bench.real.rows, known.rows[once]),  # roles stand one after the other
         matched=matched,
         alike=alike,
         single=single,
-        score=score,
-        nearest=nearest,
-        distance=distance,
+        spaces=tuple(_of_records(space, once, found) for space in nearness_of(bench, known, copied)),
         twins=int(len(bench.real) - len(once)),
+    )
+
+
+def _of_records(space: Nearness, once: Places, found: Flags) -> Nearness:
+    """The nearness of the records that count, infinitely far for those that the release holds."""
+    of_records = space.take(once)
+    return replace(
+        of_records,
+        score=np.where(found, np.inf, of_records.score),
+        distance=np.where(found, np.inf, of_records.distance),
     )
 
 
@@ -107,7 +99,7 @@ def _without_oversampling(bench: Workbench, known: Sample) -> Sample:
     assert bench.holdout is not None
     repeated = [1 - len(np.unique(side.digests)) / len(side) for side in (bench.train, bench.holdout)]
     if repeated[0] <= 2 * repeated[1] + COARSE:
-        return known
+        return bench.real
     first = np.unique(bench.train.digests, return_index=True)[1]
     rows = np.concatenate([bench.train.rows[np.sort(first)], bench.holdout.rows])
     return Sample("known once", rows, known.corpus)
@@ -159,7 +151,7 @@ def coincidental(sample: Sample) -> bool:
 
 def tally(bench: Workbench, known: Sample, found: Matches, member: Flags, matched: Flags, counted: Flags) -> Tally:
     """Matches of each side; with clusters, sources with a match, since their rows are not independent."""
-    units = _units(bench, known, found)[counted]
+    units = units_of(bench, known, found)[counted]
     sides = member[counted], ~member[counted]
     hit = matched[counted]
     hits = tuple(len(np.unique(units[side & hit])) for side in sides)
@@ -167,39 +159,8 @@ def tally(bench: Workbench, known: Sample, found: Matches, member: Flags, matche
     return Tally(hits=(hits[0], hits[1]), sizes=(sizes[0], sizes[1]))
 
 
-def _units(bench: Workbench, known: Sample, found: Matches) -> Places:
+def units_of(bench: Workbench, known: Sample, found: Matches) -> Places:
+    """The record, or with clusters the source, of each record that counts."""
     if bench.corpus.clusters is None:
         return np.arange(len(found.rows))
     return bench.corpus.clusters[known.rows[found.rows]]
-
-
-def near_tally(bench: Workbench, known: Sample, found: Matches, member: Flags) -> tuple[int, float]:
-    """How many members lie nearer to the release than every non-member, and the chance of it."""
-    counted = np.isfinite(found.score) | ~(found.matched | found.alike)
-    units = _units(bench, known, found)[counted]
-    names, inverse = np.unique(units, return_inverse=True)
-    best = np.full(len(names), np.inf)
-    np.minimum.at(best, inverse, found.score[counted])
-    inside = np.zeros(len(names), dtype=bool)
-    np.logical_or.at(inside, inverse, member[counted])
-    count = int((inside & (best < best[~inside].min(initial=np.inf))).sum())
-    return count, tail_p(count, int(inside.sum()), int((~inside).sum()))
-
-
-def smallest_detectable(sizes: tuple[int, int] | list[int]) -> int | None:
-    """The fewest copies that Fisher's test can see when the holdout has no match.
-
-    >>> smallest_detectable([5000, 5000]), smallest_detectable([4000, 1000])
-    (9, 28)
-    """
-    return next((k for k in range(1, sizes[0] + 1) if tail_p(k, *sizes) < ALARM), None)
-
-
-def tail_p(count: int, members: int, others: int) -> float:
-    """Chance that the ``count`` most extreme of all records are all members.
-
-    >>> round(tail_p(5, 500, 500), 3)
-    0.031
-    """
-    steps = np.arange(count)
-    return float(np.exp(np.sum(np.log(np.maximum(members - steps, 1e-300)) - np.log(members + others - steps))))

@@ -6,18 +6,22 @@ import base64
 from dataclasses import dataclass
 from typing import Any
 
-from counterproof.metrics.estimate import Panel
+from counterproof.metrics.estimate import Evidence, Panel
 from counterproof.metrics.workbench import Workbench
+
+LISTED = 1000
+NAMED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """Positions in the corpus, and how far the rows lie apart."""
+    """Positions in the corpus, how far the rows lie apart, and how far for the real row's neighbourhood."""
 
     made: int
     real: int
     distance: float
     exact: bool
+    score: float = 0.0
 
 
 def pair_panel(bench: Workbench, pairs: list[Pair]) -> Panel:
@@ -70,3 +74,30 @@ def _record(bench: Workbench, at: int) -> dict[str, str] | None:
     if frame is None:
         return None
     return {str(name): "" if value is None else str(value) for name, value in frame.iloc[at].items()}
+
+
+def listed(bench: Workbench, pairs: list[Pair], title: str) -> tuple[Evidence, ...]:
+    """The pairs by name; no contents."""
+    if not pairs:
+        return ()
+    names = bench.corpus.names
+    rows = tuple((str(names[pair.made]), str(names[pair.real]), pair.distance) for pair in pairs[:LISTED])
+    note = f"The first {LISTED} of {len(pairs)}." if len(pairs) > LISTED else ""
+    columns = ("release row", "training row", "distance")
+    return (Evidence(title=f"{title}: {len(pairs)}", columns=columns, rows=rows, note=note),)
+
+
+def by_source(bench: Workbench, pairs: list[Pair], title: str) -> tuple[Evidence, ...]:
+    """The pairs by training record: the record with the most release rows first."""
+    held: dict[int, list[int]] = {}
+    for pair in pairs:
+        held.setdefault(pair.real, []).append(pair.made)
+    if not held:
+        return ()
+    names = bench.corpus.names
+    rows = tuple(
+        (str(names[real]), len(made), ", ".join(str(names[at]) for at in made[:NAMED]))
+        for real, made in sorted(held.items(), key=lambda item: (-len(item[1]), item[0]))[:LISTED]
+    )
+    columns = ("training record", "release rows", f"the first {NAMED} of them")
+    return (Evidence(title=f"{title}: {len(held)}", columns=columns, rows=rows),)

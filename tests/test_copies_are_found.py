@@ -14,9 +14,10 @@ from scipy.stats import fisher_exact, hypergeom
 
 import counterproof as cp
 from counterproof.metrics.copies import copies, excess_rate
-from counterproof.metrics.matching import Tally, find_matches, near_tally, smallest_detectable, tail_p
+from counterproof.metrics.matching import ALARM, Tally, find_matches
 from counterproof.metrics.metric import Value
-from counterproof.metrics.sample import Sample
+from counterproof.metrics.near_copies import near_runs
+from counterproof.metrics.nearness import fewest, tail_p
 from counterproof.reports.record import Record
 
 Frames = dict[str, pd.DataFrame]
@@ -81,7 +82,7 @@ def test_tail_p_is_the_chance_that_the_extreme_are_all_members(count: int, membe
 @pytest.mark.parametrize("sizes", [[500, 500], [800, 200], [200, 800], [30, 30], [3, 3]])
 def test_the_smallest_detectable_number_is_that_of_brute_force(sizes: list[int]) -> None:
     seen = [k for k in range(1, sizes[0] + 1) if fisher(k, 0, *sizes) < 0.002]
-    assert smallest_detectable(sizes) == (seen[0] if seen else None)
+    assert fewest(sizes, ALARM) == (seen[0] if seen else None)
 
 
 def test_the_excess_rate_is_in_rows_of_the_release() -> None:
@@ -90,33 +91,39 @@ def test_the_excess_rate_is_in_rows_of_the_release() -> None:
     assert found.low < found.value < found.high
 
 
-def test_scores_are_those_of_a_written_out_search() -> None:
+@pytest.mark.parametrize("space", ["Gower distance", "distance of features"])
+def test_scores_are_those_of_a_written_out_search(space: str) -> None:
     frames = three(normal_rows, 150, 1)
     plant(frames, 4)
     bench = desk(sources=frames)
-    known = Sample("known", bench.real.rows, bench.corpus)
-    found = find_matches(bench, known)
+    found = find_matches(bench, bench.real)
+    near = next(one for one in found.spaces if one.space == space)
     mixed = bench.corpus.mixed
     assert mixed is not None
     numeric = mixed.numeric.astype(np.float64)
 
-    def gower(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        parts = [np.minimum(np.abs(a[:, [j]] - b[:, j]), 1) for j in range(a.shape[1])]
-        return np.asarray(np.mean(parts, axis=0))
+    def between(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        if space == "Gower distance":
+            parts = [np.minimum(np.abs(numeric[a][:, [j]] - numeric[b][:, j]), 1) for j in range(numeric.shape[1])]
+            return np.asarray(np.mean(parts, axis=0))
+        return np.asarray(cdist(bench.corpus.features[a], bench.corpus.features[b]))
 
     copied = np.isin(frames["synthetic"]["a"], pd.concat([frames["train"], frames["holdout"]])["a"])
     assert found.matched.sum() == copied.sum() == 4
-    rest, others = known.rows[found.rows[~found.matched]], bench.release.rows[~copied]
-    to_release, among = gower(numeric[rest], numeric[others]), gower(numeric[rest], numeric[rest])
+    rest = ~found.matched
+    to_release = between(bench.real.rows, bench.release.rows[~copied])
+    among = between(bench.real.rows, bench.real.rows)
     np.fill_diagonal(among, np.inf)
     expected = to_release.min(1) / np.sort(among, axis=1)[:, :5].mean(1)
-    assert_allclose(found.score[~found.matched], expected, rtol=1e-6)
-    assert_allclose(found.distance[~found.matched], to_release.min(1), rtol=1e-6, atol=1e-9)
-    member = np.isin(known.rows[found.rows], bench.train.rows if bench.train else [])
-    least = found.score[~member & ~found.matched].min()
-    count = (found.score[member & ~found.matched] < least).sum()
-    sides = (member & ~found.matched).sum(), (~member & ~found.matched).sum()
-    assert near_tally(bench, known, found, member) == (count, pytest.approx(tail_p(count, *sides)))
+    assert_allclose(near.score[rest], expected[rest], rtol=1e-6)
+    assert_allclose(near.distance[rest], to_release.min(1)[rest], rtol=1e-6, atol=1e-9)
+    assert np.isinf(near.score[found.matched]).all()
+    member = np.isin(bench.real.rows[found.rows], bench.train.rows if bench.train else [])
+    least = expected[~member & rest].min()
+    ahead = np.flatnonzero(member & rest & (expected < least))
+    run = next(one for one in near_runs(bench, found, member) if one.space == space)
+    assert run.count == len(set(to_release.argmin(1)[ahead]))
+    assert run.p == pytest.approx(tail_p(run.count, (member & rest).sum(), (~member & rest).sum()))
 
 
 # -- what is counted -------------------------------------------------------------------------------
@@ -241,7 +248,7 @@ def test_one_percent_of_exact_copies_is_found_and_listed(seed: int) -> None:
 
 
 def test_the_fewest_copies_that_can_be_found_are_found_and_one_fewer_are_not() -> None:
-    least = smallest_detectable([300, 300])
+    least = fewest([300, 300], ALARM)
     assert least is not None
     for k in (least - 1, least):
         frames = three(normal_rows, 300, 5)
@@ -278,7 +285,7 @@ def test_alarms_on_fresh_rows_stay_within_their_level() -> None:
         for field, value in values(three(normal_rows, 300, 5000 + seed)).items():
             alarms[field] += bool(value.alarm)
     assert alarms["value"] == 0
-    assert alarms["near"] <= 4  # P(X > 4) = 0.00006 at 0.001
+    assert alarms["near"] <= 5  # P(X > 5) = 0.0002 at 0.002
 
 
 def test_a_duplicated_copy_lists_every_release_row() -> None:
@@ -393,10 +400,10 @@ def test_features_without_a_table_are_searched_too() -> None:
 def test_image_space_distances_are_euclidean() -> None:
     frames = three(normal_rows, 120, 16)
     bench = desk(sources={role: frame.to_numpy() for role, frame in frames.items()})
-    known = Sample("known", bench.real.rows, bench.corpus)
-    found = find_matches(bench, known)
+    found = find_matches(bench, bench.real)
     real = np.concatenate([frames["train"], frames["holdout"]])
-    assert_allclose(found.distance, cdist(real, frames["synthetic"].to_numpy()).min(1), rtol=1e-9)
+    assert [near.space for near in found.spaces] == ["distance of features"]
+    assert_allclose(found.spaces[0].distance, cdist(real, frames["synthetic"].to_numpy()).min(1), rtol=1e-9)
 
 
 def test_copies_whose_constant_column_was_rewritten_are_copies() -> None:
