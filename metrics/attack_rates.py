@@ -1,0 +1,186 @@
+"""Success rates of attacks on members, on non-members and by guessing; the risk between them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from counterproof.metrics.estimate import Estimate, Evidence, Group, Panel
+from counterproof.metrics.intervals import wilson
+from counterproof.metrics.metric import Value
+from counterproof.metrics.workbench import Workbench
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rates:
+    """What one attack reached.
+
+    Attributes:
+        hits: Successes on members and on non-members; expectations need not be whole.
+        sizes: Attacks on members and on non-members.
+        baseline: What guessing reaches on members.
+        remark: What a reader should know of this attack.
+    """
+
+    hits: tuple[float, float]
+    sizes: tuple[int, int]
+    baseline: Estimate
+    remark: str = ""
+
+    def attack(self, level: float) -> Estimate:
+        """The success rate on members."""
+        return wilson(self.hits[0], self.sizes[0], level)
+
+    def control(self, level: float) -> Estimate:
+        """The success rate on non-members."""
+        return wilson(self.hits[1], self.sizes[1], level)
+
+    @property
+    def saturated(self) -> bool:
+        """Whether the control always succeeds: nothing is left that a leak could add."""
+        return self.hits[1] >= self.sizes[1]
+
+    def risk(self, level: float) -> Estimate:
+        """What the release tells of members that it does not tell of everyone."""
+        return excess_risk(self.attack(level), self.control(level))
+
+
+def excess_risk(attack: Estimate, control: Estimate) -> Estimate:
+    """``(attack - control) / (1 - control)``: of what the control misses, the share that the attack gains.
+
+    It is one less the ratio of two failure rates, so that its interval is that of a ratio of two
+    independent proportions by MOVER-R from their own intervals. It is not clipped: clipped at 0, an
+    interval says nothing of how well 0 is known.
+
+    Source: Giomi et al. 2022, arXiv:2211.10459, for the risk; Newcombe 2016,
+    doi:10.1177/0962280213502144, for the interval.
+
+    Args:
+        attack: Success rate on members, with its interval.
+        control: Success rate on non-members, below 1.
+
+    Raises:
+        ValueError: The control always succeeds.
+
+    >>> e = excess_risk(wilson(60, 100), wilson(20, 100))
+    >>> round(e.value, 3), round(e.low, 2), round(e.high, 2)
+    (0.5, 0.36, 0.62)
+    """
+    if control.value >= 1:
+        raise ValueError("a control that always succeeds leaves nothing to measure")
+    failed, passed = 1 - attack.value, 1 - control.value
+    f_low, f_high = 1 - attack.high, 1 - attack.low
+    p_low, p_high = 1 - control.high, 1 - control.low
+    product = failed * passed
+    below = math.sqrt(max(0.0, product**2 - f_low * p_high * (2 * failed - f_low) * (2 * passed - p_high)))
+    above = math.sqrt(max(0.0, product**2 - f_high * p_low * (2 * failed - f_high) * (2 * passed - p_low)))
+    least = f_low * (2 * failed - f_low) / (product + below) if product > 0 else 0.0
+    most = (product + above) / (p_low * (2 * passed - p_low))
+    return Estimate(
+        value=1 - failed / passed, low=1 - most, high=1 - least, level=attack.level, method="MOVER-R of Wilson scores"
+    )
+
+
+def worst_risk(rates: Sequence[Rates], level: float) -> Estimate:
+    """The largest risk of several attacks, simultaneous over all of them.
+
+    Every attack gets its interval at the Šidák level of all; the largest risk lies between the
+    largest lower and the largest upper end. Conservative, since attacks on the same rows go together.
+    """
+    risks = [found.risk(level ** (1 / len(rates))) for found in rates]
+    return Estimate(
+        value=max(r.value for r in risks),
+        low=max(r.low for r in risks),
+        high=max(r.high for r in risks),
+        level=level,
+        method="MOVER-R of Wilson scores" + (f", Šidák over {len(rates)} attacks" if len(rates) > 1 else ""),
+    )
+
+
+def told(
+    bench: Workbench,
+    rates: Mapping[Group, Rates],
+    *,
+    remark: str,
+    evidence: tuple[Evidence, ...] = (),
+    failures: Mapping[Group, str] | None = None,
+) -> Iterator[Value]:
+    """The values of a metric of attacks: the worst attack, then every attack as a cell.
+
+    Args:
+        bench: The view.
+        rates: What each attack reached.
+        remark: How the attacks were made.
+        evidence: Rows behind the worst attack.
+        failures: Attacks that could not be made, and why.
+    """
+    judged = {group: found for group, found in rates.items() if not found.saturated}
+    if not judged:
+        yield Value(status="not_assessable", reason=_nothing(rates, failures or {}))
+        return
+    worst = max(judged, key=lambda group: judged[group].risk(bench.level).value)
+    risk = worst_risk(list(judged.values()), bench.level)
+    if bench.is_null:
+        yield Value(estimate=risk)
+        for group, found in judged.items():
+            yield Value(estimate=found.risk(bench.level), group=group)
+        return
+    n = _sizes(judged[worst])
+    reason = f"{_sentence(judged[worst], risk, worst)}; {remark}"
+    yield Value(estimate=risk, n=n, reason=reason, evidence=evidence, panels=_panels(judged, bench.level))
+    yield from _fields(judged[worst], (), bench.level)
+    for group, found in rates.items():
+        if found.saturated:
+            yield Value(group=group, n=_sizes(found), status="not_assessable", reason=SATURATED)
+            continue
+        own = found.risk(bench.level)
+        yield Value(estimate=own, group=group, n=_sizes(found), reason=_sentence(found, own, group))
+        yield from _fields(found, group, bench.level)
+    for group, why in (failures or {}).items():
+        yield Value(group=group, status="not_assessable", reason=why)
+
+
+SATURATED = "the attack always succeeds on records that the generator never saw, so there is no excess to measure"
+
+
+def _nothing(rates: Mapping[Group, Rates], failures: Mapping[Group, str]) -> str:
+    return SATURATED if rates else next(iter(failures.values()), "no attack could be made on these columns")
+
+
+def _sizes(found: Rates) -> dict[str, int]:
+    return {"train": found.sizes[0], "holdout": found.sizes[1]}
+
+
+def _fields(found: Rates, group: Group, level: float) -> Iterator[Value]:
+    """The three rates behind a risk."""
+    for field, estimate in (
+        ("attack", found.attack(level)),
+        ("control", found.control(level)),
+        ("baseline", found.baseline),
+    ):
+        yield Value(field=field, group=group, estimate=estimate, n=_sizes(found), unit="share of attacks")
+
+
+def _sentence(found: Rates, risk: Estimate, group: Group) -> str:
+    """The rates in words, and how much the interval leaves open."""
+    attack, control = (hit / size for hit, size in zip(found.hits, found.sizes, strict=True))
+    where = f" ({', '.join(str(value) for _, value in group)})" if group else ""
+    rates = f"success {attack:.3g} on train, {control:.3g} on holdout, {found.baseline.value:.3g} by guessing{where}"
+    if risk.low > 0:
+        outcome = "members are easier to attack than others"
+    else:
+        outcome = f"no leak found by this attack at this power: a risk of {risk.high:.2g} is not excluded"
+    return f"{rates}; {outcome}" + (f"; {found.remark}" if found.remark else "")
+
+
+def _panels(rates: Mapping[Group, Rates], level: float) -> tuple[Panel, ...]:
+    if len(rates) < 2:
+        return ()
+    found = sorted(((r.risk(level).value, str(group[0][1])) for group, r in rates.items()), reverse=True)
+    data = {
+        "labels": [label for _, label in found],
+        "values": [value for value, _ in found],
+        "value_title": "risk: (attack - control) / (1 - control)",
+    }
+    return (Panel(kind="bars", title="Risk by attack", data=data, note="About 0 where nothing leaks."),)

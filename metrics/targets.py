@@ -1,0 +1,89 @@
+"""Whom attacks are aimed at: one record of each source, in train or in the holdout, not in both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from counterproof.metrics.sample import Rows
+from counterproof.metrics.workbench import Workbench
+
+PAIRS = 2 * 10**8  # pairs of a target and a release row that one search may look at
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """Real records under attack.
+
+    Attributes:
+        rows: Positions in the corpus.
+        member: Whether the generator learned from each.
+        left_out: Records that stand in train and in the holdout, which tell nothing.
+        capped: Whether there were more than were attacked.
+    """
+
+    rows: Rows
+    member: NDArray[np.bool_]
+    left_out: int
+    capped: bool
+
+    @cached_property
+    def sizes(self) -> tuple[int, int]:
+        """Members and others."""
+        return int(self.member.sum()), int((~self.member).sum())
+
+    @property
+    def problem(self) -> str:
+        """Why nobody can be attacked, if so."""
+        if all(self.sizes):
+            return ""
+        side = "train" if not self.sizes[0] else "holdout"
+        return f"every record of the {side} also stands in the other real table: members cannot be told from others"
+
+    @property
+    def remark(self) -> str:
+        """What a reader should know of the choice."""
+        parts = [f"{self.sizes[0]} train and {self.sizes[1]} holdout records attacked"]
+        parts += ["a seeded choice of them"] if self.capped else []
+        parts += [f"{self.left_out} that stand in both are left out"] if self.left_out else []
+        return ", ".join(parts)
+
+
+def find_targets(bench: Workbench, attacks: int) -> Targets:
+    """Up to ``attacks`` records a side; the same records in every view, whose membership it tells.
+
+    Rows that are equal are one record, and rows of one source are not independent, so that one of
+    them is attacked.
+    """
+    most = max(100, min(attacks, PAIRS // (2 * max(1, len(bench.release)))))
+    rows, left_out, capped = bench.shared(("targets", most), lambda: _choose(bench, most))
+    assert bench.train is not None
+    return Targets(rows, np.isin(rows, bench.train.rows), left_out, capped)
+
+
+def _choose(bench: Workbench, most: int) -> tuple[Rows, int, bool]:
+    assert bench.train is not None
+    assert bench.holdout is not None
+    known = bench.train.join(bench.holdout, "known")
+    member = np.arange(len(known)) < len(bench.train)
+    source = units(known.digests, None if bench.corpus.clusters is None else bench.corpus.clusters[known.rows])
+    inside, outside = (np.bincount(source[side], minlength=source.max() + 1) > 0 for side in (member, ~member))
+    order = np.random.default_rng([bench.seed, 97]).permutation(len(known))
+    _, first = np.unique(source[order], return_index=True)
+    chosen = order[np.sort(first)]
+    alone = chosen[~(inside & outside)[source[chosen]]]
+    sides = [alone[member[alone]], alone[~member[alone]]]
+    picked = np.sort(np.concatenate([side[:most] for side in sides]))
+    return known.rows[picked], int((inside & outside).sum()), any(len(side) > most for side in sides)
+
+
+def units(digests: NDArray[np.bytes_], clusters: NDArray[np.intp] | None) -> Rows:
+    """A number for each row, the same for rows of one source or, where none is known, for equal rows.
+
+    >>> units(np.array([b"x", b"y", b"x"]), None).tolist()
+    [0, 1, 0]
+    """
+    return np.unique(digests if clusters is None else clusters, return_inverse=True)[1]
