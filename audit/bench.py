@@ -52,7 +52,7 @@ def set_bench(intake: Intake, run: Run) -> Workbench:
         show_real=run.show_real,
         small_cell=run.small_cell,
         memory=run.memory_mb * 2**20,
-        device=device_named(run.device).type,
+        device=str(device_named(run.device)),
     )
 
 

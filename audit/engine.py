@@ -18,6 +18,7 @@ from counterproof.metrics.metric import Metric, MetricError, Value
 from counterproof.metrics.workbench import Workbench
 
 Place = tuple[str, Group]
+CROWDED = "the device ran out of memory: measured on the CPU"
 HALVED = math.sqrt(0.5)  # two models of half the rows differ by sqrt(2) times two models of all rows
 
 
@@ -29,7 +30,7 @@ def measure(metric: Metric, bench: Workbench, params: Mapping[str, Any]) -> list
         made = [blank(metric, *unmet)]
     else:
         try:
-            made = list(_measured(metric, bench, params))
+            made = _spared(metric, bench, params)
         except Exception as error:
             made = [blank(metric, "error", crash(error))]
     seconds = time.perf_counter() - started
@@ -79,6 +80,17 @@ def crash(error: Exception) -> str:
     last = traceback.extract_tb(error.__traceback__)[-1]
     told = f": {error}" if isinstance(error, MetricError) else ""
     return f"{type(error).__name__} in {Path(last.filename).name}, line {last.lineno}, {last.name}{told}"
+
+
+def _spared(metric: Metric, bench: Workbench, params: Mapping[str, Any]) -> list[Measurement]:
+    """What the metric gives; on the CPU, and said so, where its device has not the memory."""
+    try:
+        return list(_measured(metric, bench, params))
+    except RuntimeError as error:
+        if bench.device == "cpu" or "out of memory" not in str(error):
+            raise
+    made = _measured(metric, replace(bench, device="cpu"), params)
+    return [replace(m, reason=f"{m.reason}; {CROWDED}".lstrip("; ")) if m.estimate else m for m in made]
 
 
 def _measured(metric: Metric, bench: Workbench, params: Mapping[str, Any]) -> Iterator[Measurement]:

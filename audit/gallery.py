@@ -57,7 +57,7 @@ def take_in_images(
     surveys = _surveys(sources, how, journal)
     found = described({role: (survey.table, survey.shelf.source) for role, survey in surveys.items()}, wanted)
     largest = max(survey.largest for survey in surveys.values())
-    encoder = encoder_for(how.encoder, largest=largest, side=how.size, device=how.device)
+    encoder = _encoder(how, largest, journal)
     plan = plan_for({role: s.formats for role, s in surveys.items()}, largest=largest, recode=how.recode)
     features, cached, encoder = _encoded(surveys, encoder, how, plan.before, journal)
     digests, read = np.concatenate([survey.digests for survey in surveys.values()]), _reader(list(surveys.values()))
@@ -107,6 +107,15 @@ def _surveys(sources: Mapping[str, Path | Arrays], how: Encoding, journal: Journ
         surveys[role] = survey_of(shelf, how.bad_images, done=done, journal=journal, room=room)
         before += len(shelf.names)
     return surveys
+
+
+def _encoder(how: Encoding, largest: int, journal: Journal) -> Encoder:
+    """What was asked for, on the CPU where its weights alone are too much for the GPU."""
+    try:
+        return encoder_for(how.encoder, largest=largest, side=how.size, device=how.device)
+    except torch.cuda.OutOfMemoryError:
+        journal.remarks.append("the GPU has no memory for the encoder: images were encoded on the CPU")
+    return encoder_for(how.encoder, largest=largest, side=how.size, device="cpu")
 
 
 def _encoded(

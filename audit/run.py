@@ -238,7 +238,7 @@ def read(config: Config, sources: Mapping[str, Any], encoder: Any, stages: Stage
 
 
 def device_for(wanted: str) -> str:
-    """Where images are encoded: what was asked for, or a GPU where there is one.
+    """Where images are encoded and products made: what was asked for, or a GPU where there is one.
 
     Raises:
         Refusal: A GPU is asked for and there is none.
@@ -294,7 +294,7 @@ def describe(
         modality=intake.corpus.modality,
         columns=dict(intake.corpus.kinds),
         seed=config.run.seed,
-        device=device if intake.corpus.modality == "image" else "cpu",  # only encoders run elsewhere
+        device=device,
         command=command,
         audits_of_holdout=audits,
         findings=[*intake.findings, *remarks],
