@@ -27,6 +27,7 @@ SMALL = 96  # images up to this side are encoded at 64 pixels, larger ones at 22
 SIDES = (64, 224)
 PIXEL_SIDE = 32
 BATCH = 32
+AT_ONCE = 2**18  # pixels that go through a network at once on a CPU: more fall out of its cache
 KNOWN = "auto, efficientnet, inception, pixels, timm:NAME, transformers:NAME, or a TorchScript or ONNX file"
 
 
@@ -75,6 +76,7 @@ def encoder_for(
     Args:
         choice: ``auto``, ``efficientnet``, ``inception[:PROTOCOL][@WEIGHTS]``, ``pixels``, ``timm:NAME``,
             ``transformers:NAME``, a TorchScript or ONNX file, or a module. Modules and files take RGB from 0 to 1.
+            ``openvino:`` before any of these runs its network on OpenVINO.
         largest: The longest side of all images.
         side: Resize to this side instead.
         device: ``cpu``, ``cuda`` or ``auto``.
@@ -85,7 +87,7 @@ def encoder_for(
     place = device_named(device)
     if side is not None and not 1 <= side <= 2048:
         raise Refusal(f"encoder_size must be from 1 to 2048, not {side}")
-    usual = SIDES[0] if largest <= SMALL else SIDES[1]
+    usual = _usual(largest)
     if isinstance(choice, nn.Module):
         conventions = Protocol(side=side or usual, layer="output")
         return network_encoder(
@@ -95,11 +97,20 @@ def encoder_for(
         return _efficientnet(side or usual, place)
     if choice == "pixels":
         return _pixels(side or min(PIXEL_SIDE, largest), place)
-    return _other(str(choice), side, usual, place)
+    return _other(str(choice), side, largest, place)
 
 
-def _other(choice: str, side: int | None, usual: int, device: torch.device) -> Encoder:
+def _usual(largest: int) -> int:
+    return SIDES[0] if largest <= SMALL else SIDES[1]
+
+
+def _other(choice: str, side: int | None, largest: int, device: torch.device) -> Encoder:
     """What is named with its source or is a file."""
+    if choice.startswith("openvino:"):
+        from counterproof.openvino import on_openvino
+
+        return on_openvino(encoder_for(choice.removeprefix("openvino:"), largest=largest, side=side))
+    usual = _usual(largest)
     if re.fullmatch(r"inception([:@].*)?", choice):
         return _inception(choice, side, device)
     if choice.startswith(("timm:", "transformers:")):
@@ -144,6 +155,14 @@ def network_encoder(
     return Encoder(
         name=name, digest=digest, conventions=conventions, forward=forward, device=device, head=head, network=network
     )
+
+
+def at_once(encoder: Encoder) -> int:
+    """How many images go through the network at once: a whole batch on a GPU, on a CPU what its cache likes."""
+    if encoder.device.type != "cpu":
+        return BATCH
+    fits = max(1, AT_ONCE // encoder.side**2)
+    return min(BATCH, 1 << (fits.bit_length() - 1))
 
 
 def shaped(found: object, count: int, name: str, side: int) -> Tensor:

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from counterproof.encoders import BATCH, Encoder
+from counterproof.encoders import BATCH, Encoder, at_once
 from counterproof.images import Pixels
 from counterproof.journal import Journal
 from counterproof.pipeline import ordered
@@ -24,8 +24,6 @@ from counterproof.refusal import Refusal
 from counterproof.tables import first_line
 
 Image = Pixels | Callable[[], Pixels]
-AT_ONCE = 2**18  # pixels that go through a network at once on a CPU: more fall out of its cache
-
 HUGE = 2**22  # pixels of an image that is unpacked one colour at a time
 
 
@@ -134,14 +132,6 @@ def _forward(encoder: Encoder, inputs: Tensor, count: int, journal: Journal) -> 
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     return _forward(encoder, inputs, count, journal)
-
-
-def at_once(encoder: Encoder) -> int:
-    """How many images go through the network at once: a whole batch on a GPU, on a CPU what its cache likes."""
-    if encoder.device.type != "cpu":
-        return BATCH
-    fits = max(1, AT_ONCE // encoder.side**2)
-    return min(BATCH, 1 << (fits.bit_length() - 1))
 
 
 def _features(encoder: Encoder, inputs: Tensor) -> Tensor:

@@ -19,8 +19,8 @@ from shells import python
 from torch import Tensor, nn
 
 from counterproof import gallery
-from counterproof.encoders import BATCH, Encoder, encoder_for
-from counterproof.encoding import HUGE, at_once, encode, resized
+from counterproof.encoders import BATCH, Encoder, at_once, encoder_for
+from counterproof.encoding import HUGE, encode, resized
 from counterproof.images import Pixels
 from counterproof.intake import take_in
 from counterproof.journal import Journal
