@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import beta
@@ -79,7 +79,7 @@ def epsilon(bench: Workbench, *, claimed: float | None = None, records: int = MO
     n = {"members": int((inquest.member & ~inquest.choosing).sum())}
     n["non-members"] = int((~inquest.member & ~inquest.choosing).sum())
     best = max(made, key=lambda method: made[method][0])
-    chosen = made[best][1]
+    chosen = replace(made[best][1], ceiling=max(bound.ceiling for _, bound in made.values()))
     remark = f"; {suspects.remark}" if suspects.remark else ""
     told = f"{chosen.words}; a perfect attack would have shown {chosen.ceiling:.2f}; a random split is assumed"
     yield Value(estimate=chosen.estimate(bench.level), n=n, reason=told + remark)
