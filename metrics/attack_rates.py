@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from counterproof.metrics.estimate import Estimate, Evidence, Group, Panel
@@ -82,17 +82,20 @@ def excess_risk(attack: Estimate, control: Estimate) -> Estimate:
     )
 
 
-def worst_risk(rates: Sequence[Rates], level: float) -> Estimate:
-    """The largest risk of several attacks, simultaneous over all of them.
+def worst_risk(rates: Mapping[Group, Rates], level: float) -> tuple[Group, Estimate]:
+    """The largest risk of several attacks, simultaneous over all of them, and where it is.
 
     Every attack gets its interval at the Šidák level of all; the largest risk lies between the
-    largest lower and the largest upper end. Conservative, since attacks on the same rows go together.
+    largest lower and the largest upper end. The value is that of the attack with the largest lower
+    end: the one that is shown to be worst, not the one that is known worst. Conservative, since
+    attacks on the same rows go together.
     """
-    risks = [found.risk(level ** (1 / len(rates))) for found in rates]
-    return Estimate(
-        value=max(r.value for r in risks),
-        low=max(r.low for r in risks),
-        high=max(r.high for r in risks),
+    risks = {group: found.risk(level ** (1 / len(rates))) for group, found in rates.items()}
+    group = max(risks, key=lambda at: risks[at].low)
+    return group, Estimate(
+        value=risks[group].value,
+        low=risks[group].low,
+        high=max(r.high for r in risks.values()),
         level=level,
         method="MOVER-R of Wilson scores" + (f", Šidák over {len(rates)} attacks" if len(rates) > 1 else ""),
     )
@@ -103,7 +106,7 @@ def told(
     rates: Mapping[Group, Rates],
     *,
     remark: str,
-    evidence: tuple[Evidence, ...] = (),
+    evidence: Callable[[Group], tuple[Evidence, ...]],
     failures: Mapping[Group, str] | None = None,
 ) -> Iterator[Value]:
     """The values of a metric of attacks: the worst attack, then every attack as a cell.
@@ -112,33 +115,36 @@ def told(
         bench: The view.
         rates: What each attack reached.
         remark: How the attacks were made.
-        evidence: Rows behind the worst attack.
+        evidence: Makes the rows behind an attack.
         failures: Attacks that could not be made, and why.
     """
     judged = {group: found for group, found in rates.items() if not found.saturated}
     if not judged:
         yield Value(status="not_assessable", reason=_nothing(rates, failures or {}))
         return
-    worst = max(judged, key=lambda group: judged[group].risk(bench.level).value)
-    risk = worst_risk(list(judged.values()), bench.level)
+    worst, risk = worst_risk(judged, bench.level)
     if bench.is_null:
         yield Value(estimate=risk)
         for group, found in judged.items():
             yield Value(estimate=found.risk(bench.level), group=group)
         return
-    n = _sizes(judged[worst])
     reason = f"{_sentence(judged[worst], risk, worst)}; {remark}"
-    yield Value(estimate=risk, n=n, reason=reason, evidence=evidence, panels=_panels(judged, bench.level))
+    panels = _panels(judged, bench.level)
+    yield Value(estimate=risk, n=_sizes(judged[worst]), reason=reason, evidence=evidence(worst), panels=panels)
     yield from _fields(judged[worst], (), bench.level)
     for group, found in rates.items():
-        if found.saturated:
-            yield Value(group=group, n=_sizes(found), status="not_assessable", reason=SATURATED)
-            continue
-        own = found.risk(bench.level)
-        yield Value(estimate=own, group=group, n=_sizes(found), reason=_sentence(found, own, group))
-        yield from _fields(found, group, bench.level)
+        yield from _cell(found, group, bench.level)
     for group, why in (failures or {}).items():
         yield Value(group=group, status="not_assessable", reason=why)
+
+
+def _cell(found: Rates, group: Group, level: float) -> Iterator[Value]:
+    if found.saturated:
+        yield Value(group=group, n=_sizes(found), status="not_assessable", reason=SATURATED)
+        return
+    own = found.risk(level)
+    yield Value(estimate=own, group=group, n=_sizes(found), reason=_sentence(found, own, group))
+    yield from _fields(found, group, level)
 
 
 SATURATED = "the attack always succeeds on records that the generator never saw, so there is no excess to measure"

@@ -38,6 +38,12 @@ class Guesses:
     nearest: Rows
     distance: Floats
 
+    @classmethod
+    def none(cls, size: int) -> Guesses:
+        """Nothing guessed yet."""
+        flags = np.zeros((2, size), dtype=bool)
+        return cls(flags[0], flags[1], np.zeros(size, dtype=np.intp), np.zeros(size))
+
 
 @metric(
     id="leakage.attribute_inference",
@@ -98,8 +104,12 @@ def attribute_inference(
     remark = targets.remark
     if len(chosen) < len(mixed.columns) and not secrets:
         remark += f"; {len(chosen)} of {len(mixed.columns)} columns taken for secrets"
-    evidence = () if bench.is_null else _told_secrets(bench, targets, rates, found)
-    yield from told(bench, rates, remark=remark, evidence=evidence)
+    yield from told(
+        bench,
+        rates,
+        remark=remark,
+        evidence=lambda group: _told_secrets(bench, targets, str(group[0][1]), found),
+    )
 
 
 def secrets_of(bench: Workbench, mixed: Mixed, wanted: tuple[str, ...]) -> tuple[str, ...]:
@@ -127,25 +137,54 @@ def infer(bench: Workbench, targets: Targets, secrets: Sequence[str], tolerance:
     mixed = bench.varying
     assert mixed is not None
     others = [[name for name in mixed.columns if name != secret] for secret in secrets]
-    base = bench.release.rows
-    found = nearest_by_columns(mixed, targets.rows, base, others, memory=bench.memory, device=bench.device)
+    base, known = bench.release.rows, bench.real.rows
     rng = np.random.default_rng([bench.seed, 19])
-    made = {}
-    for secret, near in zip(secrets, found, strict=True):
-        values, numeric = secret_values(bench.corpus, secret)
-        reach = tolerance * spread_of(values[bench.real.rows]) if numeric else 0.0
-        guess = (median_guess if numeric else vote)(near, values[base], rng)
-        everyone = Nearest(np.zeros(len(base), dtype=np.intp), np.arange(len(base)), np.zeros(len(base)))
-        trivial = (median_guess if numeric else vote)(everyone, values[base], rng)
-        start = np.searchsorted(near.query, np.arange(len(targets.rows)))
-        truth = values[targets.rows]
-        made[secret] = Guesses(
-            right=is_right(guess, truth, reach),
-            trivial=is_right(np.broadcast_to(trivial, truth.shape), truth, reach),
-            nearest=base[near.base[start]],
-            distance=near.distance[start],
-        )
+    hidden = [Secret.of(bench.corpus, name, known, tolerance) for name in secrets]
+    made = {name: Guesses.none(len(targets.rows)) for name in secrets}
+    for secret, guesses in zip(hidden, made.values(), strict=True):
+        trivial = secret.guess(_everyone(len(base)), base, rng)
+        guesses.trivial[:] = secret.told(np.repeat(trivial, len(targets.rows)), targets.rows)
+    batches = nearest_by_columns(mixed, targets.rows, base, others, memory=bench.memory, device=bench.device)
+    for part, found in batches:
+        for secret, near, guesses in zip(hidden, found, made.values(), strict=True):
+            guesses.right[part] = secret.told(secret.guess(near, base, rng), targets.rows[part])
+            guesses.nearest[part], guesses.distance[part] = base[near.base[near.start]], near.closest
     return made
+
+
+def _everyone(rows: int) -> Nearest:
+    """All release rows as the nearest of a query that knows nothing."""
+    return Nearest(np.zeros(rows, dtype=np.intp), np.arange(rows), np.zeros(rows))
+
+
+@dataclass(frozen=True, eq=False)
+class Secret:
+    """A column to guess.
+
+    Attributes:
+        values: ``(n,)`` of all rows, NaN for missing.
+        numeric: Whether numbers near each other are alike.
+        reach: How near a guess is right.
+    """
+
+    values: Floats
+    numeric: bool
+    reach: float
+
+    @classmethod
+    def of(cls, corpus: Corpus, name: str, known: Rows, tolerance: float) -> Secret:
+        """A column of the table; ``known`` rows say how far its values spread."""
+        values, numeric = secret_values(corpus, name)
+        return cls(values, numeric, tolerance * spread_of(values[known]) if numeric else 0.0)
+
+    def guess(self, near: Nearest, base: Rows, rng: np.random.Generator) -> Floats:
+        """The guess for each query from its nearest release rows."""
+        values = self.values[base]
+        return median_guess(near, values) if self.numeric else vote(near, values, rng)
+
+    def told(self, guess: Floats, rows: Rows) -> Flags:
+        """Whether guesses tell the values of these rows."""
+        return is_right(guess, self.values[rows], self.reach)
 
 
 def secret_values(corpus: Corpus, name: str) -> tuple[Floats, bool]:
@@ -179,20 +218,17 @@ def vote(near: Nearest, values: Floats, rng: np.random.Generator) -> Floats:
     pair, count = np.unique(near.query * width + codes, return_counts=True)
     query, code = np.divmod(pair, width)
     order = np.lexsort((rng.random(len(pair)), -count, query))
-    first = order[np.searchsorted(query[order], np.unique(query))]
-    won = code[first] - 1
+    won = code[order[np.flatnonzero(np.diff(query, prepend=-1))]] - 1
     return np.where(won < 0, np.nan, won)
 
 
-def median_guess(near: Nearest, values: Floats, rng: np.random.Generator) -> Floats:
+def median_guess(near: Nearest, values: Floats) -> Floats:
     """The lower median of the nearest rows' values; missing where most are missing."""
     found = values[near.base]
     order = np.lexsort((found, near.query))
-    query = near.query[order]
-    start = np.searchsorted(query, np.unique(query))
-    size = np.diff(np.append(start, len(query)))
-    gone = np.add.reduceat(np.isnan(found[order]).astype(np.intp), start)
-    middle = found[order][start + (np.maximum(size - gone, 1) - 1) // 2]
+    size = np.diff(np.append(near.start, len(order)))
+    gone = np.add.reduceat(np.isnan(found).astype(np.intp), near.start)
+    middle = found[order][near.start + (np.maximum(size - gone, 1) - 1) // 2]
     return np.where(2 * gone > size, np.nan, middle)
 
 
@@ -205,14 +241,8 @@ def is_right(guess: Floats, truth: Floats, reach: float) -> Flags:
     return np.asarray((np.abs(guess - truth) <= reach) | (np.isnan(guess) & np.isnan(truth)))
 
 
-def _told_secrets(
-    bench: Workbench, targets: Targets, rates: Mapping[Group, Rates], found: Mapping[str, Guesses]
-) -> tuple[Evidence, ...]:
-    """Train records whose worst secret is told where the trivial guess fails, nearest first."""
-    judged = [group for group, r in rates.items() if not r.saturated]
-    if not judged:
-        return ()
-    name = str(max(judged, key=lambda group: rates[group].risk(bench.level).value)[0][1])
+def _told_secrets(bench: Workbench, targets: Targets, name: str, found: Mapping[str, Guesses]) -> tuple[Evidence, ...]:
+    """Train records whose secret is told where the trivial guess fails, nearest first."""
     guesses, names = found[name], bench.corpus.names
     at = np.flatnonzero(guesses.right & ~guesses.trivial & targets.member)
     at = at[np.argsort(guesses.distance[at], kind="stable")]

@@ -7,8 +7,10 @@ are exact in float32: ties are ties, whatever the order of summation, and all of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,15 +19,17 @@ from counterproof.metrics.distances import gower_matrix
 from counterproof.metrics.sample import Floats, Mixed, Rows
 
 GRID = 4096.0
+CACHE = 4 * 2**20  # blocks that stay in cache are several times as fast
+BATCH = 2**21  # finds that are kept before they are handed on
 
 
 @dataclass(frozen=True, eq=False)
 class Nearest:
-    """The nearest base rows of each query on one choice of columns, with all that tie.
+    """The nearest base rows of some queries on one choice of columns, with all that tie.
 
     Attributes:
-        query: ``(m,)`` positions of queries, ascending; every query occurs.
-        base: ``(m,)`` positions of base rows that no other base row is nearer than, but for ``k - 1``.
+        query: ``(m,)`` positions among these queries, ascending; every one occurs.
+        base: ``(m,)`` base rows that fewer than ``k`` base rows are nearer than.
         distance: ``(m,)`` mean differences over the columns.
     """
 
@@ -33,17 +37,28 @@ class Nearest:
     base: Rows
     distance: Floats
 
-    def first(self, order: Rows, k: int, queries: int) -> Rows:
+    @cached_property
+    def start(self) -> Rows:
+        """``(queries,)`` where the finds of each query begin."""
+        return np.flatnonzero(np.diff(self.query, prepend=-1))
+
+    @cached_property
+    def closest(self) -> Floats:
+        """``(queries,)`` distance of the nearest base row."""
+        return np.asarray(np.minimum.reduceat(self.distance, self.start))
+
+    def first(self, order: Rows, k: int) -> Rows:
         """``(queries, k)`` the ``k`` nearest base rows of each query, ties in the order of ``order``.
 
         Args:
-            order: ``(base rows,)`` a number for each base row; lower goes first.
-            k: How many; every query has as many.
-            queries: How many queries there are.
+            order: ``(base rows,)`` a permutation: the turn of each base row.
+            k: As many as were searched for.
         """
+        if k == 1:
+            turn = np.minimum.reduceat(order[self.base], self.start)
+            return np.asarray(np.argsort(order)[turn])[:, None]
         at = np.lexsort((order[self.base], self.distance, self.query))
-        start = np.searchsorted(self.query[at], np.arange(queries))
-        return self.base[at[start[:, None] + np.arange(k)]]
+        return np.asarray(self.base[at[self.start[:, None] + np.arange(k)]])
 
 
 def nearest_by_columns(
@@ -55,7 +70,7 @@ def nearest_by_columns(
     k: int = 1,
     memory: int,
     device: str = "cpu",
-) -> list[Nearest]:
+) -> Iterator[tuple[slice, list[Nearest]]]:
     """The ``k`` nearest base rows of every query row, with ties, on each choice of columns.
 
     Args:
@@ -67,6 +82,9 @@ def nearest_by_columns(
         memory: Budget in bytes for one block.
         device: Where the sums run.
 
+    Yields:
+        Which queries, and what was found for them by choice: in batches, since ties may be many.
+
     Raises:
         ValueError: There are fewer than ``k`` base rows.
     """
@@ -74,25 +92,43 @@ def nearest_by_columns(
 
     if not 1 <= k <= len(base):
         raise ValueError(f"{k} neighbours were asked for and there are {len(base)} rows: ask for fewer or add rows")
-    place = {name: at for at, name in enumerate(mixed.columns)}
-    weight = torch.zeros(len(choices), len(place))
-    for row, names in enumerate(choices):
-        weight[row, [place[name] for name in names]] = 1.0
-    weight = weight.to(device)
+    weight = torch.from_numpy(_weights(mixed, choices)).to(device)
     matrix = _rounded(mixed)
     left = torch.from_numpy(matrix[:, query]).to(device)
     right = torch.from_numpy(matrix[:, base]).to(device)
-    step = max(1, memory // (4 * len(base) * (len(place) + 3 * len(choices))))
-    found: list[list[tuple[Rows, Rows, Floats]]] = [[] for _ in choices]
+    widths = [len(names) for names in choices]
+    step = max(1, min(memory, CACHE) // (4 * len(base) * (len(matrix) + 2 * len(choices))))
+    found: list[tuple[Rows, Rows, Rows, Floats]] = []
+    since = 0
     for start in range(0, len(query), step):
         gaps = (left[:, start : start + step, None] - right[:, None, :]).abs_().clamp_(max=1.0)
         sums = (weight @ gaps.flatten(1)).view(len(choices), *gaps.shape[1:])
-        for total, parts, names in zip(sums, found, choices, strict=True):
-            last = total.min(1).values if k == 1 else total.topk(k, largest=False).values[:, -1]
-            at, row = (total <= last[:, None]).nonzero(as_tuple=True)
-            distance = total[at, row].double().cpu().numpy() / len(names)
-            parts.append((at.cpu().numpy() + start, row.cpu().numpy(), distance))
-    return [Nearest(*(np.concatenate(part) for part in zip(*parts, strict=True))) for parts in found]
+        last = sums.amin(2) if k == 1 else sums.topk(k, largest=False).values[:, :, -1]
+        at = np.flatnonzero((sums <= last[:, :, None]).cpu().numpy())
+        total = sums.flatten()[torch.from_numpy(at).to(device)].cpu().numpy().astype(np.float64)
+        choice, row, column = np.unravel_index(at, tuple(sums.shape))
+        found.append((choice, row + (start - since), column, total))
+        stop = min(start + step, len(query))
+        if sum(len(part[0]) for part in found) > BATCH or stop == len(query):
+            yield slice(since, stop), _parted(found, widths)
+            found, since = [], stop
+
+
+def _parted(found: list[tuple[Rows, Rows, Rows, Floats]], widths: list[int]) -> list[Nearest]:
+    """The finds of each choice."""
+    choice, query, base, total = (np.concatenate(part) for part in zip(*found, strict=True))
+    order = np.argsort(choice, kind="stable")
+    ends = np.searchsorted(choice[order], np.arange(len(widths) + 1))
+    parts = [order[low:high] for low, high in pairwise(ends)]
+    return [Nearest(query[part], base[part], total[part] / width) for part, width in zip(parts, widths, strict=True)]
+
+
+def _weights(mixed: Mixed, choices: Sequence[Sequence[str]]) -> NDArray[np.float32]:
+    """``(choices, columns)`` 1 where a choice has the column."""
+    weight = np.zeros((len(choices), len(mixed.columns)), dtype=np.float32)
+    for row, names in zip(weight, choices, strict=True):
+        row[[mixed.columns.index(name) for name in names]] = 1.0
+    return weight
 
 
 def _rounded(mixed: Mixed) -> NDArray[np.float32]:

@@ -35,6 +35,11 @@ class Links:
     by: Rows
     distance: Floats
 
+    @classmethod
+    def none(cls, size: int) -> Links:
+        """Nothing linked yet."""
+        return cls(np.zeros(size, dtype=bool), np.zeros(size, dtype=np.intp), np.zeros(size))
+
 
 @metric(
     id="leakage.linkability",
@@ -92,8 +97,12 @@ def linkability(
     for name, links in found.items():
         hits = links.linked[targets.member].sum(), links.linked[~targets.member].sum()
         rates[(("split", name),)] = Rates(hits=(int(hits[0]), int(hits[1])), sizes=targets.sizes, baseline=baseline)
-    evidence = () if bench.is_null else _linked_records(bench, targets, rates, found)
-    yield from told(bench, rates, remark=targets.remark, evidence=evidence)
+    yield from told(
+        bench,
+        rates,
+        remark=targets.remark,
+        evidence=lambda group: _linked_records(bench, targets, str(group[0][1]), found),
+    )
 
 
 def given_split(mixed: Mixed, columns: tuple[tuple[str, ...], ...]) -> Split:
@@ -141,14 +150,17 @@ def link(bench: Workbench, targets: Targets, splits: Mapping[str, Split], k: int
     assert bench.varying is not None
     base = bench.release.rows
     halves = [half for split in splits.values() for half in split]
-    found = nearest_by_columns(bench.varying, targets.rows, base, halves, k=k, memory=bench.memory, device=bench.device)
     order = np.random.default_rng([bench.seed, 13]).permutation(len(base))
-    made = {}
-    for at, name in enumerate(splits):
-        one, other = (near.first(order, k, len(targets.rows)) for near in found[2 * at : 2 * at + 2])
-        linked = (one[:, :, None] == other[:, None, :]).any((1, 2))
-        start = np.searchsorted(found[2 * at].query, np.arange(len(targets.rows)))
-        made[name] = Links(linked, base[one[:, 0]], found[2 * at].distance[start])
+    made = {name: Links.none(len(targets.rows)) for name in splits}
+    batches = nearest_by_columns(
+        bench.varying, targets.rows, base, halves, k=k, memory=bench.memory, device=bench.device
+    )
+    for part, found in batches:
+        for at, links in enumerate(made.values()):
+            near, far = found[2 * at : 2 * at + 2]
+            one, other = near.first(order, k), far.first(order, k)
+            links.linked[part] = (one[:, :, None] == other[:, None, :]).any((1, 2))
+            links.by[part], links.distance[part] = base[one[:, 0]], near.closest
     return made
 
 
@@ -161,14 +173,8 @@ def chance_of_a_link(rows: int, k: int) -> float:
     return 1 - comb(rows - k, k) / comb(rows, k) if rows > 2 * k else 1.0
 
 
-def _linked_records(
-    bench: Workbench, targets: Targets, rates: Mapping[Group, Rates], found: Mapping[str, Links]
-) -> tuple[Evidence, ...]:
-    """Train records that the worst split links, nearest first."""
-    judged = [group for group, r in rates.items() if not r.saturated]
-    if not judged:
-        return ()
-    name = str(max(judged, key=lambda group: rates[group].risk(bench.level).value)[0][1])
+def _linked_records(bench: Workbench, targets: Targets, name: str, found: Mapping[str, Links]) -> tuple[Evidence, ...]:
+    """Train records that a split links, nearest first."""
     links, names = found[name], bench.corpus.names
     at = np.flatnonzero(links.linked & targets.member)
     at = at[np.argsort(links.distance[at], kind="stable")]

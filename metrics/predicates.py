@@ -17,6 +17,7 @@ from counterproof.metrics.sample import Corpus, Rows
 Codes = NDArray[np.int32]
 OPAQUE = ("identifier", "text")
 ROUNDS = 5
+MANY = 1000
 TOP = np.iinfo(np.int32).max
 
 
@@ -74,7 +75,7 @@ class Predicates:
 
 @dataclass(frozen=True, eq=False)
 class Hits:
-    """Pairs of a predicate and a row that it matches, by predicate.
+    """Pairs of a predicate and a row (or record) that it matches, by predicate.
 
     Attributes:
         predicate: ``(m,)``.
@@ -90,6 +91,21 @@ class Hits:
     def counts(self) -> Rows:
         """How many rows each predicate matches."""
         return np.bincount(self.predicate, minlength=self.of)
+
+    def within(self, chosen: NDArray[np.bool_]) -> Rows:
+        """How many of the chosen rows each predicate matches."""
+        return np.bincount(self.predicate[chosen[self.row]], minlength=self.of)
+
+    def grouped(self, record: Rows) -> Hits:
+        """The pairs of predicates and records, each once.
+
+        Args:
+            record: ``(rows,)`` the record of each row.
+        """
+        width = int(record.max(initial=0)) + 1
+        pairs = np.sort(self.predicate * width + record[self.row])
+        pairs = pairs[np.diff(pairs, prepend=-1) > 0]
+        return Hits(pairs // width, pairs % width, self.of)
 
 
 def coded(corpus: Corpus) -> Coded:
@@ -112,7 +128,10 @@ def coded(corpus: Corpus) -> Coded:
 
 
 def matches(predicates: Predicates, table: Coded) -> Hits:
-    """Every row that every predicate matches: the rows of its rarest condition, narrowed by the others."""
+    """The rows that every predicate matches: the rows of its rarest condition, narrowed by the others.
+
+    A predicate that matches more than :data:`MANY` rows describes nobody: none of them is listed.
+    """
     start, end = _reached(predicates, table)
     length = np.where(predicates.column < 0, TOP, end - start)
     steps = np.argsort(length, axis=1, kind="stable")
@@ -126,7 +145,7 @@ def matches(predicates: Predicates, table: Coded) -> Hits:
                 break
             codes = table.codes[column, rows]
             rows = rows[(codes >= predicates.low[at, condition]) & (codes <= predicates.high[at, condition])]
-        found.append(rows)
+        found.append(rows if len(rows) <= MANY else rows[:0])
     sizes = np.array([len(rows) for rows in found], dtype=np.intp)
     every = np.concatenate(found) if found else np.zeros(0, dtype=np.intp)
     return Hits(np.repeat(np.arange(len(found)), sizes), every, len(found))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +30,7 @@ from counterproof.metrics.workbench import Workbench
 LISTED = 1000
 FEW = 20
 SIZES = (2, 3, 4, 6, 8)
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,19 +89,16 @@ def singling_out(bench: Workbench, *, columns: tuple[int, ...] = SIZES, attacks:
     assert bench.train is not None
     assert bench.holdout is not None
     aims = bench.shared(("singling out", columns, attacks), lambda: aim(bench, columns, attacks))
-    known = bench.real.rows
-    inside, outside = np.isin(known, bench.train.rows), np.isin(known, bench.holdout.rows)
-    unit = bench.shared(("real units",), lambda: _units(bench.real))
+    sides = Sides.of(bench)
     rates: dict[Group, Rates] = {}
     failures: dict[Group, str] = {}
     for kind, found in aims.items():
-        if not len(found.predicates):
+        if len(found.predicates):
+            rates[(("attack", kind),)] = _rates(bench, found, sides)
+        else:
             failures[(("attack", kind),)] = "nothing in the release describes exactly one of its rows in this way"
-            continue
-        rates[(("attack", kind),)] = _rates(bench, found, unit, inside, outside)
-    remark = f"equal numbers of records compared: {_smaller(unit, inside, outside)} a side"
-    evidence = () if bench.is_null else _singled_out(bench, aims, unit, inside, outside)
-    yield from told(bench, rates, remark=remark, evidence=evidence, failures=failures)
+    remark = f"equal numbers of records compared: {sides.size} a side"
+    yield from told(bench, rates, remark=remark, failures=failures, evidence=lambda _: _singled_out(bench, aims, sides))
 
 
 def aim(bench: Workbench, columns: tuple[int, ...], attacks: int) -> dict[str, Aim]:
@@ -116,32 +114,55 @@ def aim(bench: Workbench, columns: tuple[int, ...], attacks: int) -> dict[str, A
     made = {"univariate": univariate(release, attacks, rng)}
     if len(table.columns) > 1:
         made["multivariate"] = multivariate(release, columns, attacks, rng)
-    return {kind: _aimed(found, release, rows, real, rng) for kind, found in made.items()}
+    record = bench.shared(("records",), lambda: _records(bench.real))
+    return {kind: _aimed(found, release, rows, real, record, rng) for kind, found in made.items()}
 
 
-def _aimed(found: Predicates, release: Coded, rows: Rows, real: Coded, rng: np.random.Generator) -> Aim:
+def _aimed(found: Predicates, release: Coded, rows: Rows, real: Coded, record: Rows, rng: np.random.Generator) -> Aim:
     return Aim(
         predicates=found,
         source=rows[matches(found, release).row],
-        hits=matches(found, real),
-        guessed=matches(at_random(release, found, rng), real),
+        hits=matches(found, real).grouped(record),
+        guessed=matches(at_random(release, found, rng), real).grouped(record),
     )
 
 
-def _units(real: Sample) -> Rows:
+def _records(real: Sample) -> Rows:
+    """The record of each real row."""
     clusters = real.corpus.clusters
     return units(real.digests, None if clusters is None else clusters[real.rows])
 
 
-def _smaller(unit: Rows, *sides: NDArray[np.bool_]) -> int:
-    return min(len(np.unique(unit[side])) for side in sides)
+@dataclass(frozen=True, eq=False)
+class Sides:
+    """Which records each side holds.
+
+    Attributes:
+        train: ``(records,)``.
+        holdout: ``(records,)``.
+        size: How many the smaller side has.
+    """
+
+    train: Flags
+    holdout: Flags
+    size: int
+
+    @classmethod
+    def of(cls, bench: Workbench) -> Sides:
+        """The sides of a view."""
+        record = bench.shared(("records",), lambda: _records(bench.real))
+        assert bench.train is not None
+        assert bench.holdout is not None
+        held = [np.zeros(int(record.max()) + 1, dtype=bool) for _ in range(2)]
+        for side, sample in zip(held, (bench.train, bench.holdout), strict=True):
+            side[record[np.isin(bench.real.rows, sample.rows)]] = True
+        return cls(held[0], held[1], min(int(side.sum()) for side in held))
 
 
-def _rates(bench: Workbench, found: Aim, unit: Rows, inside: NDArray[np.bool_], outside: NDArray[np.bool_]) -> Rates:
-    size = _smaller(unit, inside, outside)
-    attack, control = (float(success(found.hits, unit, side, size).sum()) for side in (inside, outside))
-    guessed = float(success(found.guessed, unit, inside, size).sum())
+def _rates(bench: Workbench, found: Aim, sides: Sides) -> Rates:
     n = len(found.predicates)
+    attack, control = (float(success(found.hits, side, sides.size).sum()) for side in (sides.train, sides.holdout))
+    guessed = 0.0 if bench.is_null else float(success(found.guessed, sides.train, sides.size).sum())
     return Rates(
         hits=(attack, control),
         sizes=(n, n),
@@ -150,42 +171,36 @@ def _rates(bench: Workbench, found: Aim, unit: Rows, inside: NDArray[np.bool_], 
     )
 
 
-def success(hits: Hits, unit: Rows, side: NDArray[np.bool_], size: int) -> Floats:
+def success(hits: Hits, side: Flags, size: int) -> Floats:
     """The chance of each predicate to match exactly one of ``size`` records drawn from a side.
 
     1 or 0 where the side has no more records than that.
 
     Args:
-        hits: Matches among the known rows.
-        unit: Record of each known row.
-        side: Which known rows the side has.
-        size: How many records are drawn.
+        hits: Matches among the known records.
+        side: ``(records,)`` which of them the side holds.
+        size: How many are drawn.
     """
-    width = int(unit.max()) + 1
-    here = side[hits.row]
-    pairs = np.unique(hits.predicate[here] * width + unit[hits.row[here]])
-    count = np.bincount(pairs // width, minlength=hits.of)
-    of = len(np.unique(unit[side]))
+    count, of = hits.within(side), int(side.sum())
     if of <= size:
         return np.asarray(count == 1, dtype=np.float64)
     return np.asarray(hypergeom.pmf(1, of, count, size), dtype=np.float64)
 
 
-def _singled_out(
-    bench: Workbench, aims: dict[str, Aim], unit: Rows, inside: NDArray[np.bool_], outside: NDArray[np.bool_]
-) -> tuple[Evidence, ...]:
+def _singled_out(bench: Workbench, aims: Mapping[str, Aim], sides: Sides) -> tuple[Evidence, ...]:
     """Train records that predicates match alone, where no holdout record does."""
     names, columns = bench.corpus.names, bench.shared(("coded",), lambda: coded(bench.corpus)).columns
+    record = bench.shared(("records",), lambda: _records(bench.real))
+    inside = np.flatnonzero(np.isin(bench.real.rows, bench.train.rows if bench.train else ()))
+    row_of = dict(zip(record[inside[::-1]].tolist(), bench.real.rows[inside[::-1]].tolist(), strict=True))
     rows: list[tuple[str, str, str]] = []
     for found in aims.values():
-        everyone = len(unit)
-        alone = success(found.hits, unit, inside, everyone) > 0
-        alone &= np.bincount(found.hits.predicate[outside[found.hits.row]], minlength=found.hits.of) == 0
-        first = np.searchsorted(found.hits.predicate, np.flatnonzero(alone))
-        for at, hit in zip(np.flatnonzero(alone), first, strict=True):
-            used = [columns[c] for c in found.predicates.column[at] if c >= 0]
-            real = names[bench.real.rows[found.hits.row[hit]]]
-            rows.append((str(names[found.source[at]]), str(real), ", ".join(used)))
+        hits = found.hits
+        alone = (hits.within(sides.train) == 1) & (hits.within(sides.holdout) == 0)
+        for at, matched in zip(hits.predicate, hits.row, strict=True):
+            if alone[at]:
+                used = [columns[c] for c in sorted(found.predicates.column[at]) if c >= 0]
+                rows.append((str(names[found.source[at]]), str(names[row_of[int(matched)]]), ", ".join(used)))
     if not rows:
         return ()
     note = f"The first {min(LISTED, len(rows))} of {len(rows)}; some are chance, see control. Values are not shown."
