@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from counterproof.controls import try_controls
 from counterproof.metrics.estimate import Estimate, Floor, Group, Measurement, Status, normal_quantile
 from counterproof.metrics.metric import Metric, MetricError, Value
 from counterproof.metrics.workbench import Workbench
@@ -99,10 +100,12 @@ def _measured(metric: Metric, bench: Workbench, params: Mapping[str, Any]) -> It
         raise MetricError(f"{metric.id} yielded nothing")
     floors = null_floors(metric, bench, params)
     anchors = _points(metric.values(bench.permuted(), params)) if metric.anchored else {}
+    controls = try_controls(metric, bench, params, values)
     judged_by_cell = {t.field for t in metric.tolerances if t.cells}
     for value in values:
         place = (value.field, value.group)
         measured = _measurement(metric, bench, value, floors.get(place), anchors.get(place))
+        measured = replace(measured, controls=controls.get(value.field, ()))
         yield measured
         # Fields that a metric measures on no re-split have no floor to exceed; the headline must have one.
         if metric.null == "resplit" and measured.estimate is not None and (measured.headline or measured.floor):

@@ -6,7 +6,7 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
-from counterproof.reports.record import write_text
+from counterproof.reports.plain import write_text
 
 
 def count_audit(folder: Path, holdout: str, release: str) -> int:

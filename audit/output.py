@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from counterproof.refusal import Refusal
-from counterproof.reports.record import Record, write_text
+from counterproof.reports.plain import write_text
+from counterproof.reports.record import Record
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 FILES = ("report.html", "record.json", "junit.xml", "summary.md")  # what a reader opens first, first

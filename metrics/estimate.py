@@ -136,6 +136,23 @@ class Panel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """What a metric made of a leak that was planted in a copy of the release: its power, tried out.
+
+    Attributes:
+        kind: What was planted.
+        planted: How many, 0 where none could be.
+        found: Whether the metric saw them; None where nothing was planted.
+        told: The same in words.
+    """
+
+    kind: str
+    planted: int
+    found: bool | None
+    told: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
     """One measured quantity with everything a verdict and a reader need.
 
@@ -157,6 +174,7 @@ class Measurement:
         headline: Whether a gate without a field means this one.
         evidence: Tables of what is behind it.
         panels: Figures.
+        controls: Leaks that were planted, and whether the metric saw them: one that did not is blind.
         seconds: How long the metric took.
         algo: Version of the algorithm.
         params: The metric's parameters.
@@ -181,6 +199,7 @@ class Measurement:
     headline: bool = False
     evidence: tuple[Evidence, ...] = ()
     panels: tuple[Panel, ...] = ()
+    controls: tuple[Control, ...] = ()
     seconds: float = 0.0
     algo: int = 1
     params: Mapping[str, Any] = dataclasses.field(default_factory=dict)

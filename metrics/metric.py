@@ -24,6 +24,8 @@ Family = Literal["fidelity", "coverage", "leakage", "fairness", "utility"]
 FAMILIES: tuple[str, ...] = get_args(Family)
 Null = Literal["resplit", "membership", "halves", "none"]
 Modality = Literal["table", "image", "features"]
+Plant = Literal["copies", "near_copies", "rare_values"]
+PLANTS: tuple[Plant, ...] = get_args(Plant)
 ENTRY_POINTS = "counterproof.metrics"
 
 
@@ -36,6 +38,8 @@ class Value:
     """What a metric yields: one quantity at one place.
 
     Leave ``estimate`` None and say ``status`` and ``reason`` where it could not be measured.
+    ``claims`` are the fewest planted leaks, by kind, that the metric says it would find here: the
+    engine plants as many, see ``controls`` of :class:`Metric`.
     """
 
     estimate: Estimate | None = None
@@ -50,6 +54,7 @@ class Value:
     decidable: bool = True
     evidence: tuple[Evidence, ...] = ()
     panels: tuple[Panel, ...] = ()
+    claims: Mapping[Plant, int] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +119,8 @@ class Metric:
         draws: How many re-splits.
         anchored: Judge the excess on the scale of column-permuted data (unbounded metrics).
         tolerances: Its gates in the default policy.
+        controls: Leaks that it claims to find, each with the field that must show it. The engine plants
+            them in a copy of the release; a field that misses them is blind and cannot pass a gate.
     """
 
     id: str
@@ -129,6 +136,7 @@ class Metric:
     draws: int = 20
     anchored: bool = False
     tolerances: tuple[Tolerance, ...] = ()
+    controls: Mapping[Plant, str] = dataclasses.field(default_factory=dict)
 
     def parameters(self) -> dict[str, inspect.Parameter]:
         """The keyword-only options of the function: the metric's typed parameters."""
@@ -174,8 +182,11 @@ def metric(
     draws: int = 20,
     anchored: bool = False,
     tolerances: Iterable[Tolerance] = (),
+    controls: Iterable[Plant] | Mapping[Plant, str] = (),
 ) -> Callable[[Callable[..., Iterable[Value]]], Metric]:
     """Declare a metric; see :class:`Metric` for the arguments.
+
+    ``controls`` may name the kinds alone: the headline must show them.
 
     >>> @metric(id="acme.rows", family="coverage", better="higher", null="none")
     ... def rows(bench):
@@ -185,6 +196,11 @@ def metric(
     """
     if family not in FAMILIES:
         raise MetricError(f"{id}: family {family!r} is none of {', '.join(FAMILIES)}")
+
+    shown = dict(controls) if isinstance(controls, Mapping) else dict.fromkeys(controls, headline)
+    for kind in shown:
+        if kind not in PLANTS:
+            raise MetricError(f"{id}: control {kind!r} is none of {', '.join(PLANTS)}")
 
     def declare(function: Callable[..., Iterable[Value]]) -> Metric:
         return Metric(
@@ -201,6 +217,7 @@ def metric(
             draws=draws,
             anchored=anchored,
             tolerances=tuple(tolerances),
+            controls=shown,
         )
 
     return declare

@@ -11,6 +11,7 @@ import math
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from counterproof.metrics.geometry import Geometry, Plan
 from counterproof.metrics.graph import Graph
+from counterproof.metrics.growth import grown
 from counterproof.metrics.kernel_sums import KernelSums
 from counterproof.metrics.models import LEARNERS, Forecast, fit_forecast
 from counterproof.metrics.neighbours import Neighbours, gower_neighbours, nearest
@@ -50,6 +52,7 @@ class Workbench:
         small_cell: Real values and cells carried by fewer rows than this stay hidden.
         memory: Budget in bytes for one block of shared work.
         device: Where matrix products run.
+        ground: The view that this one adds rows to; what it found is not searched for again.
     """
 
     reference: Sample
@@ -68,6 +71,7 @@ class Workbench:
     small_cell: int = 10
     memory: int = 256 * 2**20
     device: str = "cpu"
+    ground: Workbench | None = field(default=None, repr=False)
     store: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     # -- data -----------------------------------------------------------------------------------
@@ -203,16 +207,26 @@ class Workbench:
 
     def neighbours(self, query: Sample, base: Sample, k: int, *, gower: bool = False) -> Neighbours:
         """The ``k`` nearest rows of ``base`` for every row of ``query``; a row is not its own."""
+        key = ("neighbours", query.name, base.name, k, gower)
 
         def search() -> Neighbours:
-            own = np.arange(len(base)) if query.name == base.name else None
-            mixed = self.varying if gower else None
-            if mixed is not None and mixed.columns:
-                how: dict[str, Any] = {"memory": self.memory, "device": self.device}
-                return gower_neighbours(mixed, query.rows, base.rows, k, own=own, **how)
+            if self.ground is not None:
+                return grown(self.ground.store, key, query, base, partial(self._alone, gower=gower))
+            if gower and self.varying is not None and self.varying.columns:
+                return self._alone(query, base, k, gower=True)
             return self._found(query, base, k) or self._searched(query, base, k)
 
-        return self.shared(("neighbours", query.name, base.name, k, gower), search)
+        for sample in (query, base):
+            self.store[("rows", sample.name)] = sample.rows
+        return self.shared(key, search)
+
+    def _alone(self, query: Sample, base: Sample, k: int, *, gower: bool) -> Neighbours:
+        """A search of its own, that reads nothing of the survey."""
+        mixed = self.varying if gower else None
+        if mixed is None or not mixed.columns:
+            return self._searched(query, base, k)
+        own = np.arange(len(base)) if query.name == base.name else None
+        return gower_neighbours(mixed, query.rows, base.rows, k, own=own, memory=self.memory, device=self.device)
 
     def _found(self, query: Sample, base: Sample, k: int) -> Neighbours | None:
         """Neighbours that the survey tells; rows it leaves open are searched for."""

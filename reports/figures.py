@@ -56,7 +56,8 @@ from counterproof.reports.histograms import draw_bars, draw_marginals
 from counterproof.reports.judgement import number
 from counterproof.reports.markup import Markup, element
 from counterproof.reports.panels import Bars, Cells, Curves, Forest, Map, Marginals, Pairs, Reach
-from counterproof.reports.record import PanelReading, rounded
+from counterproof.reports.plain import rounded
+from counterproof.reports.record import PanelReading
 from counterproof.reports.text import cell_text, interval
 
 TABLE_ROWS = 1500

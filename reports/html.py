@@ -22,7 +22,8 @@ from counterproof.reports import wording
 from counterproof.reports.figures import Figure, draw
 from counterproof.reports.judgement import number
 from counterproof.reports.ladder import cell_rung, rung
-from counterproof.reports.record import QUESTIONS, EvidenceReading, Reading, Record, rounded
+from counterproof.reports.plain import rounded
+from counterproof.reports.record import QUESTIONS, EvidenceReading, Reading, Record
 from counterproof.reports.text import cell_text, clipped, interval, printable, sentence
 
 BUNDLE = "plotly-cartesian.min.js.gz"

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
-import os
 import re
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from counterproof.metrics.estimate import Better, Estimate, Measurement, Scale, Status
 from counterproof.reports.judgement import Judgement, Operator, Verdict, compare
 from counterproof.reports.names import names_of, quoted
+from counterproof.reports.plain import rounded, write_text
 
 SCHEMA: Literal["counterproof/record/1"] = "counterproof/record/1"
 QUESTIONS: Mapping[str, str] = {
@@ -66,6 +64,15 @@ class PanelReading(Part):
     shows_real: bool = False
 
 
+class ControlReading(Part):
+    """A leak that was planted in a copy of the release, and whether the metric saw it."""
+
+    kind: str
+    planted: int
+    found: bool | None
+    told: str
+
+
 class Reading(Part):
     """A measurement as the record holds it; see :class:`counterproof.metrics.Measurement`.
 
@@ -99,6 +106,7 @@ class Reading(Part):
     smallest_n: int = 0
     evidence: list[EvidenceReading] = Field(default_factory=list)
     panels: list[PanelReading] = Field(default_factory=list)
+    controls: list[ControlReading] = Field(default_factory=list)
     seconds: float = 0.0
     cached: bool = False
 
@@ -127,6 +135,7 @@ class Reading(Part):
             "smallest_n": measured.smallest_n,
             "evidence": [_fields(part) for part in measured.evidence],
             "panels": [_fields(part) for part in measured.panels],
+            "controls": [_fields(part) for part in measured.controls],
             "seconds": measured.seconds,
             "cached": measured.cached,
         }
@@ -146,6 +155,11 @@ class Reading(Part):
         )
 
     @property
+    def blindness(self) -> str:
+        """The planted leaks that were missed, in words; empty where every control was found."""
+        return "; ".join(control.told for control in self.controls if control.found is False)
+
+    @property
     def where(self) -> str:
         """The group as gates write it: ``sex=F, income=">50K"``; empty for the whole data set."""
         parts = self.group.items()
@@ -162,7 +176,7 @@ class Reading(Part):
         if self.estimate is None:
             verdict: Verdict = "error" if self.status == "error" else "inconclusive"
             return Judgement(verdict=verdict, sentence=f"{self.metric}: {verdict.upper()}, {self.reason}")
-        return compare(
+        judged = compare(
             self.estimate,
             operator,
             limit,
@@ -171,6 +185,9 @@ class Reading(Part):
             n=self.rows,
             smallest_n=self.smallest_n,
         )
+        if self.blindness and judged.verdict == "pass":
+            return Judgement(verdict="inconclusive", sentence=f"{self.metric}: INCONCLUSIVE, blind: {self.blindness}")
+        return judged
 
     def __le__(self, limit: float) -> Judgement:
         return self._against("<=", limit)
@@ -366,42 +383,5 @@ class Record(Part):
     __str__ = __repr__
 
 
-def rounded(value: Any) -> Any:
-    """Ten significant digits, and None for what is not finite: the same bytes on every machine."""
-    if isinstance(value, bool) or value is None:
-        return value
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode("utf-8")  # file names may be no UTF-8
-    if isinstance(value, int):
-        return value
-    if isinstance(value, float):
-        return float(f"{value:.10g}") + 0.0 if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(k): rounded(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [rounded(v) for v in value]
-    if hasattr(value, "item"):
-        return rounded(value.item())
-    return str(value)
-
-
 def _fields(part: Any) -> dict[str, Any]:
     return {name: getattr(part, name) for name in type(part).__dataclass_fields__}
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all.
-
-    Raises:
-        OSError: The folder cannot be made or written.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as out:
-            out.write(text)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
