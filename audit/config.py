@@ -13,7 +13,7 @@ from counterproof.refusal import Refusal
 
 ROLES = ("train", "holdout", "real", "test", "synthetic")
 # By these names metrics file their own cells, beside the groups'.
-RESERVED = ("attack", "column", "learner", "model", "rate", "secret", "split")
+RESERVED = ("attack", "cell", "column", "learner", "model", "rate", "secret", "split")
 
 
 class Section(BaseModel):
