@@ -45,6 +45,7 @@ from counterproof.metrics.workbench import Workbench
             "Copies beyond chance fail whatever their share",
         ),
     ),
+    controls={"copies": "value", "near_copies": "near"},
 )
 def copies(bench: Workbench) -> Iterator[Value]:
     """Release rows that equal training rows, in excess of those that equal holdout rows.
