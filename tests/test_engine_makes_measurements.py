@@ -308,7 +308,7 @@ def test_a_crash_keeps_the_other_metrics(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setenv("COUNTERPROOF_CACHE", str(tmp_path))
     fine = made(means, id="acme.fine", null="none")
     bad = made(raising, id="acme.bad", tolerances=[Tolerance("value", "<=", 9, "test")])
-    monkeypatch.setattr("counterproof.run.choose", lambda wanted: [fine, bad, replace(fine, id="acme.last")])
+    monkeypatch.setattr("counterproof.run.choose", lambda *_: [fine, bad, replace(fine, id="acme.last")])
     record = cp.audit(**three(normal_rows, 30, 0))
     assert [(r.metric, r.status) for r in record.measurements] == [
         ("acme.fine", "measured"),
@@ -407,7 +407,7 @@ def test_a_ledger_that_cannot_be_written_stops_nothing(tmp_path: Any) -> None:
 
 def test_the_record_counts_the_releases(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     monkeypatch.setenv("COUNTERPROOF_CACHE", str(tmp_path))
-    monkeypatch.setattr("counterproof.run.choose", lambda wanted: [made(means, null="none")])
+    monkeypatch.setattr("counterproof.run.choose", lambda *_: [made(means, null="none")])
     frames = three(normal_rows, 30, 0)
     again = frames | {"synthetic": normal_rows(30, 99)}
     counts = [cp.audit(**f).manifest.audits_of_holdout for f in (frames, frames, again, frames)]

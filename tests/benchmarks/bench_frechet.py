@@ -1,6 +1,7 @@
 """The Fréchet distance against torchmetrics, torch-fidelity and clean-fid, in CPU-seconds of one thread.
 
-``python tests/benchmarks/bench_frechet.py [rows,dimensions ...]``; peers that cannot be imported are said so.
+``python tests/benchmarks/bench_frechet.py [rows,dimensions ...]``, or ``--quick`` for one tiny case;
+peers that cannot be imported are said so.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from counterproof.metrics.unbiased_frechet import both_estimates, dealt
 Rows = NDArray[np.float32]
 Run = Callable[[Rows, Rows], float]
 CASES = ("1000,2048", "10000,2048")
+QUICK = ("200,32",)
 REPEATS, REPEATS_OF_SLOW = 5, 3
 SLOW = 30.0  # CPU-seconds from which three repeats must do
 
@@ -144,4 +146,4 @@ def main(cases: tuple[str, ...]) -> None:
 
 
 if __name__ == "__main__":
-    main(tuple(sys.argv[1:]) or CASES)
+    main(QUICK if sys.argv[1:] == ["--quick"] else tuple(sys.argv[1:]) or CASES)

@@ -1,6 +1,6 @@
 """One pass over pairs of rows against prdc, clean-fid and faiss, and how its cost grows; run it by hand.
 
-``OMP_NUM_THREADS=1 python tests/benchmarks/bench_geometry.py [--rows N] [--dimensions D] [--rounds R] [--growth N,N,…]``
+``python tests/benchmarks/bench_geometry.py [--rows N] [--dimensions D] [--rounds R] [--growth N,N,…] [--quick]``
 Peers that cannot be imported are said so. Every figure is CPU seconds of one thread, peer and ours
 in turn within a round, medians over the rounds.
 """
@@ -210,7 +210,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--growth", default="1000,2000,4000,8000,16000,32000")
     parser.add_argument("--one", default="")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, one round")
     given = parser.parse_args()
+    if given.quick:
+        given.rows, given.dimensions, given.rounds, given.growth = 400, 32, 1, ""
     torch.set_num_threads(1)
     if given.one:
         footprint(given.one, given.rows, given.dimensions)

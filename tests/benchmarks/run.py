@@ -48,6 +48,7 @@ def main() -> None:
     options.add_argument("--python", default=sys.executable, help="the interpreter that has the peers")
     options.add_argument("--only", nargs="*", default=[], help="names of benchmarks, such as geometry")
     options.add_argument("--out", type=Path, default=RESULTS)
+    options.add_argument("--quick", action="store_true", help="tiny sizes, to see that every script still runs")
     asked = options.parse_args()
     scripts = [s for s in sorted(HERE.glob("bench_*.py")) if not asked.only or s.stem[6:] in asked.only]
     if not scripts:
@@ -55,14 +56,15 @@ def main() -> None:
     held = _sections(asked.out) if asked.only else {}
     for script in scripts:
         print(f"{script.name} …", file=sys.stderr, flush=True)
-        held[script.stem[6:]] = _section(asked.python, script)
-    asked.out.write_text("\n".join([_head(asked.python), *_marked(held)]), encoding="utf-8")
+        held[script.stem[6:]] = _section(asked.python, script, quick=asked.quick)
+    asked.out.write_text("\n".join([_head(asked.python, quick=asked.quick), *_marked(held)]), encoding="utf-8")
 
 
-def _section(python: str, script: Path) -> str:
+def _section(python: str, script: Path, *, quick: bool) -> str:
     """What one script printed, or how it ended."""
     started = time.perf_counter()
-    done = subprocess.run([python, str(script)], stdout=subprocess.PIPE, text=True, check=False, env=_environment())
+    command = [python, str(script), *(["--quick"] if quick else [])]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, env=_environment())
     spent = time.perf_counter() - started
     text = done.stdout.strip() or f"## {script.stem[6:]}\n\nprinted nothing."
     if done.returncode:
@@ -74,11 +76,14 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
-def _head(python: str) -> str:
+def _head(python: str, *, quick: bool) -> str:
     """Which machine, which versions, which command."""
-    peak = subprocess.run(
-        [python, "-c", PEAK], stdout=subprocess.PIPE, text=True, check=False, env=_environment()
-    ).stdout.strip()
+    peak = ""
+    if not quick:
+        measured = [python, "-c", PEAK]
+        peak = subprocess.run(
+            measured, stdout=subprocess.PIPE, text=True, check=False, env=_environment()
+        ).stdout.strip()
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
     command = shlex.join(["python", *sys.argv])
     return (
