@@ -26,8 +26,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from counterproof.efficientnet import load
-from counterproof.encoders import BATCH
-from counterproof.encoding import AT_ONCE
+from counterproof.encoders import AT_ONCE, BATCH
 from counterproof.folding import ChannelsLast, folded
 from counterproof.inception import Inception
 from counterproof.intake import take_in
