@@ -20,7 +20,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
@@ -200,7 +200,8 @@ def main() -> None:
     print("\nMB beyond the features:\n")
     print(table(memory, ".0f", SMALL, {}))
     if not given.quick:
-        picture = drawn({"CPU seconds": seconds, "MB beyond the features": memory})
+        shown = [replace(line, values=[max(1.0, value) for value in line.values]) for line in memory]
+        picture = drawn({"CPU seconds": seconds, "MB beyond the features (1 or more)": shown})
         Path(__file__).with_name("growth.svg").write_text(picture, encoding="utf-8")
         print("\n![time and memory against rows, both axes logarithmic](growth.svg)")
     print("\nn rows (of images: n images) on each of two sides; moments take one. Exponents are fitted over the upper")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH, HEIGHT, LEFT, TOP, ACROSS, DOWN = 900, 430, 55, 30, 360, 330
+WIDTH, HEIGHT, LEFT, TOP, ACROSS, DOWN = 900, 445, 55, 30, 360, 330
 COLOURS = ("#1b6ca8", "#c8553d", "#2e8b57", "#8e6bbf", "#b8860b", "#444444")
 
 
@@ -34,7 +34,7 @@ def drawn(panels: Mapping[str, Sequence[Line]]) -> str:
     names = list(dict.fromkeys(line.name for line in first))
     body = [_panel(title, lines, names, LEFT + at * (WIDTH // 2)) for at, (title, lines) in enumerate(panels.items())]
     for at, line in enumerate(first):
-        x, y = LEFT + at % 5 * 165, TOP + DOWN + 40 + at // 5 * 16
+        x, y = LEFT + at % 4 * 205, TOP + DOWN + 40 + at // 4 * 16
         body.append(f'<path d="M{x} {y - 4}h22" {_stroke(line, names)}/>')
         body.append(f'<text x="{x + 27}" y="{y}">{escape(_label(line))}</text>')
     style = "text{font:11px sans-serif;fill:#222}path{fill:none}"
@@ -44,7 +44,7 @@ def drawn(panels: Mapping[str, Sequence[Line]]) -> str:
 
 
 def _panel(title: str, lines: Sequence[Line], names: Sequence[str], left: int) -> str:
-    """One pair of axes with its lines; values below a thousandth of the largest decade span are on the floor."""
+    """One pair of axes with its lines; six decades at most."""
     sizes = sorted({n for line in lines for n in line.sizes})
     top = math.ceil(math.log10(max(max(line.values) for line in lines)))
     low = max(top - 6, math.floor(math.log10(max(1e-9, min(min(line.values) for line in lines)))))
