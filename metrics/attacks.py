@@ -12,14 +12,13 @@ import numpy as np
 
 from counterproof.metrics.detectability import TREE_AXES, Task, boosting, tree_codes
 from counterproof.metrics.domias import density_ratio, narrow_ratio
+from counterproof.metrics.nearness import LOCAL, REACHED
 from counterproof.metrics.neighbours import nearest
 from counterproof.metrics.projection import on_pooled_axes
 from counterproof.metrics.sample import Floats, Rows, Sample
 from counterproof.metrics.suspects import Suspects
 from counterproof.metrics.workbench import Workbench
 
-NEAR = 10  # neighbours that a narrow kernel reaches
-LOCAL = 5
 WIDE = 128  # features beyond which a sum of absolute differences costs more than it tells
 LEARNED = 5000  # rows a side that the classifier learns from
 
@@ -28,21 +27,23 @@ Attack = Callable[[Workbench, Suspects], Floats]
 
 def to_release(bench: Workbench, suspects: Suspects) -> Floats:
     """``(n, k)`` distances of the suspects to the nearest release rows."""
-    k = min(NEAR, len(bench.release))
-    return bench.neighbours(suspects.sample, bench.release, k).distance
+    return nearest_made(bench, suspects)[0]
+
+
+def nearest_made(bench: Workbench, suspects: Suspects, *, gower: bool = False) -> tuple[Floats, Rows]:
+    """Distances of the suspects to the nearest release rows, and which they are: the search that copies need."""
+    found = bench.neighbours(suspects.reference, bench.release, min(REACHED, len(bench.release)), gower=gower)
+    return found.distance[suspects.own], found.index[suspects.own]
 
 
 def to_reference(bench: Workbench, suspects: Suspects) -> Floats:
-    """``(n, k)`` distances of the suspects to the nearest other known records."""
-    found = bench.neighbours(suspects.sample, suspects.reference, NEAR + 1)
-    others = found.index != suspects.own[:, None]
-    others[others.all(axis=1), -1] = False  # more than ten twins in the features stand before the row itself
-    return np.asarray(found.distance[others].reshape(len(suspects.sample), NEAR))
+    """``(n, 5)`` distances of the suspects to the nearest other known records."""
+    return np.asarray(bench.neighbours(suspects.reference, suspects.reference, LOCAL).distance[suspects.own])
 
 
 def isolation(bench: Workbench, suspects: Suspects) -> Floats:
     """Mean distance of each suspect to its five nearest other known records."""
-    return np.asarray(to_reference(bench, suspects)[:, :LOCAL].mean(axis=1))
+    return np.asarray(to_reference(bench, suspects).mean(axis=1))
 
 
 def by_nearest(bench: Workbench, suspects: Suspects) -> Floats:
@@ -60,14 +61,14 @@ def by_ratio(bench: Workbench, suspects: Suspects) -> Floats:
 def by_columns(bench: Workbench, suspects: Suspects) -> Floats:
     """How near the nearest release row is column by column: Gower's distance, or the sum of differences."""
     if bench.varying is not None and bench.varying.columns:
-        return -bench.neighbours(suspects.sample, bench.release, 1, gower=True).distance[:, 0]
+        return -nearest_made(bench, suspects, gower=True)[0][:, 0]
     how = {"metric": "cityblock", "memory": bench.memory, "device": bench.device}
     return -nearest(suspects.sample.features, bench.release.features, 1, **how).distance[:, 0]  # type: ignore[arg-type]
 
 
 def by_narrow_kernel(bench: Workbench, suspects: Suspects) -> Floats:
     """Density ratio under a narrow kernel."""
-    return narrow_ratio(to_release(bench, suspects), to_reference(bench, suspects))
+    return narrow_ratio(to_release(bench, suspects)[:, :LOCAL], to_reference(bench, suspects))
 
 
 def by_classifier(bench: Workbench, suspects: Suspects) -> Floats:

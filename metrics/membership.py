@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from counterproof.metrics.attacks import attack_scores, isolation
+from counterproof.metrics.attacks import attack_scores, isolation, nearest_made
 from counterproof.metrics.estimate import Estimate, Evidence, Panel
 from counterproof.metrics.inquest import Inquest, area_estimate, hold_inquest, smallest_area
 from counterproof.metrics.intervals import clopper_pearson
@@ -167,13 +167,13 @@ def _evidence(bench: Workbench, tried: Tried) -> tuple[Evidence, ...]:
     surest = np.flatnonzero(tried.judged & tried.inquest.member)
     surest = surest[np.argsort(-rank[surest])][:SHOWN]
     others = np.sort(rank[tried.judged & ~tried.inquest.member])
-    found = bench.neighbours(suspects.sample, bench.release, min(10, len(bench.release)))
-    rows = [_foremost(suspects, found.distance[:, 0], int(unit)) for unit in surest]
+    distance, index = (found[:, 0] for found in nearest_made(bench, suspects))
+    rows = [_foremost(suspects, distance, int(unit)) for unit in surest]
     cells = tuple(
         (
             str(suspects.sample.names[row]),
-            str(bench.release.names[found.index[row, 0]]),
-            float(found.distance[row, 0]),
+            str(bench.release.names[index[row]]),
+            float(distance[row]),
             int(len(others) - np.searchsorted(others, rank[unit])),
         )
         for unit, row in zip(surest, rows, strict=True)

@@ -31,7 +31,7 @@ class Suspects:
 
     Attributes:
         sample: Their rows.
-        reference: All known records that stand once: what the attacker compares with, unlabelled.
+        reference: All known records: what the attacker compares with, unlabelled.
         own: Position of each row of ``sample`` in the reference.
         unit: Number of the record, or with clusters of the source, of each row of ``sample``.
         member: ``(units,)`` whether the generator learned from it.
@@ -70,9 +70,10 @@ def line_up(bench: Workbench, most: int) -> Suspects:
 
 def _lined_up(bench: Workbench, most: int) -> Suspects:
     assert bench.train is not None
-    reference = standing_once(bench)
-    inside = np.isin(reference.rows, bench.train.rows)
-    units, unit = _units(bench, reference)
+    reference = known_records(bench)
+    once = standing_once(reference)
+    inside = np.isin(reference.rows[once], bench.train.rows)
+    units, unit = _units(bench, reference.rows[once])
     hits = np.bincount(unit, weights=inside, minlength=units)
     sizes = np.bincount(unit, minlength=units)
     members, others = np.flatnonzero(hits == sizes), np.flatnonzero(hits == 0)
@@ -80,44 +81,49 @@ def _lined_up(bench: Workbench, most: int) -> Suspects:
     count = min(len(members), len(others), most)
     rng = np.random.default_rng([bench.seed, zlib.crc32(b"suspects")])
     chosen = np.sort(np.concatenate([rng.permutation(side)[:count] for side in (members, others)]))
-    own = np.flatnonzero(np.isin(unit, chosen))
+    there = np.isin(unit, chosen)
+    own = once[there]
     return Suspects(
         sample=reference.take(own, f"suspects {most}"),
         reference=reference,
         own=own,
-        unit=np.searchsorted(chosen, unit[own]),
+        unit=np.searchsorted(chosen, unit[there]),
         member=hits[chosen] > 0,
-        remark=_remark(bench, reference, count, len(members), len(others), spanning),
+        remark=_remark(bench, len(once), count, len(members), len(others), spanning),
     )
 
 
-def standing_once(bench: Workbench) -> Sample:
-    """Known records without a twin: two equal records, one on each side, tell no membership.
+def known_records(bench: Workbench) -> Sample:
+    """Train and holdout rows; where train alone repeats its records (it was oversampled), each of them once.
 
-    Where train alone repeats its records (it was oversampled), each of them counts once.
+    These are the rows in which copies are looked for too, so that both read the same searches.
     """
     assert bench.train is not None
     assert bench.holdout is not None
     train, holdout = bench.train, bench.holdout
     first = np.sort(np.unique(train.digests, return_index=True)[1])
     repeated = [1 - len(np.unique(side.digests)) / len(side) for side in (train, holdout)]
-    if repeated[0] > 2 * repeated[1] + OVERSAMPLED:
-        train = train.take(first, "train once")
-    known = train.join(holdout, "known")
+    if repeated[0] <= 2 * repeated[1] + OVERSAMPLED:
+        return bench.real
+    return train.take(first, "train once").join(holdout, "known once")
+
+
+def standing_once(known: Sample) -> Rows:
+    """Positions of records without a twin: two equal records, one on each side, tell no membership."""
     _, at, counts = np.unique(known.digests, return_index=True, return_counts=True)
-    return known.take(np.sort(at[counts == 1]), "known records")
+    return np.sort(at[counts == 1])
 
 
-def _units(bench: Workbench, reference: Sample) -> tuple[int, Rows]:
+def _units(bench: Workbench, rows: Rows) -> tuple[int, Rows]:
     if bench.corpus.clusters is None:
-        return len(reference), np.arange(len(reference))
-    sources, unit = np.unique(bench.corpus.clusters[reference.rows], return_inverse=True)
+        return len(rows), np.arange(len(rows))
+    sources, unit = np.unique(bench.corpus.clusters[rows], return_inverse=True)
     return len(sources), unit
 
 
-def _remark(bench: Workbench, reference: Sample, count: int, members: int, others: int, spanning: int) -> str:
+def _remark(bench: Workbench, once: int, count: int, members: int, others: int, spanning: int) -> str:
     told = []
-    twins = len(bench.train or ()) + len(bench.holdout or ()) - len(reference)
+    twins = len(bench.real) - once
     if count < max(members, others):
         told.append(f"{count} of {members} members and {count} of {others} non-members attacked")
     if twins:
