@@ -23,7 +23,7 @@ from counterproof.reports.figures import Figure, draw
 from counterproof.reports.judgement import number
 from counterproof.reports.ladder import cell_rung, rung
 from counterproof.reports.plain import rounded
-from counterproof.reports.record import QUESTIONS, EvidenceReading, Reading, Record
+from counterproof.reports.record import QUESTIONS, ControlReading, EvidenceReading, Reading, Record
 from counterproof.reports.text import cell_text, clipped, interval, printable, sentence
 
 BUNDLE = "plotly-cartesian.min.js.gz"
@@ -44,6 +44,7 @@ class Chapter:
         figures: Its drawn panels.
         evidence: Tables with the name of what they stand behind.
         readings: Every measurement.
+        controls: What was planted to try their power.
     """
 
     family: str
@@ -55,6 +56,7 @@ class Chapter:
     figures: list[Figure]
     evidence: list[tuple[str, EvidenceReading]]
     readings: list[Reading]
+    controls: list[tuple[str, ControlReading]]
 
     @property
     def tally(self) -> str:
@@ -109,6 +111,7 @@ def _chapters(record: Record, *, figures: bool = True) -> Iterator[Chapter]:
             figures=[draw(panel, shows_real=record.manifest.shows_real) for panel in panels],
             evidence=[(wording.subject_of(reading), table) for reading in readings for table in reading.evidence],
             readings=readings,
+            controls=wording.tried(readings),
         )
 
 

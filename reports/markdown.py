@@ -19,6 +19,7 @@ from counterproof.reports.wording import (
     overall,
     set_aside,
     shows_real,
+    tried,
 )
 
 SHORT = 300
@@ -44,7 +45,7 @@ def markdown(record: Record) -> str:
     parts = [f"# {look.icon} counterproof: {look.word}", "", escaped(because), ""]
     if shows_real(record):
         parts += ["**The record and the report contain real records.**", ""]
-    parts += [*_families(record), *_gates(record), *_warnings(record), *_not_assessed(record)]
+    parts += [*_families(record), *_gates(record), *_warnings(record), *_tried(record), *_not_assessed(record)]
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -108,6 +109,13 @@ def _row(line: Line) -> str:
 def _warnings(record: Record) -> Iterator[str]:
     if record.warnings:
         yield from ("## Warnings", "", *(f"- {escaped(printable(text))}" for text in record.warnings), "")
+
+
+def _tried(record: Record) -> Iterator[str]:
+    controls = tried(record.measurements)
+    if controls:
+        lines = (f"- {code(n)}: {'**blind**: ' * (c.found is False)}{escaped(c.told)}" for n, c in controls)
+        yield from ("## Power, tried out", "", *lines, "")
 
 
 def _not_assessed(record: Record) -> Iterator[str]:

@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING
 
 from counterproof.reports.record import QUESTIONS, Record
 from counterproof.reports.text import clipped, printable
-from counterproof.reports.wording import LOOKS, Line, State, applicable, family_state, overall, set_aside
+from counterproof.reports.wording import (
+    LOOKS,
+    REAL,
+    Line,
+    State,
+    applicable,
+    family_state,
+    overall,
+    set_aside,
+    shows_real,
+    tried,
+)
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -41,7 +52,17 @@ def verdict_table(record: Record) -> RenderableType:
     head = Text.assemble((f"{look.icon} {look.word.upper()}", STYLES[verdict]), "  ", because)
     warnings = [Text(f"{LOOKS['warn'].icon} {printable(text)}", style=STYLES["warn"]) for text in record.warnings]
     aside = [Text(told, style="dim") for told in [set_aside(record)] if told]
-    return Constrain(Group(head, *warnings, _table(record), *aside), WIDTH)
+    powers = [Text(told, style="dim") for told in _powers(record)]
+    mark = [Text(f"{LOOKS['warn'].icon} {REAL}", style=STYLES["fail"])] if shows_real(record) else []
+    return Constrain(Group(head, *mark, *warnings, _table(record), *aside, *powers), WIDTH)
+
+
+def _powers(record: Record) -> list[str]:
+    """What was planted to try the metrics, a line each."""
+    return [
+        printable(f"{'blind' if control.found is False else 'power'}: {name}: {control.told}")
+        for name, control in tried(record.measurements)
+    ]
 
 
 def _table(record: Record) -> Table:
@@ -87,7 +108,8 @@ def plain_lines(record: Record) -> list[str]:
     aside = [told for told in [set_aside(record)] if told]
     warnings = [f"WARNING {printable(text)}" for text in record.warnings]
     verdict, because = overall(record)
-    return [*told, *aside, *warnings, f"VERDICT {verdict.upper()}: {because}"]
+    mark = [f"WARNING {REAL}"] if shows_real(record) else []
+    return [*told, *aside, *_powers(record), *mark, *warnings, f"VERDICT {verdict.upper()}: {because}"]
 
 
 def _plain(family: str, line: Line) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from counterproof.metrics.estimate import Better, Scale
 from counterproof.reports.judgement import Verdict, number
-from counterproof.reports.record import QUESTIONS, GateReading, GroupKey, NotAssessed, Reading, Record
+from counterproof.reports.record import QUESTIONS, ControlReading, GateReading, GroupKey, NotAssessed, Reading, Record
 from counterproof.reports.text import interval, printable
 
 State = Literal["fail", "error", "inconclusive", "warn", "waived", "pass", "not_applicable", "not_assessed"]
@@ -35,6 +35,7 @@ LOOKS: Mapping[State, Look] = {  # worst first: the order of every list
 RANK: Mapping[State, int] = {state: rank for rank, state in enumerate(LOOKS)}
 OPERATORS: Mapping[str, str] = {"<=": "≤", ">=": "≥", "<": "<", ">": ">"}
 OPPOSITES: Mapping[str, str] = {"<=": ">", ">=": "<", "<": "≥", ">": "≤"}
+REAL = "Contains real records: made with --show-real, handle it like the real data."
 EXCESS = "excess over real against real"
 
 PASSES: Mapping[str, str] = {
@@ -222,6 +223,16 @@ def not_assessed(record: Record) -> list[NotAssessed]:
     """What was not assessed, the same said once."""
     said = {(part.metric, part.reason): part for part in record.not_assessed}
     return list(said.values())
+
+
+def tried(readings: Sequence[Reading]) -> list[tuple[str, ControlReading]]:
+    """What was planted to try the power of the metrics, once for each metric and kind; missed first."""
+    found = {
+        (reading.metric, control.kind): (f"{reading.metric}.{reading.field}", control)
+        for reading in readings
+        for control in reading.controls
+    }
+    return sorted(found.values(), key=lambda one: one[1].found is not False)
 
 
 def shows_real(record: Record) -> bool:
