@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import rankdata
 
-from counterproof.metrics.estimate import Estimate, Evidence
+from counterproof.metrics.estimate import Estimate, Evidence, Group
 from counterproof.metrics.metric import MetricError, Needs, Value, metric
 from counterproof.metrics.projection import on_pooled_axes
 from counterproof.metrics.proximity import (
@@ -33,6 +33,7 @@ AXES = 64
 """Principal axes on which cells are found, where there are more features."""
 FEWEST = 20
 """Release rows below which a cell does not count: the published threshold is 20 of the release."""
+NOTHING = np.zeros(0)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -123,20 +124,19 @@ def copying_test(bench: Workbench, *, cells: int = 3, tau: int = FEWEST) -> Iter
     weight = np.where(counted, tests.holdout, 0) / tests.holdout[counted].sum()
     value = float(weight[counted] @ tests.z[counted])
     if bench.is_null:
-        yield Value(estimate=Estimate(value=value, low=value, high=value, level=bench.level))
+        yield Value(estimate=_estimate(bench, value, NOTHING))
+        for cell in np.flatnonzero(counted):
+            yield Value(group=_group(cell), estimate=_estimate(bench, float(tests.z[cell]), NOTHING))
         return
-    areas = np.array(list(_half_areas(bench, release, holdout, cells)))
-    errors = np.nan_to_num(np.nanstd(areas, axis=0, ddof=1) * tests.slope, nan=1.0)
-    method = f"normal, spread of {HALVES} half-samples"
-    total = float(np.nanstd(np.nansum(np.where(counted, areas * tests.slope * weight, 0.0), axis=1), ddof=1))
+    drawn = np.array(list(_half_z(bench, release, holdout, tests)))
     yield Value(
-        estimate=Estimate.normal(value, total, level=bench.level, method=method),
+        estimate=_estimate(bench, value, drawn @ weight),
         n={"train": len(bench.train or ()), "holdout": len(holdout.cell), "release": len(release.cell)},
         reason=_reason(bench, tests, counted, tau),
         evidence=(_by_cell(tests, counted),),
     )
     for cell in range(cells):
-        yield _cell_value(bench, tests, cell, float(errors[cell]), method, tau)
+        yield _cell_value(bench, tests, cell, drawn[:, cell], tau)
 
 
 # -- cells ------------------------------------------------------------------------------------------
@@ -212,25 +212,38 @@ def mann_whitney_z(made: Floats, others: Floats) -> float:
     return (u - (m * n / 2 - 0.5)) / math.sqrt(m * n * (m + n + 1) / 12)
 
 
-def _half_areas(bench: Workbench, release: Side, holdout: Side, count: int) -> Iterator[Floats]:
-    """Areas of every cell in half-samples: rows that share their nearest training row stay together."""
+def _half_z(bench: Workbench, release: Side, holdout: Side, tests: Cells) -> Iterator[Floats]:
+    """``(cells,)`` z in half-samples, at the slope of the whole: rows that share their nearest row stay together.
+
+    A cell that a half leaves empty says what the whole says.
+    """
     rng, pool = bench.generator("copying test"), pool_of(bench)
     for _ in range(HALVES):
         half = half_rows(pool, rng)
         sides = [side.take(half[side.nearest]) for side in (release, holdout)]
-        made = np.full(count, np.nan)
-        for cell in range(count):
+        made = np.nan_to_num(tests.z)
+        for cell in np.flatnonzero(np.isfinite(tests.z)):
             pair = [side.distance[side.cell == cell] for side in sides]
-            if all(len(one) and np.isfinite(one).all() for one in pair):
-                made[cell] = area(*pair)
+            if all(len(one) for one in pair):
+                made[cell] = tests.slope[cell] * (area(*pair) - 0.5)
         yield made
 
 
 # -- words ------------------------------------------------------------------------------------------
 
 
-def _cell_value(bench: Workbench, tests: Cells, cell: int, error: float, method: str, tau: int) -> Value:
-    group = (("cell", str(cell + 1)),)
+def _estimate(bench: Workbench, value: float, drawn: Floats) -> Estimate:
+    method = f"normal, spread of {HALVES} half-samples"
+    error = float(drawn.std(ddof=1)) if len(drawn) > 1 else 0.0
+    return Estimate.normal(value, error, level=bench.level, method=method)
+
+
+def _group(cell: int) -> Group:
+    return (("cell", str(cell + 1)),)
+
+
+def _cell_value(bench: Workbench, tests: Cells, cell: int, drawn: Floats, tau: int) -> Value:
+    group = _group(cell)
     n = {"train": int(tests.train[cell]), "holdout": int(tests.holdout[cell]), "release": int(tests.release[cell])}
     lacking = [role for role, count in n.items() if not count]
     if lacking:
@@ -239,8 +252,7 @@ def _cell_value(bench: Workbench, tests: Cells, cell: int, error: float, method:
     if tests.release[cell] <= tau:
         reason = f"too few to say: {tests.release[cell]} release rows, and more than {tau} are needed"
         return Value(group=group, status="not_assessable", reason=reason, n=n, decidable=False)
-    estimate = Estimate.normal(float(tests.z[cell]), error, level=bench.level, method=method)
-    return Value(group=group, estimate=estimate, n=n)
+    return Value(group=group, estimate=_estimate(bench, float(tests.z[cell]), drawn), n=n)
 
 
 def _reason(bench: Workbench, tests: Cells, counted: Flags, tau: int) -> str:
