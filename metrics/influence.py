@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from counterproof.metrics.moments import Moments, factor_of, moments_of, span, turned
+from counterproof.metrics.moments import BLOCK, Moments, factor_of, moments_of, span, turned
 from counterproof.metrics.sample import Floats
 
 WIDE = 1024  # from here on float32 products serve the rows: three digits of an error are enough
+STEEP = 1e3  # entries of a map beyond which float32 would lose them
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,8 +52,8 @@ def influence(left: Floats, right: Floats, *, moments: tuple[Moments, Moments] |
     traces = float(np.trace(one.covariance) + np.trace(other.covariance))
     return Influence(
         value=float(gap @ gap) + traces - 2.0 * float(np.sqrt(values).sum()),
-        left=weighed(left - one.mean, gap, to_right),
-        right=weighed(right - other.mean, -gap, to_left),
+        left=weighed(left, one, gap, to_right),
+        right=weighed(right, other, -gap, to_left),
     )
 
 
@@ -85,17 +86,29 @@ def solved(factor: Floats, right: Floats) -> Floats:
     return np.asarray(solve_triangular(factor, right, lower=True, trans="T", check_finite=False))
 
 
-def weighed(centred: Floats, gap: Floats, towards: Floats) -> Floats:
-    """Influence of each centred row under ``I - T``, less its mean."""
-    d = len(gap)
+def weighed(rows: Floats, own: Moments, gap: Floats, towards: Floats) -> Floats:
+    """Influence of each row under ``I - T``, less its mean, block by block.
+
+    Args:
+        rows: ``(n, d)``.
+        own: Their moments.
+        gap: The own mean less the other's.
+        towards: ``T``, the map that takes the own covariance to the other's.
+    """
+    n, d = rows.shape
     inner = np.eye(d) - towards
-    scale = float(np.sqrt((centred * centred).mean())) or 1.0
-    if d >= WIDE:
-        rows = (centred / scale).astype(np.float32)
-        squares = np.einsum("ij,ij->i", rows, rows @ inner.astype(np.float32), dtype=np.float64) * scale**2
-    else:
-        squares = np.einsum("ij,ij->i", centred, centred @ inner)
-    found = 2.0 * (centred @ gap) + squares
+    exact = d < WIDE or float(np.abs(inner).max()) > STEEP
+    light = inner.astype(np.float32)
+    scale = float(np.sqrt(np.trace(own.covariance) / d)) or 1.0  # float32 squares must not overflow
+    found = np.empty(n)
+    for start in range(0, n, BLOCK):
+        centred = rows[start : start + BLOCK] - own.mean
+        if exact:
+            squares = np.einsum("ij,ij->i", centred, centred @ inner)
+        else:
+            units = (centred / scale).astype(np.float32)
+            squares = np.einsum("ij,ij->i", units, units @ light, dtype=np.float64) * scale**2
+        found[start : start + BLOCK] = 2.0 * (centred @ gap) + squares
     return np.asarray(found - found.mean())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -105,14 +106,21 @@ class RunningMoments:
 
 def moments_of(features: NDArray[np.floating[Any]]) -> Moments:
     """Moments in float64 of an array ``(n, d)`` of two rows or more, block by block: no copy of it is made."""
-    n, d = features.shape
     mean = features.mean(0, dtype=np.float64)
-    scatter = np.zeros((d, d), order="F")
+    scatter = _products(features, mean)
+    scatter /= len(features) - 1
+    return Moments(len(features), mean, scatter)
+
+
+def _products(features: NDArray[np.floating[Any]], centre: Floats) -> Floats:
+    """``(d, d)`` sum of outer products about a centre."""
+    n, d = features.shape
+    made = np.zeros((d, d), order="F")
     for start in range(0, n, BLOCK):
-        rows = features[start : start + BLOCK] - mean
-        scatter = dsyrk(1.0, rows.T, beta=1.0, c=scatter, overwrite_c=1, lower=1)
-    scatter += np.tril(scatter, -1).T
-    return Moments(n, mean, np.ascontiguousarray(scatter) / (n - 1))
+        rows = features[start : start + BLOCK] - centre
+        made = dsyrk(1.0, rows.T, beta=1.0, c=made, overwrite_c=1, lower=1)
+    made += np.tril(made, -1).T
+    return np.asarray(made.T)  # symmetric, and in C order
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,14 +139,23 @@ class GroupedMoments:
     sums: Floats
     products: Floats
 
+    @cached_property
+    def totals(self) -> tuple[int, Floats, Floats]:
+        """Rows, sums and products over all groups."""
+        return int(self.sizes.sum()), self.sums.sum(0), self.products.sum(0)
+
     def without(self, group: int | None) -> Moments:
         """Moments of all rows but one group's; of all rows for None."""
-        n, total, product = int(self.sizes.sum()), self.sums.sum(0), self.products.sum(0)
+        n, total, product = self.totals
         if group is not None:
             n -= int(self.sizes[group])
             total, product = total - self.sums[group], product - self.products[group]
         mean = total / n
-        return Moments(n, mean + self.centre, (product - n * np.outer(mean, mean)) / (n - 1))
+        covariance = np.outer(mean, mean)
+        covariance *= -n
+        covariance += product
+        covariance /= n - 1
+        return Moments(n, mean + self.centre, covariance)
 
 
 def grouped_moments(features: Floats, group: Rows, count: int) -> GroupedMoments:
@@ -153,8 +170,8 @@ def grouped_moments(features: Floats, group: Rows, count: int) -> GroupedMoments
     d = features.shape[1]
     sizes, sums, products = np.bincount(group, minlength=count), np.empty((count, d)), np.empty((count, d, d))
     for number in range(count):
-        rows = features[group == number] - centre
-        sums[number], products[number] = rows.sum(0), rows.T @ rows
+        rows = features[group == number]
+        sums[number], products[number] = (rows - centre).sum(0), _products(rows, centre)
     return GroupedMoments(centre, sizes, sums, products)
 
 
@@ -243,9 +260,9 @@ def factor_of(covariance: Floats) -> Floats | None:
 
 def turned(covariance: Floats, factor: Floats) -> Floats:
     """``Lᵀ B L``; only the lower triangle holds."""
-    made, info = dsygst(covariance, factor, itype=2, lower=1)
+    made, info = dsygst(covariance.T, factor.T, itype=2, lower=0)  # transposed, so that LAPACK needs no copies
     assert info == 0, "LAPACK's own arguments"
-    return np.asarray(made)
+    return np.asarray(made.T)
 
 
 def span(covariance: Floats) -> Floats | None:

@@ -54,7 +54,7 @@ def frechet_distance_from_statistics(
     values, to_reference, to_own = maps_between(reference.covariance, own.covariance)
     traces = float(np.trace(reference.covariance) + np.trace(own.covariance))
     value = float(gap @ gap) + traces - 2.0 * float(np.sqrt(values).sum())
-    parts = weighed(features - own.mean, gap, to_reference) / len(features)
+    parts = weighed(features, own, gap, to_reference) / len(features)
     error, method = parts_error(parts, clusters), "influence of the release's rows"
     if reference_known:
         error = float(np.hypot(error, _gaussian_error(reference, gap, to_own)))
