@@ -44,6 +44,7 @@ from counterproof.metrics.workbench import Workbench
             "0 can never be passed by an upper bound; 1 % is the least that 1,000 rows can certify. "
             "Copies beyond chance fail whatever their share",
         ),
+        Tolerance("near", "<=", 0.01, "as for exact copies: a run of near copies beyond chance fails at any share"),
     ),
     controls={"copies": "value", "near_copies": "near"},
 )
@@ -61,7 +62,8 @@ def copies(bench: Workbench) -> Iterator[Value]:
     for distances relative to the neighbourhood; Newcombe 1998, for the interval.
 
     Yields:
-        ``value`` the excess copy rate, ``near`` the number of near copies.
+        ``value`` the excess copy rate, ``near`` the share of near copies: no more than this search
+        finds ahead of the holdout, and less by what chance adds.
     """
     if bench.train is None:
         yield Value(status="not_assessable", reason="no training rows were given, so copies cannot be looked for")

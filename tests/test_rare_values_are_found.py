@@ -103,8 +103,8 @@ def test_combinations_are_found_where_no_value_is_rare() -> None:
     part = list("ace")
     frames["synthetic"].loc[:59, part] = frames["train"].loc[:59, part].to_numpy()
     found = values(frames)
-    assert found["value"].status == "not_assessable"
     assert "in a and c and e" in found["combinations"].alarm
+    assert found["value"].alarm == found["combinations"].alarm
     assert found["combinations"].evidence[0].rows[0][0] == "a + c + e"
 
 
@@ -130,7 +130,7 @@ def test_sources_count_once() -> None:
         frames[role] = frame.loc[frame.index.repeat(4)].assign(pid=lambda f, r=role: [f"{r}{i}" for i in f.index])
         frames[role].index = pd.RangeIndex(len(frames[role]))
     frames["synthetic"]["income"] = frames["train"]["income"].to_numpy()
-    assert values(frames, options={"combinations": 0})["value"].status == "not_assessable", "every value has twins"
+    assert values(frames, options={"combinations": 0})["value"].alarm == "", "every value has twins"
     bench = desk(sources=frames, cluster="pid")
     found = next(iter(rare_values.values(bench, {"combinations": 0})))
     assert found.n["train"] == 300
@@ -180,9 +180,11 @@ def test_identifiers_are_no_values(column: str) -> None:
 
 def test_without_unique_values_nothing_can_be_told() -> None:
     frames = three(lambda n, s: pd.DataFrame({"a": np.arange(n) % 7, "b": np.arange(n) % 2}), 400, 9)
-    for value in values(frames).values():
-        assert value.status == "not_assessable"
-        assert "held by one real record alone" in value.reason
+    found = values(frames)
+    assert found["value"].estimate is not None
+    assert found["value"].estimate.value == 0
+    assert "no value is held by one real record alone" in found["value"].reason
+    assert values(frames, options={"combinations": 0})["combinations"].status == "not_applicable"
 
 
 def test_without_a_holdout_nothing_is_said() -> None:
