@@ -7,6 +7,7 @@ import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -26,6 +27,7 @@ from counterproof.metrics.metric import FAMILIES, Metric, MetricError, installed
 from counterproof.metrics.sample import Sample
 from counterproof.policy import policy_gates
 from counterproof.refusal import Refusal
+from counterproof.regeneration import Generator, synthesiser_of
 from counterproof.reports.record import Manifest, NotAssessed, Reading, Record, RoleReading, StageReading
 from counterproof.stages import Silent, Stages
 from counterproof.store import cache_folder
@@ -54,6 +56,7 @@ def audit(
     warn: Sequence[str] = (),
     encoder: Any = "auto",
     recode: Literal["auto", "never"] = "auto",
+    generator: Generator | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     progress: Stages | None = None,
     **run: Any,
@@ -75,6 +78,8 @@ def audit(
         encoder: ``auto``, ``efficientnet``, ``inception[:PROTOCOL]``, ``pixels``, ``timm:NAME``, ``transformers:NAME``,
             a TorchScript or ONNX file, or a ``torch.nn.Module``.
         recode: ``auto`` re-encodes all images alike where the formats of the roles differ, ``never`` leaves them.
+        generator: Called with real rows and a seed, fits the generator on them and returns synthetic rows: lets
+            membership attacks use shadow models, at the cost of eight fits.
         options: Parameters by metric id.
         progress: Where to tell about stages.
         **run: Any key of ``[run]``: ``seed``, ``confidence``, ``policy``, ``show_real``, …
@@ -102,7 +107,7 @@ def audit(
         "metrics": options or {},
     }
     own = {m.id: m for m in metrics if isinstance(m, Metric)}
-    return run_audit(make_config(plain), sources, encoder=encoder, progress=progress, own=own)
+    return run_audit(make_config(plain), sources, encoder=encoder, generator=generator, progress=progress, own=own)
 
 
 def audit_config(path: str | Path, *, progress: Stages | None = None) -> Record:
@@ -124,6 +129,7 @@ def run_audit(
     progress: Stages | None = None,
     command: str = "",
     own: Mapping[str, Metric] = MappingProxyType({}),
+    generator: Generator | None = None,
 ) -> Record:
     """One audit from a validated configuration."""
     started, stamp = time.perf_counter(), datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -140,6 +146,8 @@ def run_audit(
         intake = read(config, sources, encoder, stages, device)
         intake = discreet(intake, small_cell=config.run.small_cell, show_real=config.run.show_real)
         bench = set_bench(intake, config.run)
+        if generator is not None:
+            bench = replace(bench, synthesiser=synthesiser_of(generator, sources, intake, config.data))
         samples = {role: Sample(role, rows, intake.corpus) for role, rows in intake.roles.items()}
         remarks = check_overlap(samples, intake.sources, allow=config.run.allow_overlap)
         check_contamination(samples, intake.sources)

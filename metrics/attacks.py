@@ -1,4 +1,4 @@
-"""Attacks on membership that need no shadow models: scores that are high where a record was learned from.
+"""Attacks on membership: scores that are high where a record was learned from; most need no shadow models.
 
 No attack dominates, so there are several; each sees the release and the known records without
 their labels. Sources: Synth-MIA, arXiv:2509.18014; DOMIAS, arXiv:2302.12580.
@@ -16,6 +16,7 @@ from counterproof.metrics.nearness import LOCAL, REACHED
 from counterproof.metrics.neighbours import nearest
 from counterproof.metrics.projection import on_pooled_axes
 from counterproof.metrics.sample import Floats, Rows, Sample
+from counterproof.metrics.shadows import by_shadows
 from counterproof.metrics.suspects import Suspects
 from counterproof.metrics.workbench import Workbench
 
@@ -126,6 +127,8 @@ def battery(bench: Workbench) -> Mapping[str, Attack]:
     table = bench.varying is not None and bool(bench.varying.columns)
     if table or bench.release.features.shape[1] <= WIDE:
         found["columns"] = by_columns
+    if bench.synthesiser is not None:
+        found["shadows"] = by_shadows
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -43,6 +44,7 @@ class Tried:
     unit="AUROC",
     null="membership",
     needs=Needs(holdout=True, smallest_n=500),
+    controls=("copies",),
     tolerances=(
         Tolerance(
             "value",
@@ -140,9 +142,16 @@ def _headline(bench: Workbench, tried: Tried) -> Value:
         estimate=made.estimate,
         n={**made.n, "release": len(bench.release)},
         reason="; ".join(filter(None, [_reading(tried, made.estimate), tried.suspects.remark])),
+        claims={"copies": _claimed(bench, made.estimate)},
         evidence=_evidence(bench, tried) if made.estimate.low > 0.5 else (),
         panels=(_panel(tried),),
     )
+
+
+def _claimed(bench: Workbench, found: Estimate) -> int:
+    """Copies that lift the area well out of its interval: a copied member stands before every non-member."""
+    lift = 1.5 * (found.high - found.value)
+    return math.ceil(min(1.0, 2 * lift) * len(bench.train or ()))
 
 
 def _reading(tried: Tried, found: Estimate) -> str:
@@ -167,12 +176,13 @@ def _evidence(bench: Workbench, tried: Tried) -> tuple[Evidence, ...]:
     surest = np.flatnonzero(tried.judged & tried.inquest.member)
     surest = surest[np.argsort(-rank[surest])][:SHOWN]
     others = np.sort(rank[tried.judged & ~tried.inquest.member])
-    distance, index = (found[:, 0] for found in nearest_made(bench, suspects))
+    far, index = nearest_made(bench, suspects)
+    distance = far[:, 0]
     rows = [_foremost(suspects, distance, int(unit)) for unit in surest]
     cells = tuple(
         (
             str(suspects.sample.names[row]),
-            str(bench.release.names[index[row]]),
+            str(bench.release.names[index[row, 0]]),
             float(distance[row]),
             int(len(others) - np.searchsorted(others, rank[unit])),
         )

@@ -26,6 +26,8 @@ from counterproof.metrics.neighbours import Neighbours, gower_neighbours, neares
 from counterproof.metrics.sample import Corpus, Floats, Mixed, Rows, Sample
 
 T = TypeVar("T")
+Synthesiser = Callable[[Rows, int], Floats]
+"""Fits the generator on rows of the corpus by a seed, and returns the features of what it makes."""
 DRAWS = 20
 ANCHOR = -1
 K = 5
@@ -52,6 +54,7 @@ class Workbench:
         small_cell: Real values and cells carried by fewer rows than this stay hidden.
         memory: Budget in bytes for one block of shared work.
         device: Where matrix products run.
+        synthesiser: The generator, where it can be called.
         ground: The view that this one adds rows to; what it found is not searched for again.
     """
 
@@ -71,6 +74,7 @@ class Workbench:
     small_cell: int = 10
     memory: int = 256 * 2**20
     device: str = "cpu"
+    synthesiser: Synthesiser | None = field(default=None, repr=False)
     ground: Workbench | None = field(default=None, repr=False)
     store: dict[Any, Any] = field(default_factory=dict, repr=False)
 
@@ -329,4 +333,4 @@ def _depth(k: int, share: float) -> int:
     return math.ceil((k + 19) / share)
 
 
-__all__ = ["DRAWS", "Floats", "Workbench"]
+__all__ = ["DRAWS", "Floats", "Synthesiser", "Workbench"]
