@@ -170,35 +170,38 @@ def univariate(release: Coded, most: int, rng: np.random.Generator) -> Predicate
     found: list[tuple[int, int, int]] = []
     for column, codes in enumerate(release.codes):
         values, counts = np.unique(codes, return_counts=True)
-        found += [(column, int(value), int(value)) for value in values[counts == 1]]
+        alone = values[counts == 1]
+        found += [(column, int(value), int(value)) for value in alone]
         known = values[values >= 0]
         if release.ordered[column] and len(known) > 1:
-            found += [(column, 0, int(known[0])), (column, int(known[-1]), TOP)]
+            ends = ((column, 0, int(known[0])), (column, int(known[-1]), TOP))
+            found += [end for end, value in zip(ends, known[[0, -1]], strict=True) if value in alone]
     if not found:
         return Predicates(*(np.zeros((0, 1), dtype=kind) for kind in (np.intp, np.int32, np.int32)))
-    column, low, high = np.array(found, dtype=np.intp)[rng.permutation(len(found))].T[:, :, None]
-    made = Predicates(column, low.astype(np.int32), high.astype(np.int32))
-    return made.take(np.flatnonzero(matches(made, release).counts == 1)[:most])
+    column, low, high = np.array(found, dtype=np.intp)[rng.permutation(len(found))[:most]].T[:, :, None]
+    return Predicates(column, low.astype(np.int32), high.astype(np.int32))
 
 
 def multivariate(release: Coded, sizes: Sequence[int], most: int, rng: np.random.Generator) -> Predicates:
     """Up to ``most`` conjunctions around release rows, each of which matches that row alone.
 
     Numbers above the column's median are met by "at least", others by "at most", or, in half of the
-    conjunctions, by the value itself; categories and missing by the value. A row gives one at most.
+    cases, by the value itself; categories and missing by the value. A row gives one at most.
     """
-    left = np.arange(release.codes.shape[1])
+    rows = release.codes.shape[1]
+    turns = np.concatenate([rng.permutation(rows) for _ in range(ROUNDS)])
+    used = np.zeros(rows, dtype=bool)
     kept: list[Predicates] = []
-    for _ in range(ROUNDS):
-        rows = rng.permutation(left)
-        made = _around(release, rows, sizes, rng)
-        unique = matches(made, release).counts == 1
-        kept.append(made.take(np.flatnonzero(unique)))
-        left = rows[~unique]
-        if sum(map(len, kept)) >= most or not len(left):
-            break
+    while len(turns) and used.sum() < most:
+        step = int(min(rows, 2 * (most - used.sum()) + 100))
+        chosen = np.unique(turns[:step][~used[turns[:step]]])
+        turns = turns[step:]
+        made = _around(release, chosen, sizes, rng)
+        unique = np.flatnonzero(matches(made, release).counts == 1)[: most - used.sum()]
+        used[chosen[unique]] = True
+        kept.append(made.take(unique))
     every = [np.concatenate(parts) for parts in zip(*((p.column, p.low, p.high) for p in kept), strict=True)]
-    return Predicates(*every).take(np.arange(min(most, len(every[0]))))
+    return Predicates(*every)
 
 
 def _around(release: Coded, rows: Rows, sizes: Sequence[int], rng: np.random.Generator) -> Predicates:

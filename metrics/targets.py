@@ -77,7 +77,9 @@ def _choose(bench: Workbench, most: int) -> tuple[Rows, int, bool]:
         source = units(known.digests, bench.corpus.clusters[known.rows])
     elif repeated(counts):
         source = twin
-    both = (counts > 0).all(0)[twin] if shared_beyond_chance(counts) else np.zeros(len(known), dtype=bool)
+    both = np.zeros(len(known), dtype=bool)
+    if shared_beyond_chance(counts):
+        both = (counts[0][twin] > 0) & (counts[1][twin] > 0)
     inside, outside = (np.bincount(source[side], minlength=source.max() + 1) > 0 for side in (member, ~member))
     if bench.corpus.clusters is not None:
         both |= (inside & outside)[source]
