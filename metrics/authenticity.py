@@ -20,7 +20,7 @@ from counterproof.metrics.proximity import (
     proximity_of,
     too_few,
 )
-from counterproof.metrics.sample import Floats, Rows, Sample
+from counterproof.metrics.sample import Floats, Rows
 from counterproof.metrics.workbench import Workbench
 
 SHOWN = 20
@@ -63,8 +63,8 @@ def authenticity(bench: Workbench) -> Iterator[Value]:
     if bench.is_null:
         yield Value(estimate=Estimate(value=share, low=share, high=share, level=bench.level))
         return
-    error = spread(bench, near.pool, authentic, index[:, 0])
-    method = f"normal, spread of {HALVES} half-samples"
+    error = spread(bench, near)
+    method = f"normal, spread of {HALVES} half-samples of train and release"
     estimate = Estimate.normal(share, error, level=bench.level, method=method)
     remark = asked_remark(near)
     told = "its floor is that of a perfect generator, not 1; an average, blind to 1-2 % of copies and alarmed by mode"
@@ -82,14 +82,24 @@ def own_neighbours(bench: Workbench) -> Floats:
     return first(bench, near, members_of(bench))[0][:, 0]
 
 
-def spread(bench: Workbench, pool: Sample, scores: Floats, nearest: Rows) -> float:
-    """Spread of a mean over half-samples: rows that share their nearest training record stay together."""
-    rng = bench.generator("authenticity")
+def spread(bench: Workbench, near: Proximity) -> float:
+    """Spread of the share over halves of both sides, as far as the lists tell.
+
+    Training rows are halved too: a row of a crowded place stands in the way of many release rows.
+    """
+    rng, member = bench.generator("authenticity"), members_of(bench)
+    around = proximity_of(bench, "known", gower=False, all_known=True)
     made = []
     for _ in range(HALVES):
-        kept = half_rows(pool, rng)[nearest]
-        if kept.any():
-            made.append(scores[kept].mean())
+        half = member & half_rows(near.pool, rng)
+        asked = near.take(np.flatnonzero(half_rows(near.asked, rng)))
+        distance, index = first(bench, asked, half[asked.index])
+        own, where = np.unique(index[:, 0], return_inverse=True)
+        listed = around.take(own)
+        among = first(bench, listed, half[listed.index])[0][where, 0]
+        told = np.isfinite(distance[:, 0])
+        if told.any():
+            made.append(below(among[told], distance[told, 0]).mean())
     return float(np.std(made, ddof=1)) if len(made) > 1 else 1.0
 
 

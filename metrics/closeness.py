@@ -69,14 +69,14 @@ def closer_to_train(bench: Workbench) -> Iterator[Value]:
     if bench.is_null:
         yield Value(estimate=Estimate(value=share, low=share, high=share, level=bench.level))
         return
-    deals = np.array([credit(near, deal).mean() for deal in dealt(bench, "closer to train", DEALS)])
-    if np.ptp(deals) == 0:
+    if (found == 0.5).all():
         reason = "every release row is equally far from train and from holdout rows: nothing can be told"
         yield Value(status="not_assessable", reason=reason)
         return
+    deals = np.array([credit(near, deal).mean() for deal in dealt(bench, "closer to train", DEALS)])
     p = (1 + int((deals >= share - 1e-12).sum())) / (DEALS + 1)
     yield Value(
-        estimate=share_estimate(share, deals, bench.level),
+        estimate=share_estimate(share, deals, len(near.asked), bench.level),
         n=_sizes(bench, near),
         reason=f"p = {p:.2g} by dealing membership anew {DEALS} times; {_blind(near)}",
         evidence=_crowded(near, member),
@@ -113,9 +113,9 @@ def missed(size: int, drawn: int, most: int) -> Floats:
     return np.concatenate([[1.0], np.cumprod(kept)])
 
 
-def share_estimate(share: float, deals: Floats, level: float) -> Estimate:
-    """Wilson's interval at as many independent rows as the spread over deals of membership tells of."""
-    rows = max(1, math.floor(0.25 / float(deals.var(ddof=1))))
+def share_estimate(share: float, deals: Floats, most: int, level: float) -> Estimate:
+    """Wilson's interval at as many independent rows, up to ``most``, as the spread over deals tells of."""
+    rows = max(1, min(most, math.floor(0.25 / max(float(deals.var(ddof=1)), 1e-12))))
     e = wilson(share * rows, rows, level)
     return replace(e, value=share, method="Wilson at the number of independent rows that dealt membership tells of")
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import rankdata
 
+from counterproof.metrics.distances import distinct
 from counterproof.metrics.estimate import Estimate, Evidence, Group
 from counterproof.metrics.metric import MetricError, Needs, Value, metric
 from counterproof.metrics.projection import on_pooled_axes
@@ -153,9 +154,8 @@ def cells_of(bench: Workbench, count: int) -> tuple[Rows, Rows]:
             known, asked = on_pooled_axes(bench, pool, AXES), on_pooled_axes(bench, made, AXES)
         else:
             known, asked = pool.features, made.features
-        count_distinct = len(np.unique(known, axis=0)) if len(known) <= 10 * count else count
         seed = zlib.crc32(f"{bench.seed} cells".encode()) % 2**31
-        found = KMeans(n_clusters=min(count, count_distinct), n_init=3, random_state=seed).fit(known)
+        found = KMeans(n_clusters=min(count, len(distinct(known)[0])), n_init=3, random_state=seed).fit(known)
         return found.predict(asked).astype(np.intp), found.predict(known).astype(np.intp)
 
     return bench.shared(("copying cells", count), partition)

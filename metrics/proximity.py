@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -46,6 +46,11 @@ class Proximity:
     distance: Floats
     index: Rows
     gower: bool
+
+    def take(self, at: Rows) -> Proximity:
+        """Some of the rows that are asked."""
+        asked = self.asked.take(at, f"some of {self.asked.name}")
+        return replace(self, asked=asked, distance=self.distance[at], index=self.index[at])
 
 
 def pool_of(bench: Workbench) -> Sample:
@@ -111,10 +116,10 @@ def first(bench: Workbench, near: Proximity, allowed: Flags, count: int = 1) -> 
         count: How many of them; infinitely far where there are fewer.
     """
     kept = allowed[near.index] if allowed.ndim == 1 else allowed
-    rank = np.cumsum(kept, axis=1)
+    rank = np.cumsum(kept, axis=1, dtype=np.int16)
     distance, index = np.full((len(kept), count), np.inf), np.zeros((len(kept), count), dtype=np.intp)
     for at in range(count):
-        here = kept & (rank == at + 1)
+        here = kept & (rank == at + 1) if count > 1 else kept
         place = here.argmax(1)[:, None]
         told = here.any(1)
         distance[told, at] = np.take_along_axis(near.distance, place, 1)[told, 0]

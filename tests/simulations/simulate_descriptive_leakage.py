@@ -86,7 +86,8 @@ def main(repeats: int) -> None:
     """Print the table."""
     torch.set_num_threads(1)
     print(
-        "| release | n, d | metric | mean | floor | held | error over scatter | sees |\n|---|---|---|---|---|---|---|---|"
+        "| release | n, d | metric | mean | floor | held | error over scatter | sees |\n"
+        "|---|---|---|---|---|---|---|---|"
     )
     for name, release in RELEASES.items():
         for n, d in ((500, 8), (500, 32)):
