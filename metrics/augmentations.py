@@ -100,9 +100,6 @@ def _zoom(size: int, crop: int) -> Pictures:
 def _flat(pictures: Pictures, down: int, right: int) -> Pictures:
     """The pixels within the border, moved."""
     _, height, width = pictures.shape
-    border = BORDER if min(height, width) > 4 * BORDER else 0
-    if not border:
-        return np.roll(pictures, (down, right), axis=(1, 2)).reshape(len(pictures), -1)
-    rows = slice(border + down, height - border + down)
-    columns = slice(border + right, width - border + right)
+    rows = slice(BORDER + down, height - BORDER + down)
+    columns = slice(BORDER + right, width - BORDER + right)
     return np.ascontiguousarray(pictures[:, rows, columns]).reshape(len(pictures), -1)

@@ -125,7 +125,7 @@ def near_pairs(bench: Workbench, found: Matches, member: Flags, run: Run) -> lis
             real=int(bench.real.rows[found.rows[at]]),
             distance=float(near.distance[at]),
             exact=False,
-            score=float(near.score[at]),
+            local=float(near.local[at]),
         )
         for at in order
         if math.isfinite(near.score[at])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -35,16 +34,24 @@ class Nearness:
             distance to the nearest other real rows; infinite where there is none.
         distance: ``(n,)`` the distance itself.
         nearest: ``(n,)`` corpus row of that release row.
+        local: ``(n,)`` mean distance to the nearest other real rows.
     """
 
     space: Space
     score: Floats
     distance: Floats
     nearest: Rows
+    local: Floats
 
     def take(self, at: Rows) -> Nearness:
         """Some of the records."""
-        return replace(self, score=self.score[at], distance=self.distance[at], nearest=self.nearest[at])
+        return replace(
+            self,
+            score=self.score[at],
+            distance=self.distance[at],
+            nearest=self.nearest[at],
+            local=self.local[at],
+        )
 
 
 def nearness_of(bench: Workbench, known: Sample, copied: Flags) -> list[Nearness]:
@@ -71,7 +78,11 @@ def _by_rows(bench: Workbench, known: Sample, copied: Flags, space: Space, *, go
     distance, nearest = first_not(copied, found)
     local = bench.neighbours(known, known, LOCAL, gower=gower).distance.mean(1)
     return Nearness(
-        space=space, score=_relative(distance, local), distance=distance, nearest=bench.release.rows[nearest]
+        space=space,
+        score=_relative(distance, local),
+        distance=distance,
+        nearest=bench.release.rows[nearest],
+        local=local,
     )
 
 
@@ -105,6 +116,7 @@ def _by_pixels(bench: Workbench, known: Sample, copied: Flags) -> Nearness:
         score=_relative(distance, local),
         distance=distance,
         nearest=bench.release.rows[nearest],
+        local=local,
     )
 
 
@@ -126,7 +138,7 @@ def _candidates(
 
 def followers(bench: Workbench, run: Run, pairs: list[Pair]) -> list[Pair]:
     """All release rows that come as near to the records ahead of a run as no row does to a holdout record."""
-    ahead = [pair for pair in pairs if pair.score < run.limit]
+    ahead = [pair for pair in pairs if pair.distance < run.limit * pair.local]
     if not ahead:
         return []
     records = Sample("records ahead", np.array([pair.real for pair in ahead]), bench.corpus)
@@ -138,7 +150,7 @@ def followers(bench: Workbench, run: Run, pairs: list[Pair]) -> list[Pair]:
         distance, near = _pixels_between(bench, records, near)
     made = []
     for pair, places, far in zip(ahead, near, distance, strict=True):
-        reach = pair.distance * (run.limit / pair.score) if pair.score and math.isfinite(run.limit) else pair.distance
+        reach = min(run.limit, 1.0) * pair.local
         for place, d in zip(places, far, strict=True):
             row = int(bench.release.rows[place])
             if d < reach or row == pair.made:

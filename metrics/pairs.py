@@ -15,13 +15,13 @@ NAMED = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """Positions in the corpus, how far the rows lie apart, and how far for the real row's neighbourhood."""
+    """Positions in the corpus, how far the rows lie apart, and how far the real row's neighbours lie from it."""
 
     made: int
     real: int
     distance: float
     exact: bool
-    score: float = 0.0
+    local: float = 0.0
 
 
 def pair_panel(bench: Workbench, pairs: list[Pair]) -> Panel:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from counterproof.metrics.sample import Rows
 
-SMALL = 64  # images up to this size are compared as they are stored
+SMALL, TINY = 64, 12  # images between these sizes are compared as they are stored
 SIDE = 32  # larger ones, and sets of many sizes, at this one
 BLOCK = 256
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -23,8 +23,8 @@ Hashes = NDArray[np.uint64]
 def pictures(pixels: Callable[[int], NDArray[np.uint8]], rows: Rows) -> Pictures:
     """``(n, h, w)`` grey pictures of some rows, from 0 to 255.
 
-    Small images of one size keep it; others are averaged over boxes to :data:`SIDE` a side, so that
-    no pixel of them goes unseen.
+    Small images of one size keep it; others are brought to :data:`SIDE` a side by averages over
+    boxes, so that no pixel of them goes unseen.
 
     Args:
         pixels: A row as ``(h, w, 3)``.
@@ -33,7 +33,7 @@ def pictures(pixels: Callable[[int], NDArray[np.uint8]], rows: Rows) -> Pictures
 
     def grey(row: int) -> Pictures:
         made: Pictures = np.asarray(pixels(row), dtype=np.float32) @ LUMA
-        return made if max(made.shape) <= SMALL else shrunk(made, SIDE, SIDE)
+        return made if min(made.shape) >= TINY and max(made.shape) <= SMALL else shrunk(made, SIDE, SIDE)
 
     with ThreadPoolExecutor(os.process_cpu_count() if hasattr(os, "process_cpu_count") else os.cpu_count()) as pool:
         made = list(pool.map(grey, rows.tolist()))

@@ -28,6 +28,7 @@ LISTED = 100
     unit="share of training records",
     null="membership",
     needs=Needs(holdout=True, modalities=frozenset({"table"}), smallest_n=1000),
+    controls={"rare_values": "value"},
     tolerances=(
         Tolerance(
             "value",
