@@ -21,12 +21,14 @@ class Rates:
         sizes: Attacks on members and on non-members.
         baseline: What guessing reaches on members.
         remark: What a reader should know of this attack.
+        records: Members and non-members behind the attacks, where an attack is not on one record.
     """
 
     hits: tuple[float, float]
     sizes: tuple[int, int]
     baseline: Estimate
     remark: str = ""
+    records: tuple[int, int] | None = None
 
     def attack(self, level: float) -> Estimate:
         """The success rate on members."""
@@ -155,7 +157,8 @@ def _nothing(rates: Mapping[Group, Rates], failures: Mapping[Group, str]) -> str
 
 
 def _sizes(found: Rates) -> dict[str, int]:
-    return {"train": found.sizes[0], "holdout": found.sizes[1]}
+    train, holdout = found.records or found.sizes
+    return {"train": train, "holdout": holdout}
 
 
 def _fields(found: Rates, group: Group, level: float) -> Iterator[Value]:

@@ -167,7 +167,7 @@ def link(bench: Workbench, targets: Targets, splits: Mapping[str, Split], k: int
 def chance_of_a_link(rows: int, k: int) -> float:
     """The chance that two random choices of ``k`` rows have one in common.
 
-    >>> chance_of_a_link(100, 1), round(chance_of_a_link(100, 2), 4)
+    >>> round(chance_of_a_link(100, 1), 4), round(chance_of_a_link(100, 2), 4)
     (0.01, 0.0398)
     """
     return 1 - comb(rows - k, k) / comb(rows, k) if rows > 2 * k else 1.0

@@ -167,6 +167,7 @@ def _rates(bench: Workbench, found: Aim, sides: Sides) -> Rates:
         hits=(attack, control),
         sizes=(n, n),
         baseline=wilson(guessed, n, bench.level),
+        records=(int(sides.train.sum()), int(sides.holdout.sum())),
         remark=f"{n} predicates" + (", too few to tell much" if n < FEW else ""),
     )
 
