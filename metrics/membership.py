@@ -43,14 +43,14 @@ class Tried:
     title="membership inference",
     unit="AUROC",
     null="membership",
-    needs=Needs(holdout=True, smallest_n=500),
+    needs=Needs(holdout=True, smallest_n=100),
     controls=("copies",),
     tolerances=(
         Tolerance(
             "value",
             "<=",
             0.6,
-            "an AUROC of 0.6 guesses right in six of ten pairs of a member and a non-member",
+            "six of ten pairs of a member and a non-member guessed right; fresh rows stay below 0.54, SMOTE lies near 0.8",
         ),
     ),
 )
