@@ -158,9 +158,10 @@ def nearest_neighbour_ratio(bench: Workbench) -> Iterator[Value]:
 
     A row's ratio is its distance to the nearest training row over that to the second: 0 for a copy of
     one record, near 1 where none stands out (1 where both are 0). The value is the 5 % quantile over
-    holdout rows less that over release rows; above 0 the release hugs single records more. Read it
-    against its floor, in which membership is dealt anew. Distances as for
-    ``leakage.closer_to_train``.
+    holdout rows less that over release rows: above 0 the release hugs single records more, below 0 it
+    stays away from them. In the floor membership is dealt anew; where more than a tenth of the
+    release are copies, half of them are copies in any deal, so that the floor rises with the value.
+    Distances as for ``leakage.closer_to_train``.
 
     It describes and is not gated: copies of under 5 % of the release hardly move a quantile, and few
     modes move all of them. ``leakage.copies`` decides.

@@ -44,16 +44,10 @@ class Side:
     Attributes:
         cell: ``(n,)`` cell of each row.
         distance: ``(n,)`` distance to the nearest training row of the same cell.
-        nearest: ``(n,)`` position of that row in the pool.
     """
 
     cell: Rows
     distance: Floats
-    nearest: Rows
-
-    def take(self, kept: Flags) -> Side:
-        """Some of the rows."""
-        return Side(cell=self.cell[kept], distance=self.distance[kept], nearest=self.nearest[kept])
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -126,10 +120,10 @@ def copying_test(bench: Workbench, *, cells: int = 3, tau: int = FEWEST) -> Iter
     value = float(weight[counted] @ tests.z[counted])
     if bench.is_null:
         yield Value(estimate=_estimate(bench, value, NOTHING))
-        for cell in np.flatnonzero(counted):
+        for cell in map(int, np.flatnonzero(counted)):
             yield Value(group=_group(cell), estimate=_estimate(bench, float(tests.z[cell]), NOTHING))
         return
-    drawn = np.array(list(_half_z(bench, release, holdout, tests)))
+    drawn = np.array(list(_half_z(bench, tests)))
     yield Value(
         estimate=_estimate(bench, value, drawn @ weight),
         n={"train": len(bench.train or ()), "holdout": len(holdout.cell), "release": len(release.cell)},
@@ -167,16 +161,17 @@ def sides_of(bench: Workbench, cells: int) -> tuple[Side, Side]:
     of_release, of_pool = cells_of(bench, cells)
     release = _side(bench, proximity_of(bench, "release", gower=False), of_release, of_pool, member)
     known = _side(bench, proximity_of(bench, "known", gower=False, all_known=True), of_pool, of_pool, member)
-    return release, known.take(~member)
+    others = ~member
+    return release, Side(cell=known.cell[others], distance=known.distance[others])
 
 
 def _side(bench: Workbench, near: Proximity, cell: Rows, of_pool: Rows, member: Flags) -> Side:
     """The nearest training row of the same cell: from the lists, and where they have none by a search."""
-    distance, nearest = first(bench, near, member[near.index] & (of_pool[near.index] == cell[:, None]))
+    distance, _ = first(bench, near, member[near.index] & (of_pool[near.index] == cell[:, None]))
     for at in np.unique(cell[np.isinf(distance[:, 0])]):
         rows = np.flatnonzero((cell == at) & np.isinf(distance[:, 0]))
-        distance[rows], nearest[rows] = among(bench, near, rows, np.flatnonzero(member & (of_pool == at)), 1)
-    return Side(cell=cell, distance=distance[:, 0], nearest=nearest[:, 0])
+        distance[rows], _ = among(bench, near, rows, np.flatnonzero(member & (of_pool == at)), 1)
+    return Side(cell=cell, distance=distance[:, 0])
 
 
 # -- tests ------------------------------------------------------------------------------------------
@@ -212,28 +207,41 @@ def mann_whitney_z(made: Floats, others: Floats) -> float:
     return (u - (m * n / 2 - 0.5)) / math.sqrt(m * n * (m + n + 1) / 12)
 
 
-def _half_z(bench: Workbench, release: Side, holdout: Side, tests: Cells) -> Iterator[Floats]:
-    """``(cells,)`` z in half-samples, at the slope of the whole: rows that share their nearest row stay together.
+def _half_z(bench: Workbench, tests: Cells) -> Iterator[Floats]:
+    """``(cells,)`` z in halves of all three sides, as far as the lists tell, at the slope of the whole.
 
     A cell that a half leaves empty says what the whole says.
     """
-    rng, pool = bench.generator("copying test"), pool_of(bench)
+    rng, member, count = bench.generator("copying test"), members_of(bench), len(tests.z)
+    of_release, of_pool = cells_of(bench, count)
+    made = proximity_of(bench, "release", gower=False)
+    known = proximity_of(bench, "known", gower=False, all_known=True)
     for _ in range(HALVES):
-        half = half_rows(pool, rng)
-        sides = [side.take(half[side.nearest]) for side in (release, holdout)]
-        made = np.nan_to_num(tests.z)
+        half = half_rows(known.pool, rng)
+        train, rows = half & member, half_rows(made.asked, rng)
+        sides = (
+            _listed_side(bench, made.take(np.flatnonzero(rows)), of_release[rows], of_pool, train),
+            _listed_side(bench, known.take(np.flatnonzero(half & ~member)), of_pool[half & ~member], of_pool, train),
+        )
+        z = np.nan_to_num(tests.z)
         for cell in np.flatnonzero(np.isfinite(tests.z)):
             pair = [side.distance[side.cell == cell] for side in sides]
             if all(len(one) for one in pair):
-                made[cell] = tests.slope[cell] * (area(*pair) - 0.5)
-        yield made
+                z[cell] = tests.slope[cell] * (area(*pair) - 0.5)
+        yield z
+
+
+def _listed_side(bench: Workbench, near: Proximity, cell: Rows, of_pool: Rows, train: Flags) -> Side:
+    distance, _ = first(bench, near, train[near.index] & (of_pool[near.index] == cell[:, None]))
+    told = np.isfinite(distance[:, 0])
+    return Side(cell=cell[told], distance=distance[told, 0])
 
 
 # -- words ------------------------------------------------------------------------------------------
 
 
 def _estimate(bench: Workbench, value: float, drawn: Floats) -> Estimate:
-    method = f"normal, spread of {HALVES} half-samples"
+    method = f"normal, spread of {HALVES} half-samples of all sides"
     error = float(drawn.std(ddof=1)) if len(drawn) > 1 else 0.0
     return Estimate.normal(value, error, level=bench.level, method=method)
 

@@ -165,12 +165,17 @@ def _log_sum(terms: Floats, broad: Floats) -> Floats:
 
 
 def _error(bench: Workbench, mixture: Mixture, likelihood: Floats, member: Flags) -> float:
-    """Standard error of the difference of two means; rows of one source are summed first."""
+    """Standard error of the difference of two means.
+
+    Rows of one source are summed first, and rows that share their nearest release row: they share
+    its bandwidth. The larger error counts.
+    """
     parts = np.empty(len(likelihood))
     for side, sign in ((member, 1.0), (~member, -1.0)):
         parts[side] = sign * (likelihood[side] - likelihood[side].mean()) / side.sum()
     clusters = bench.corpus.clusters
-    return parts_error(parts, None if clusters is None else clusters[mixture.asked.rows])
+    sources = None if clusters is None else clusters[mixture.asked.rows]
+    return max(parts_error(parts, sources), parts_error(parts, mixture.index[:, 0]))
 
 
 def _narrowest(bench: Workbench, mixture: Mixture, width: Floats, member: Flags) -> tuple[Evidence, ...]:
