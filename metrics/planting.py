@@ -22,6 +22,7 @@ from counterproof.metrics.workbench import Workbench
 
 NEAR = 0.03  # standard deviations by which each number of a near copy moves
 SPREAD_ROWS = 2000
+CROWD = 5
 
 Columns = NDArray[Any]
 
@@ -69,7 +70,7 @@ def _copies(bench: Workbench, k: int, rng: np.random.Generator) -> Bed | None:
 
 
 def _near_copies(bench: Workbench, k: int, rng: np.random.Generator) -> Bed | None:
-    like = sources(bench, k, rng)
+    like = sources(bench, k, rng, among=isolated(bench, k))
     if like is None:
         return None
     mixed = bench.varying
@@ -101,13 +102,27 @@ _MAKERS: Mapping[Plant, Callable[[Workbench, int, np.random.Generator], Bed | No
 }
 
 
-def sources(bench: Workbench, k: int, rng: np.random.Generator) -> Rows | None:
+def isolated(bench: Workbench, k: int) -> Rows:
+    """The tenth of training rows (or what holds ``k`` twice over) that stand farthest from other real rows.
+
+    A near copy of a row in a crowd is as near to its neighbours: nobody could tell whose copy it is.
+    """
+    assert bench.train is not None
+    around = bench.neighbours(bench.real, bench.real, min(CROWD, len(bench.real) - 1), gower=True)
+    inside = np.flatnonzero(np.isin(bench.real.rows, bench.train.rows))
+    order = np.argsort(-around.distance[inside].mean(1), kind="stable")
+    return bench.real.rows[inside[order[: max(2 * k, len(inside) // 10)]]]
+
+
+def sources(bench: Workbench, k: int, rng: np.random.Generator, among: Rows | None = None) -> Rows | None:
     """Training rows to copy: without twins among real rows, not in the release, of different clusters."""
     train = bench.train
     if train is None:
         return None
     digests, counts = np.unique(bench.real.digests, return_counts=True)
     free = np.isin(train.digests, digests[counts == 1]) & ~np.isin(train.digests, bench.release.digests)
+    if among is not None:
+        free &= np.isin(train.rows, among)
     rows = _one_a_source(bench, train.rows[free])
     return None if len(rows) < k else rows[np.sort(rng.permutation(len(rows))[:k])]
 
