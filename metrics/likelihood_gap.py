@@ -70,8 +70,9 @@ def likelihood_gap(bench: Workbench) -> Iterator[Value]:
     alone makes it positive, so read it against its floor, in which membership is dealt anew and the
     bandwidths are fitted anew.
 
-    It describes and is not gated: an average over all rows, blind to 1-2 % of copies, and without a
-    scale on which any limit would hold. ``leakage.copies`` decides.
+    It describes and is not gated: an average over all rows, which at 500 rows saw 1 % and 2 % of exact
+    copies in 8 % and 18 % of releases, and without a scale on which any limit would hold.
+    ``leakage.copies`` decides.
 
     On at most 32 pooled principal axes, each record against its 16 nearest release rows and a broad
     component; bandwidths by ten steps of expectation-maximisation from a weak prior (FLD: by gradient
@@ -101,7 +102,7 @@ def likelihood_gap(bench: Workbench) -> Iterator[Value]:
         return
     error = _error(bench, mixture, likelihood, member)
     cut = len(mixture.asked) < len(bench.real)
-    told = "an average, blind to 1-2 % of copies, so not gated: see leakage.copies"
+    told = "blind to 1-2 % of copies, so not gated: see leakage.copies"
     yield Value(
         estimate=Estimate.normal(gap, error, level=bench.level, method="normal, two means"),
         n={"train": int(member.sum()), "holdout": int((~member).sum()), "release": mixture.size},

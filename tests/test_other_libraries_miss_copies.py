@@ -17,7 +17,7 @@ import pytest
 import counterproof as cp
 from counterproof.reports.record import Record
 
-N = 2000
+N = 1200
 Frames = dict[str, pd.DataFrame]
 peer = pytest.mark.skipif(find_spec("sdmetrics") is None, reason="SDMetrics is not installed")
 
@@ -82,7 +82,7 @@ def test_a_leak_of_ten_percent_fails_and_is_counted() -> None:
     assert "fail" in verdicts("leak", "leakage.copies")
     assert found.value == pytest.approx(0.1, abs=0.005)
     assert found.low is not None
-    assert found.low > 0.08
+    assert found.low > 0.07
 
 
 def test_a_collapsed_release_fails_for_its_collapse_and_not_for_copies() -> None:
@@ -121,6 +121,6 @@ def protection(kind: str, **options: Any) -> float:
 @peer
 @pytest.mark.parametrize("kind", ["copy", "leak"])
 def test_sdmetrics_calls_copies_protected_where_it_subsamples_the_reference(kind: str) -> None:
-    # 200 of 2,000 rows are drawn of each table, so that hardly a copy meets the row it was copied from:
-    # it scored .77 for the copy and .83 for the leak, where 0 and .9 are true
-    assert protection(kind, num_rows_subsample=200, num_iterations=5) > 0.6
+    # 120 of 1,200 rows are drawn of each table, so that hardly a copy meets the row it was copied from:
+    # of 2,000 rows it scored .85 for the copy and .95 for the leak; without subsampling 0 for the copy
+    assert protection(kind, num_rows_subsample=120, num_iterations=5) > 0.6
