@@ -110,7 +110,7 @@ def copying_test(bench: Workbench, *, cells: int = 3, tau: int = FEWEST) -> Iter
         yield Value(status="not_assessable", reason=reason)
         return
     release, holdout = sides_of(bench, cells)
-    tests = tested(bench, release, holdout, cells)
+    tests = cells_tested(bench, release, holdout, cells)
     counted = tests.counted(tau)
     if not counted.any():
         reason = f"no cell holds training rows, holdout rows and more than {tau} release rows: take fewer cells"
@@ -177,7 +177,7 @@ def _side(bench: Workbench, near: Proximity, cell: Rows, of_pool: Rows, member: 
 # -- tests ------------------------------------------------------------------------------------------
 
 
-def tested(bench: Workbench, release: Side, holdout: Side, count: int) -> Cells:
+def cells_tested(bench: Workbench, release: Side, holdout: Side, count: int) -> Cells:
     """The test of every cell."""
     of_pool = cells_of(bench, count)[1]
     m, n = (np.bincount(side.cell, minlength=count) for side in (release, holdout))
