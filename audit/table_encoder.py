@@ -158,13 +158,18 @@ def _one_hot(column: pd.Series[Any], fitted: Rows) -> Floats:
     """A feature for each frequent real category, one for the rare, one for missing, one for the unseen."""
     codes, levels = pd.factorize(column, use_na_sentinel=True)
     counts = np.bincount(codes[fitted][codes[fitted] >= 0], minlength=len(levels))
-    order = sorted(np.flatnonzero(counts).tolist(), key=lambda level: (-counts[level], levels[level]))
+    order = sorted(np.flatnonzero(counts).tolist(), key=lambda level: (-counts[level], _lot(levels[level])))
     places = np.full(len(levels) + 1, LEVELS + 2)  # unseen
     places[order] = np.minimum(np.arange(len(order)), LEVELS)
     places[-1] = LEVELS + 1  # missing
     place = places[codes]
     hot: Floats = (place[:, None] == np.unique(place)[None, :]).astype(np.float64)
     return hot
+
+
+def _lot(level: object) -> bytes:
+    """A place in line that names do not decide: numbered names would give one role features of its own."""
+    return hashlib.blake2b(str(level).encode(errors="surrogatepass"), digest_size=8).digest()
 
 
 # -- mixed columns and digest -----------------------------------------------------------------------

@@ -241,3 +241,16 @@ def test_tables_are_taken_in_without_torch() -> None:
         "assert 'torch' not in sys.modules and 'PIL' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
+
+
+def test_names_that_carry_the_role_give_no_role_features_of_its_own() -> None:
+    rng = np.random.default_rng(0)
+    towns = {"train": 0, "holdout": 200, "synthetic": 400}
+    sides = {
+        role: pd.DataFrame({"town": [f"town {start + i:04d}" for i in range(200)], "pay": rng.normal(size=200)})
+        for role, start in towns.items()
+    }
+    intake = take_in(sides, kinds={"town": "category"})
+    own = {role: len(np.unique(block(intake, "town")[intake.roles[role]], axis=0)) for role in ("train", "holdout")}
+    assert 30 < own["train"] < 71  # of 100 features, about half go to each
+    assert 30 < own["holdout"] < 71
