@@ -100,11 +100,15 @@ def test_07_mode_collapse() -> None:
 
 @pytest.mark.slow
 def test_08_the_readme_of_prdc() -> None:
-    """Unseeded there: the values of one draw, met within the scatter of draws."""
+    """Unseeded there: the values of one draw, met within three times the scatter of draws.
+
+    Over eight seeds the four spread by 0.0125, 0.0125, 0.065 and 0.007.
+    """
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(2, 10_000, 1000)).astype(np.float32)
     found = balls_between(rows[0], rows[1], 5)  # type: ignore[arg-type]
-    np.testing.assert_allclose(found.values, (0.4772, 0.4705, 1.0555, 0.9735), atol=0.03)
+    gap = np.abs(np.subtract(found.values, (0.4772, 0.4705, 1.0555, 0.9735)))
+    assert (gap < 3 * np.array([0.0125, 0.0125, 0.065, 0.007])).all()
 
 
 def test_09_rows_that_are_all_the_same() -> None:

@@ -140,7 +140,10 @@ def main() -> None:
     parser.add_argument("--attacks", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--release", default="release_leaky")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, one round")
     given = parser.parse_args()
+    if given.quick:
+        given.rows, given.attacks, given.rounds = 300, 100, 1
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     frames = tables(given.rows, given.release)
