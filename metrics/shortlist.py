@@ -52,7 +52,9 @@ class Shortlist:
         held: Keys in memory.
     """
 
-    def __init__(self, block: Block, wishes: Sequence[ListWish], products: Products, part_of: NDArray[np.uint8]):
+    def __init__(
+        self, block: Block, wishes: Sequence[ListWish], products: Products, part_of: NDArray[np.uint8]
+    ) -> None:
         self.block = block
         self.numbers = [at for at, wish in enumerate(wishes) if block.part in wish.rows]
         self.wishes = [wishes[at] for at in self.numbers]
