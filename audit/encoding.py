@@ -19,6 +19,7 @@ from torch import Tensor
 from counterproof.encoders import BATCH, Encoder, at_once
 from counterproof.images import Pixels
 from counterproof.journal import Journal
+from counterproof.metrics.tiles import torch_on_one_thread
 from counterproof.pipeline import ordered
 from counterproof.refusal import Refusal
 from counterproof.tables import first_line
@@ -146,13 +147,9 @@ def _features(encoder: Encoder, inputs: Tensor) -> Tensor:
 @contextmanager
 def _steady(device: torch.device) -> Iterator[None]:
     """One CPU thread for each worker and deterministic kernels: the same bytes whatever the machine's load."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with torch_on_one_thread():
         if device.type == "cuda":
             with torch.backends.cudnn.flags(deterministic=True, benchmark=False, allow_tf32=False):
                 yield
         else:
             yield
-    finally:
-        torch.set_num_threads(threads)

@@ -25,6 +25,7 @@ from counterproof.journal import in_words
 from counterproof.ledger import count_audit
 from counterproof.metrics.metric import FAMILIES, Metric, MetricError, installed, load
 from counterproof.metrics.sample import Sample
+from counterproof.metrics.tiles import torch_on_one_thread
 from counterproof.policy import policy_gates
 from counterproof.refusal import Refusal
 from counterproof.regeneration import Generator, synthesiser_of
@@ -261,16 +262,10 @@ def device_for(wanted: str) -> str:
 @contextmanager
 def one_thread() -> Iterator[None]:
     """One thread for BLAS, OpenMP and torch: more of them fight over cores and change last digits."""
-    import torch
     from threadpoolctl import threadpool_limits
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(limits=1):
-            yield
-    finally:
-        torch.set_num_threads(before)
+    with torch_on_one_thread(), threadpool_limits(limits=1):
+        yield
 
 
 def name_of(source: Any) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("--against", type=click.Path(path_type=Path), help="Compare DATA with these statistics (.npz).")
 @click.option("--encoder", default="auto", show_default=True, help="As in `counterproof run`.")
 @click.option("--encoder-size", type=int, help="Side in pixels that images are resized to.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="cpu", show_default=True)
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="cpu", show_default=True)
 @click.option("--protocol-unchecked", is_flag=True, help="Accept statistics that do not tell their protocol.")
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
 def statistics(data: Path, out: Path | None, against: Path | None, **options: Any) -> None:

@@ -154,7 +154,7 @@ class Wrapped:
     ) -> float:
         drawn = []
         for _ in range(halves):
-            left, right = half(bench.reference, rng), half(bench.candidate, rng)
+            left, right = (np.sort(side.half(rng)) for side in (bench.reference, bench.candidate))
             try:
                 drawn.append(self._computed(reference[left], candidate[right], rng))
             except Exception as error:
@@ -204,11 +204,6 @@ class Wrapped:
             for rows, real in ((reference, True), (candidate, False)):
                 metric.update(torch.from_numpy(rows), real=real)
             return self.read(metric.compute())
-
-
-def half(sample: Sample, rng: np.random.Generator) -> Rows:
-    """Positions of a random half of the rows; rows of one source stay together."""
-    return np.sort(sample.shuffled(rng)[: len(sample) // 2])
 
 
 def _picture(pixels: Any) -> torch.Tensor:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from counterproof.metrics.detectability import TREE_AXES, Task, boosting, tree_codes
+from counterproof.metrics.detectability import TREE_AXES, Task, boosting, tree_columns
 from counterproof.metrics.domias import density_ratio, narrow_ratio
 from counterproof.metrics.nearness import LOCAL, REACHED
 from counterproof.metrics.neighbours import nearest
@@ -76,7 +76,7 @@ def by_classifier(bench: Workbench, suspects: Suspects) -> Floats:
     """What a boosting classifier that tells the release from other known records says of each record."""
     rng = np.random.default_rng([bench.seed, 41])
     release = bench.release.take(_some(bench.release, rng), "release learned from")
-    sources = _numbered(bench, suspects.reference)
+    sources = suspects.reference.units
     fold = (rng.permutation(int(sources.max()) + 1) % 2).astype(bool)[sources]
     known = np.zeros(len(suspects.reference), dtype=bool)
     known[_some(suspects.reference, rng)] = True
@@ -98,11 +98,6 @@ def _some(sample: Sample, rng: np.random.Generator) -> Rows:
     return np.sort(sample.shuffled(rng)[:LEARNED])
 
 
-def _numbered(bench: Workbench, sample: Sample) -> Rows:
-    clusters = bench.corpus.clusters
-    return np.arange(len(sample)) if clusters is None else np.unique(clusters[sample.rows], return_inverse=True)[1]
-
-
 def _task(bench: Workbench, both: Sample, known: int) -> Task:
     made = np.arange(len(both)) >= known
     mixed = bench.varying
@@ -111,7 +106,7 @@ def _task(bench: Workbench, both: Sample, known: int) -> Task:
         categorical = np.zeros(trees.shape[1], dtype=bool)
         return Task(trees, trees, categorical, (), made, np.zeros(len(both), dtype=np.intp))
     p = mixed.numeric.shape[1]
-    trees = np.concatenate([mixed.numeric[both.rows].astype(np.float64), tree_codes(mixed.codes[both.rows])], axis=1)
+    trees = tree_columns(mixed, both.rows)
     return Task(trees, trees, np.arange(len(mixed.columns)) >= p, mixed.columns, made, np.zeros(len(both), np.intp))
 
 

@@ -12,7 +12,7 @@ from counterproof.metrics.balls import balls_between
 from counterproof.metrics.group_cells import Cell, Plan
 from counterproof.metrics.kernel import discrepancy, standard_error
 from counterproof.metrics.kernel_sums import KernelSums, kernel_sums, split_sums
-from counterproof.metrics.sample import Floats, Rows, Sample
+from counterproof.metrics.sample import Floats, Sample
 from counterproof.metrics.workbench import Workbench
 
 NEIGHBOUR_FIELDS = ("precision", "recall", "density", "coverage")
@@ -149,7 +149,7 @@ def _half_variance(left: Sample, right: Sample, k: int, halves: int, rng: np.ran
     """
     drawn = []
     for _ in range(max(2, halves)):
-        real, made = left.features[_half(left, rng)], right.features[_half(right, rng)]
+        real, made = left.features[left.half(rng)], right.features[right.half(rng)]
         four = list(_four(real, made, k, memory))
         four[DENSITY] = _four(real, made, (k + 1) // 2, memory)[DENSITY]
         drawn.append(four)
@@ -157,10 +157,6 @@ def _half_variance(left: Sample, right: Sample, k: int, halves: int, rng: np.ran
     share = (np.mean(drawn, axis=0) * n + 1) / (n + 2)
     share[DENSITY] = 1.0
     return np.asarray(np.maximum(spread, share * (1 - share) / (n + 2)))
-
-
-def _half(sample: Sample, rng: np.random.Generator) -> Rows:
-    return sample.shuffled(rng)[: len(sample) // 2]
 
 
 def _four(reference: Floats, candidate: Floats, k: int, memory: int) -> tuple[float, float, float, float]:

@@ -72,7 +72,7 @@ def copies(bench: Workbench) -> Iterator[Value]:
         yield without_holdout(bench, bench.train)
         return
     known = bench.real
-    found = bench.shared(("copies",), lambda: find_matches(bench, known))
+    found = bench.shared(("copies",), lambda: find_matches(bench))
     member = np.isin(known.rows[found.rows], bench.train.rows)
     near = near_copies(bench, found, member)
     yield exact_copies(bench, found, member, near)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from counterproof.metrics.sample import Floats
-from counterproof.metrics.tiles import Block, Nodes, Products, one_thread
+from counterproof.metrics.tiles import Block, Nodes, Products, torch_on_one_thread
 
 if TYPE_CHECKING:
     import torch
@@ -119,7 +119,7 @@ class Cubes:
         used, weights_there = self._active[key]
         if len(used):
             low = int(self._nodes.bounds[base.part])
-            with one_thread():  # products with few columns are split along their sums, by threads
+            with torch_on_one_thread():  # products with few columns are split along their sums, by threads
                 made = torch.mm(cube, weights_there[base.start - low : base.stop - low])
             self._sums[rows.start : rows.stop, used] += made.double().cpu().numpy()
 

@@ -15,7 +15,7 @@ from counterproof.metrics.estimate import Estimate, Evidence, Panel
 from counterproof.metrics.intervals import delong_auc
 from counterproof.metrics.metric import Needs, Tolerance, Value, metric
 from counterproof.metrics.projection import on_pooled_axes
-from counterproof.metrics.sample import Floats
+from counterproof.metrics.sample import Floats, Mixed, Rows
 from counterproof.metrics.workbench import Workbench
 
 FOLDS = 5
@@ -115,8 +115,13 @@ def set_task(bench: Workbench) -> Task:
         return Task(features, trees, np.zeros(trees.shape[1], dtype=bool), names, made, fold)
     features = np.concatenate([bench.reference.features, bench.candidate.features])
     p = mixed.numeric.shape[1]
-    trees = np.concatenate([mixed.numeric[both.rows].astype(np.float64), tree_codes(mixed.codes[both.rows])], axis=1)
+    trees = tree_columns(mixed, both.rows)
     return Task(features, trees, np.arange(len(mixed.columns)) >= p, mixed.columns, made, fold)
+
+
+def tree_columns(mixed: Mixed, rows: Rows) -> Floats:
+    """``(n, p + q)`` a table's columns as trees take them: numbers, then category codes."""
+    return np.concatenate([mixed.numeric[rows].astype(np.float64), tree_codes(mixed.codes[rows])], axis=1)
 
 
 def tree_codes(codes: NDArray[np.int32]) -> Floats:

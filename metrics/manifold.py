@@ -19,7 +19,7 @@ from counterproof.metrics.estimate import Estimate, Evidence
 from counterproof.metrics.graph import Graph, TooDense, neighbour_graph
 from counterproof.metrics.metric import MetricError, Needs, Tolerance, Value, metric
 from counterproof.metrics.projection import map_panel
-from counterproof.metrics.sample import Floats, Rows, Sample
+from counterproof.metrics.sample import Floats
 from counterproof.metrics.strays import bare_regions, stray_rows
 from counterproof.metrics.workbench import Workbench
 
@@ -108,22 +108,12 @@ def _half_sample_spread(bench: Workbench, graph: Graph, k: int, ties: Ties) -> F
     n = len(bench.reference)
     drawn = np.empty((HALVES, len(QUANTITIES)))
     for half in range(HALVES):
-        reference = np.bincount(graph.node[half_of(bench.reference, rng)], minlength=len(graph))
-        candidate = np.bincount(graph.node[n + half_of(bench.candidate, rng)], minlength=len(graph))
+        reference = np.bincount(graph.node[bench.reference.half(rng)], minlength=len(graph))
+        candidate = np.bincount(graph.node[n + bench.candidate.half(rng)], minlength=len(graph))
         rows = reference.astype(np.int32), candidate.astype(np.int32)
         _, drawn[half] = _quantities(graph, *rows, k, ties, cut=True)
         drawn[half, DENSITY] = balls(graph, *rows, (k + 1) // 2, cut=True, ties=ties).density
     return np.asarray(drawn.std(axis=0, ddof=1))
-
-
-def half_of(sample: Sample, rng: np.random.Generator) -> Rows:
-    """Positions of a random half of the rows; rows of one source stay together."""
-    if sample.corpus.clusters is None:
-        return rng.permutation(len(sample))[: len(sample) // 2]
-    names, inverse = np.unique(sample.corpus.clusters[sample.rows], return_inverse=True)
-    kept = np.zeros(len(names), dtype=bool)
-    kept[rng.permutation(len(names))[: max(1, len(names) // 2)]] = True
-    return np.flatnonzero(kept[inverse])
 
 
 def quantity_value(

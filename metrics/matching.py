@@ -59,14 +59,14 @@ class Tally:
         return float(fisher_exact(table, alternative="greater").pvalue)
 
 
-def find_matches(bench: Workbench, known: Sample) -> Matches:
+def find_matches(bench: Workbench) -> Matches:
     """Match every distinct real record with the release, exactly and nearly."""
-    known = _without_oversampling(bench, known)
-    once = np.sort(_singles(known.digests))
+    known = known_records(bench)
+    once = singles(known.digests)
     matched = np.isin(known.digests[once], bench.release.digests)
     columns = bench.shared(("column codes",), lambda: column_codes(bench.varying, bench.corpus))
     alike = np.isin(columns[known.rows[once]], columns[bench.release.rows])
-    single = np.isin(once, _singles(columns[known.rows]))
+    single = np.isin(once, singles(columns[known.rows]))
     found = matched | alike
     copied = np.isin(columns[bench.release.rows], columns[known.rows])
     return Matches(
@@ -89,8 +89,8 @@ def _of_records(space: Nearness, once: Places, found: Flags) -> Nearness:
     )
 
 
-def _without_oversampling(bench: Workbench, known: Sample) -> Sample:
-    """The known rows; where train alone repeats its records, each of them once.
+def known_records(bench: Workbench) -> Sample:
+    """Train and holdout rows; where train alone repeats its records, each of them once.
 
     Natural twins arise in train and holdout alike and identify nobody. A train table that was
     oversampled repeats every record, and would hide all of them.
@@ -100,16 +100,18 @@ def _without_oversampling(bench: Workbench, known: Sample) -> Sample:
     repeated = [1 - len(np.unique(side.digests)) / len(side) for side in (bench.train, bench.holdout)]
     if repeated[0] <= 2 * repeated[1] + COARSE:
         return bench.real
-    first = np.unique(bench.train.digests, return_index=True)[1]
-    rows = np.concatenate([bench.train.rows[np.sort(first)], bench.holdout.rows])
-    return Sample("known once", rows, known.corpus)
+    first = np.sort(np.unique(bench.train.digests, return_index=True)[1])
+    return bench.train.take(first, "train once").join(bench.holdout, "known once")
 
 
-def _singles(identity: NDArray[Any]) -> Places:
-    """Positions of what stands there once."""
+def singles(identity: NDArray[Any]) -> Places:
+    """Positions of what stands there once, ascending.
+
+    >>> singles(np.array([7, 3, 7, 1])).tolist()
+    [1, 3]
+    """
     _, first, counts = np.unique(identity, return_index=True, return_counts=True)
-    places: Places = first[counts == 1]
-    return places
+    return np.asarray(np.sort(first[counts == 1]))
 
 
 def column_codes(mixed: Mixed | None, corpus: Corpus) -> Places:

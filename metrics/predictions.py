@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from counterproof.metrics.adapter import HALVES, Reading, half, number
+from counterproof.metrics.adapter import HALVES, Reading, number
 from counterproof.metrics.estimate import Estimate
 from counterproof.metrics.metric import Family, Metric, MetricError, Needs, Tolerance, Value
 from counterproof.metrics.models import Forecast, chosen_learners
@@ -111,7 +111,7 @@ class Scoring:
             yield Value(field="gap", estimate=Estimate(value=worst, low=worst, high=worst, level=bench.level))
             return
         rng = bench.generator(self.id)
-        drawn = [self.gaps(bench, learners, half(bench.trial, rng)) for _ in range(halves)]
+        drawn = [self.gaps(bench, learners, np.sort(bench.trial.half(rng))) for _ in range(halves)]
         spread = refit_spread(bench, lambda view: self.gaps(view, learners))
         changes = [
             Change(

@@ -15,7 +15,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from counterproof.metrics.manifold import half_of
 from counterproof.metrics.sample import Floats, Rows, Sample
 from counterproof.metrics.survey import TIE
 from counterproof.metrics.workbench import Workbench
@@ -165,7 +164,7 @@ def dealt(bench: Workbench, purpose: str, count: int) -> NDArray[np.bool_]:
 def half_rows(sample: Sample, rng: np.random.Generator) -> Flags:
     """Flags of a random half of a sample's rows; rows of one source stay together."""
     kept = np.zeros(len(sample), dtype=bool)
-    kept[half_of(sample, rng)] = True
+    kept[sample.half(rng)] = True
     return kept
 
 

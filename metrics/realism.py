@@ -10,7 +10,7 @@ import numpy as np
 from counterproof.metrics.balls import balls, counts
 from counterproof.metrics.distances import Euclid
 from counterproof.metrics.estimate import Estimate, Evidence, Panel
-from counterproof.metrics.manifold import NEEDS, Manifold, half_of, manifold, quantity_value
+from counterproof.metrics.manifold import NEEDS, Manifold, manifold, quantity_value
 from counterproof.metrics.metric import Value, metric
 from counterproof.metrics.neighbours import blocks
 from counterproof.metrics.pairs import Pair, pair_panel
@@ -152,12 +152,12 @@ def _scores(bench: Workbench, made: Manifold) -> Realism:
 def _spread(bench: Workbench, made: Manifold, scores: Realism, k: int) -> Floats:
     """Standard errors of the quantiles: half-samples of the rows asked, and of those they are held against."""
     rng = bench.generator("realism halves")
-    asked = np.array([np.quantile(scores.score[half_of(bench.candidate, rng)], QUANTILES) for _ in range(HALVES)])
+    asked = np.array([np.quantile(scores.score[bench.candidate.half(rng)], QUANTILES) for _ in range(HALVES)])
     queries = bench.candidate.features[rng.permutation(len(bench.candidate))[:QUERIES]]
     node, others = made.graph.node[made.sides == 1], counts(made.graph, made.sides == 2)
     against = []
     for _ in range(HALVES):
-        half = half_of(bench.reference, rng)
+        half = bench.reference.half(rng)
         rows = np.bincount(node[half], minlength=len(made.graph)).astype(np.int32)
         radius = balls(made.graph, rows, others, k, cut=True).radius[node[half]]
         found = realism_between(

@@ -179,8 +179,21 @@ class Sample:
         """The positions in a random order that keeps rows of one source together."""
         if self.corpus.clusters is None:
             return rng.permutation(len(self))
-        sources, inverse = np.unique(self.corpus.clusters[self.rows], return_inverse=True)
-        return np.argsort(rng.permutation(len(sources))[inverse], kind="stable")
+        return np.argsort(rng.permutation(self.sources)[self.units], kind="stable")
+
+    @property
+    def units(self) -> Rows:
+        """``(n,)`` number of the source of each row: without clusters, each row is its own."""
+        clusters = self.corpus.clusters
+        return np.arange(len(self)) if clusters is None else np.unique(clusters[self.rows], return_inverse=True)[1]
+
+    def half(self, rng: np.random.Generator) -> Rows:
+        """Positions of a random half of the rows; with clusters, of all rows of half the sources."""
+        if self.corpus.clusters is None:
+            return rng.permutation(len(self))[: len(self) // 2]
+        kept = np.zeros(self.sources, dtype=bool)
+        kept[rng.permutation(len(kept))[: max(1, len(kept) // 2)]] = True
+        return np.flatnonzero(kept[self.units])
 
     def take(self, positions: Rows, name: str) -> Sample:
         """Some of the rows, under another name."""

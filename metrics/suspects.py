@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from counterproof.metrics.matching import known_records, singles
 from counterproof.metrics.metric import MetricError
 from counterproof.metrics.sample import Floats, Rows, Sample
 from counterproof.metrics.workbench import Workbench
@@ -22,7 +23,6 @@ from counterproof.metrics.workbench import Workbench
 Flags = NDArray[np.bool_]
 LEAST = 40  # suspects a side: twenty in each half
 MOST = 5000  # suspects a side by default: bounds the queries, never what they are held against
-OVERSAMPLED = 0.05  # repeated training rows beyond twice the holdout's share
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -71,9 +71,10 @@ def line_up(bench: Workbench, most: int) -> Suspects:
 def _lined_up(bench: Workbench, most: int) -> Suspects:
     assert bench.train is not None
     reference = known_records(bench)
-    once = standing_once(reference)
+    once = singles(reference.digests)  # two equal records, one on each side, tell no membership
     inside = np.isin(reference.rows[once], bench.train.rows)
-    units, unit = _units(bench, reference.rows[once])
+    unit = reference.take(once, "records that stand once").units
+    units = int(unit.max(initial=-1)) + 1
     hits = np.bincount(unit, weights=inside, minlength=units)
     sizes = np.bincount(unit, minlength=units)
     members, others = np.flatnonzero(hits == sizes), np.flatnonzero(hits == 0)
@@ -91,34 +92,6 @@ def _lined_up(bench: Workbench, most: int) -> Suspects:
         member=hits[chosen] > 0,
         remark=_remark(bench, len(once), count, len(members), len(others), spanning),
     )
-
-
-def known_records(bench: Workbench) -> Sample:
-    """Train and holdout rows; where train alone repeats its records (it was oversampled), each of them once.
-
-    These are the rows in which copies are looked for too, so that both read the same searches.
-    """
-    assert bench.train is not None
-    assert bench.holdout is not None
-    train, holdout = bench.train, bench.holdout
-    first = np.sort(np.unique(train.digests, return_index=True)[1])
-    repeated = [1 - len(np.unique(side.digests)) / len(side) for side in (train, holdout)]
-    if repeated[0] <= 2 * repeated[1] + OVERSAMPLED:
-        return bench.real
-    return train.take(first, "train once").join(holdout, "known once")
-
-
-def standing_once(known: Sample) -> Rows:
-    """Positions of records without a twin: two equal records, one on each side, tell no membership."""
-    _, at, counts = np.unique(known.digests, return_index=True, return_counts=True)
-    return np.sort(at[counts == 1])
-
-
-def _units(bench: Workbench, rows: Rows) -> tuple[int, Rows]:
-    if bench.corpus.clusters is None:
-        return len(rows), np.arange(len(rows))
-    sources, unit = np.unique(bench.corpus.clusters[rows], return_inverse=True)
-    return len(sources), unit
 
 
 def _remark(bench: Workbench, once: int, count: int, members: int, others: int, spanning: int) -> str:

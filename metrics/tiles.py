@@ -198,7 +198,9 @@ class Products:
         out = self._buffer[:size].view(len(rows), len(columns))
         right = self._right[columns.start : columns.stop]
         if exactly or self._precision == "float32":
-            with one_thread() if size < THREADED else nullcontext():  # small products may be split along their sums
+            with (
+                torch_on_one_thread() if size < THREADED else nullcontext()
+            ):  # small products may be split along their sums
                 return torch.mm(self._turned(rows), right.T, out=out)
         norms, others = self._right[rows.start : rows.stop, -1:], right[:, -1]
         if self._coarse is not None:
@@ -255,7 +257,7 @@ def matmul_precision(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
+def torch_on_one_thread() -> Iterator[None]:
     """Sums in the same order, however many threads the program has."""
     import torch
 

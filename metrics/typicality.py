@@ -10,7 +10,7 @@ import numpy as np
 from counterproof.metrics.balls import balls
 from counterproof.metrics.estimate import Estimate, Evidence, Panel, normal_quantile
 from counterproof.metrics.graph import Graph, TooDense
-from counterproof.metrics.manifold import HALVES, NEEDS, half_of, manifold
+from counterproof.metrics.manifold import HALVES, NEEDS, manifold
 from counterproof.metrics.metric import MetricError, Value, metric
 from counterproof.metrics.sample import Floats, Rows, Sample
 from counterproof.metrics.strays import bare_regions
@@ -169,7 +169,7 @@ def _distances(sample: Sample, centres: Floats) -> Floats:
 
 def _halves(sample: Sample, rng: np.random.Generator) -> tuple[list[Rows], Floats]:
     """Random halves of a sample, and their means."""
-    drawn = [half_of(sample, rng) for _ in range(HALVES)]
+    drawn = [sample.half(rng) for _ in range(HALVES)]
     weights = np.zeros((HALVES, len(sample)))
     for row, half in zip(weights, drawn, strict=True):
         row[half] = 1 / len(half)
@@ -181,7 +181,7 @@ def _alpha_spread(bench: Workbench) -> float:
     drawn, centres = _halves(bench.reference, rng)
     reference, candidate = _distances(bench.reference, centres), _distances(bench.candidate, centres)
     found = [
-        alpha_precision_curve(reference[half, i], candidate[half_of(bench.candidate, rng), i]).integrated
+        alpha_precision_curve(reference[half, i], candidate[bench.candidate.half(rng), i]).integrated
         for i, half in enumerate(drawn)
     ]
     return float(np.std(found, ddof=1))
@@ -245,7 +245,7 @@ def _beta_spread(bench: Workbench, k: int) -> float:
     own = _distances(bench.candidate, centres)
     found = []
     for i, half in enumerate(drawn):
-        real = nodes[half_of(bench.reference, rng)]
+        real = nodes[bench.reference.half(rng)]
         typical, gap = _nearest(made.graph, real, others[half], own[half, i])
         reached = gap <= _radius(made.graph, real, others[half], k) * (1 + TIE)
         found.append(beta_recall_curve(typical, reached).integrated)

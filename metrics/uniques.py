@@ -51,9 +51,8 @@ class Uniques:
 def uniques_of(bench: Workbench, *, most: int) -> Uniques:
     """Every column alone, and up to ``most`` combinations of each size from two to four."""
     codes, left_out = column_values(bench)
-    corpus, real = bench.corpus, bench.real.rows
-    clusters = np.arange(len(corpus.digests)) if corpus.clusters is None else corpus.clusters
-    unit = np.unique(clusters[real], return_inverse=True)[1]
+    real = bench.real.rows
+    unit = bench.real.units
     alone = {name: _unique_in(column, unit, len(real)) for name, column in codes.items()}
     joined = [name for name, (held, _) in alone.items() if held.mean() <= OFTEN]
     chosen = [(name,) for name in codes] + drawn(joined, most, bench.generator("combinations"))

@@ -96,7 +96,7 @@ def test_scores_are_those_of_a_written_out_search(space: str) -> None:
     frames = three(normal_rows, 150, 1)
     plant(frames, 4)
     bench = desk(sources=frames)
-    found = find_matches(bench, bench.real)
+    found = find_matches(bench)
     near = next(one for one in found.spaces if one.space == space)
     mixed = bench.corpus.mixed
     assert mixed is not None
@@ -400,7 +400,7 @@ def test_features_without_a_table_are_searched_too() -> None:
 def test_image_space_distances_are_euclidean() -> None:
     frames = three(normal_rows, 120, 16)
     bench = desk(sources={role: frame.to_numpy() for role, frame in frames.items()})
-    found = find_matches(bench, bench.real)
+    found = find_matches(bench)
     real = np.concatenate([frames["train"], frames["holdout"]])
     assert [near.space for near in found.spaces] == ["distance of features"]
     assert_allclose(found.spaces[0].distance, cdist(real, frames["synthetic"].to_numpy()).min(1), rtol=1e-9)

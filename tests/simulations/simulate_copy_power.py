@@ -34,7 +34,7 @@ Setting = tuple[str, Callable[[int], Workbench]]
 def judged(at: Workbench) -> NDArray[np.bool_]:
     """Whether the exact test rejects at 0.05, the near test does, and an alarm goes off."""
     assert at.train is not None
-    found = at.shared(("copies",), lambda: find_matches(at, at.real))
+    found = at.shared(("copies",), lambda: find_matches(at))
     member = np.isin(at.real.rows[found.rows], at.train.rows)
     exact = tally(at, at.real, found, member, found.matched, np.ones(len(member), dtype=bool))
     alarm = any(value.alarm for value in copies.values(at, {}))
