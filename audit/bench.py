@@ -51,6 +51,7 @@ def set_bench(intake: Intake, run: Run) -> Workbench:
         level=run.confidence,
         show_real=run.show_real,
         small_cell=run.small_cell,
+        intersections=run.intersections,
         memory=run.memory_mb * 2**20,
         device=str(device_named(run.device)),
     )

@@ -50,6 +50,7 @@ main.add_command(weights)
 @click.option("--synthetic", help="The release under audit.")
 @click.option("--label", help="The label column.")
 @click.option("--groups", help="Group columns, separated by commas.")
+@click.option("--intersections", type=click.IntRange(1, 4), help="Group columns that are crossed at once; default 1.")
 @click.option("--cluster", help="Column that names the source record of a row.")
 @click.option(
     "--encoder", help="auto, efficientnet, inception[:PROTOCOL], pixels, timm:NAME, or a TorchScript or ONNX file."
@@ -109,7 +110,7 @@ def _audited(path: Path | None, options: dict[str, Any]) -> Record:
 _PLACES = {
     **{name: ("data", name) for name in ("train", "holdout", "real", "test", "synthetic")},
     **{name: ("data", name) for name in ("label", "groups", "cluster", "encoder")},
-    **{name: ("run", name) for name in ("metrics", "policy", "device", "seed")},
+    **{name: ("run", name) for name in ("metrics", "policy", "device", "seed", "intersections")},
     **{name: ("run", name) for name in ("without_holdout", "allow_overlap", "show_real")},
     "gates": ("gates", "fail"),
     "warns": ("gates", "warn"),

@@ -66,6 +66,7 @@ class Run(Section):
     policy: Literal["standard", "none"] = "standard"
     small_cells: Literal["allow", "block"] = "allow"
     small_cell: int = Field(default=10, ge=1)
+    intersections: int = Field(default=1, ge=1, le=4)
     without_holdout: Literal["refuse", "allow"] = "refuse"
     allow_overlap: bool = False
     show_real: bool = False

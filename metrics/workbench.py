@@ -52,6 +52,7 @@ class Workbench:
         level: Confidence of two-sided intervals.
         show_real: Evidence may hold contents of real records.
         small_cell: Real values and cells carried by fewer rows than this stay hidden.
+        intersections: Group columns that are crossed at once: 1 looks at each alone.
         memory: Budget in bytes for one block of shared work.
         device: Where matrix products run.
         synthesiser: The generator, where it can be called.
@@ -72,6 +73,7 @@ class Workbench:
     level: float = 0.95
     show_real: bool = False
     small_cell: int = 10
+    intersections: int = 1
     memory: int = 256 * 2**20
     device: str = "cpu"
     synthesiser: Synthesiser | None = field(default=None, repr=False)

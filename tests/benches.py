@@ -21,7 +21,8 @@ def bench(train: Floats, holdout: Floats | None, synthetic: Floats, *, seed: int
         seed: Of every random step.
         corpus: Further fields of the corpus, or of the workbench (``level``, ``memory``, …).
     """
-    options = {key: corpus.pop(key) for key in ("level", "memory", "show_real", "small_cell") if key in corpus}
+    known = ("level", "memory", "show_real", "small_cell", "intersections")
+    options = {key: corpus.pop(key) for key in known if key in corpus}
     parts = [np.asarray(part, dtype=np.float64) for part in (train, holdout, synthetic) if part is not None]
     features = np.concatenate(parts)
     made = Corpus(

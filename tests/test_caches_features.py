@@ -143,7 +143,8 @@ images = np.random.default_rng(0).integers(0, 256, (2560, 8, 8, 3), dtype=np.uin
 def told(stage, done, total):
     if stage == "encoding images" and done >= int(sys.argv[3]):
         os.kill(os.getpid(), 9)
-found = take_in({"real": images[:2048], "synthetic": images[2048:]}, encoder=Counted(), cache=sys.argv[2], progress=told)
+roles = {"real": images[:2048], "synthetic": images[2048:]}
+found = take_in(roles, encoder=Counted(), cache=sys.argv[2], progress=told)
 print(found.corpus.features.sum())
 """
 
