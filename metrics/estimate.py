@@ -124,11 +124,11 @@ class Evidence:
 class Panel:
     """All that one figure needs; the report computes nothing.
 
-    ``kind`` is one of ``marginals``, ``map``, ``pairs``, ``cells``, ``forest``, ``bars``, ``curves``; the
-    shape of ``data`` for each stands in ``reports/figures.py``.
+    ``kind`` is one of ``marginals``, ``map``, ``pairs``, ``cells``, ``forest``, ``bars``, ``curves``,
+    ``mosaic``; the shape of ``data`` for each stands in ``reports/figures.py``.
     """
 
-    kind: Literal["marginals", "map", "pairs", "cells", "forest", "bars", "curves"]
+    kind: Literal["marginals", "map", "pairs", "cells", "forest", "bars", "curves", "mosaic"]
     title: str
     data: Mapping[str, Any]
     note: str = ""

@@ -36,6 +36,12 @@ The record carries all that a figure needs; nothing is computed here. The shape 
 ``curves``
     ``{"x_title": str, "y_title": str, "x": [float], "release": [float], "low": [float], "high": [float]}``:
     the release's curve, and the band of real rows against real rows; the diagonal is drawn beside them.
+``mosaic``
+    ``{"group_title": str, "label_title": str, "labels": [str], "groups": [{"name": str,
+    "real": float | None, "synthetic": float | None, "n_real": int | None, "n_synthetic": int | None,
+    "real_labels": [float | None], "synthetic_labels": [float | None]}]}``: ``real`` and ``synthetic``
+    are the group's share of all rows, ``real_labels`` and ``synthetic_labels`` the share of each label
+    among the group's rows, in the order of ``labels``. None is hidden: fewer than k real rows.
 
 A panel of another shape (a plugin's) becomes a sentence that says so, never a broken report.
 """
@@ -55,7 +61,8 @@ from counterproof.reports.heatmaps import draw_cells, draw_map, plot_of
 from counterproof.reports.histograms import draw_bars, draw_marginals
 from counterproof.reports.judgement import number
 from counterproof.reports.markup import Markup, element
-from counterproof.reports.panels import Bars, Cells, Curves, Forest, Map, Marginals, Pairs, Reach
+from counterproof.reports.mosaics import draw_mosaic
+from counterproof.reports.panels import Bars, Cells, Curves, Forest, Map, Marginals, Mosaic, MosaicGroup, Pairs, Reach
 from counterproof.reports.plain import rounded
 from counterproof.reports.record import PanelReading
 from counterproof.reports.text import cell_text, interval
@@ -70,6 +77,7 @@ LEGENDS: Mapping[str, tuple[str, ...]] = {
     "cells": ("under", "over", "hidden"),
     "forest": ("real", "synthetic", "change"),
     "curves": ("synthetic", "floor"),
+    "mosaic": ("hidden",),
 }
 
 
@@ -209,6 +217,26 @@ def _curves(plain: dict[str, Any], reveal: bool) -> Drawn:
     return draw_curves(data), columns, rows, None
 
 
+def _mosaic(plain: dict[str, Any], reveal: bool) -> Drawn:
+    data = Mosaic.model_validate(plain)
+    if any(len(part) != len(data.labels) for g in data.groups for part in (g.real_labels, g.synthetic_labels)):
+        raise ValueError("a group has not as many shares as there are labels")
+    columns = (data.group_title or "group", data.label_title or "label", "real share", "synthetic share")
+    rows = [row for group in data.groups for row in _mosaic_rows(data, group)]
+    return draw_mosaic(data), columns, rows, None
+
+
+def _mosaic_rows(data: Mosaic, group: MosaicGroup) -> Iterator[tuple[str, ...]]:
+    """The group's own share, then what its labels have of it."""
+    yield (group.name, "all, of all rows", _hideable(group.real), _hideable(group.synthetic))
+    for label, real, made in zip(data.labels, group.real_labels, group.synthetic_labels, strict=True):
+        yield (group.name, label, _hideable(real), _hideable(made))
+
+
+def _hideable(share: float | None) -> str:
+    return "hidden" if share is None else number(share)
+
+
 _DRAWERS: Mapping[str, Callable[[dict[str, Any], bool], Drawn]] = {
     "marginals": _marginals,
     "map": _map,
@@ -217,4 +245,5 @@ _DRAWERS: Mapping[str, Callable[[dict[str, Any], bool], Drawn]] = {
     "forest": _forest,
     "bars": _bars,
     "curves": _curves,
+    "mosaic": _mosaic,
 }

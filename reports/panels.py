@@ -131,3 +131,24 @@ class Curves(Shape):
     release: list[float]
     low: list[float]
     high: list[float]
+
+
+class MosaicGroup(Shape):
+    """One group of a mosaic; None is hidden."""
+
+    name: str
+    real: float | None = None
+    synthetic: float | None = None
+    n_real: int | None = None
+    n_synthetic: int | None = None
+    real_labels: list[float | None]
+    synthetic_labels: list[float | None]
+
+
+class Mosaic(Shape):
+    """Groups by label, real beside synthetic."""
+
+    group_title: str = ""
+    label_title: str = ""
+    labels: list[str]
+    groups: list[MosaicGroup]

@@ -57,7 +57,7 @@ class EvidenceReading(Part):
 class PanelReading(Part):
     """All that one figure needs."""
 
-    kind: Literal["marginals", "map", "pairs", "cells", "forest", "bars", "curves"]
+    kind: Literal["marginals", "map", "pairs", "cells", "forest", "bars", "curves", "mosaic"]
     title: str
     data: dict[str, Any]
     note: str = ""
