@@ -50,11 +50,12 @@ def wilson(k: float, n: int, level: float = 0.95) -> Estimate:
     (0.0, 0.278)
     """
     _check_counts(k, n)
-    low, high = _wilson_ends(np.array([k]), np.array([n]), _two_sided(level))
+    low, high = wilson_ends(np.array([k]), np.array([n]), _two_sided(level))
     return Estimate(value=k / n, low=float(low[0]), high=float(high[0]), level=level, method="Wilson score")
 
 
-def _wilson_ends(hits: NDArray[np.generic], sizes: NDArray[np.generic], z: float) -> tuple[Floats, Floats]:
+def wilson_ends(hits: NDArray[np.generic], sizes: NDArray[np.generic], z: float) -> tuple[Floats, Floats]:
+    """Lower and upper ends of Wilson's intervals at a normal quantile; rows may be effective ones."""
     k, n = hits.astype(np.float64), sizes.astype(np.float64)
     centre = (k + z * z / 2) / (n + z * z)
     reach = z / (n + z * z) * np.sqrt(k * (n - k) / n + z * z / 4)
@@ -166,7 +167,7 @@ def newcombe_sidak(
         _check_counts(hit, size)
     pairs = comparisons or len(hits) * (len(hits) - 1) // 2
     k, n = np.asarray(hits, dtype=np.float64), np.asarray(sizes, dtype=np.float64)
-    low, high = _wilson_ends(k, n, _two_sided(level ** (1 / pairs)))
+    low, high = wilson_ends(k, n, _two_sided(level ** (1 / pairs)))
     share = k / n
     difference = share[:, None] - share[None, :]
     down = difference - np.hypot((share - low)[:, None], (high - share)[None, :])
