@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from counterproof.metrics.estimate import Group
-from counterproof.metrics.representation import Codes, code_columns
+from counterproof.metrics.partitions import Partition, partition_by
 from counterproof.metrics.sample import Rows, Sample
 from counterproof.metrics.workbench import Workbench
 
@@ -49,13 +49,13 @@ class Plan:
         cells: All of them, in the order of columns and values.
         equal: Rows a side in each draw: those of the smallest cell that can be compared, at most ``MOST``.
         crowded: Columns of too many values, with their number.
-        codes: The columns as integers.
+        parts: The rows by the values of each column.
     """
 
     cells: tuple[Cell, ...]
     equal: int
     crowded: dict[str, int]
-    codes: dict[str, Codes]
+    parts: dict[str, Partition]
 
     @property
     def compared(self) -> list[Cell]:
@@ -64,7 +64,7 @@ class Plan:
 
     def inside(self, cell: Cell, sample: Sample) -> Rows:
         """Positions of the sample's rows that are in the cell."""
-        return np.flatnonzero(self.codes[cell.column].codes[sample.rows] == cell.code)
+        return self.parts[cell.column].inside(cell.code, sample)
 
     def part(self, cell: Cell, sample: Sample) -> Sample:
         """The sample's rows that are in the cell."""
@@ -77,32 +77,29 @@ def plan_cells(bench: Workbench, columns: tuple[str, ...]) -> Plan:
 
 
 def _plan(bench: Workbench, columns: tuple[str, ...]) -> Plan:
-    coded = bench.shared(("cell codes",), lambda: code_columns(bench))
-    codes = {name: coded[name] for name in columns}
+    parts = {name: partition_by(bench, (name,)) for name in columns}
     crowded: dict[str, int] = {}
     cells: list[Cell] = []
-    for name, column in codes.items():
-        filled = int(np.count_nonzero(np.bincount(column.codes[bench.real.rows])))
+    for name, part in parts.items():
+        filled = int(np.count_nonzero(part.counts(bench.real)))
         if filled > VALUES:
             crowded[name] = filled
         else:
-            cells += _cells(bench, name, column)
+            cells += _cells(bench, part)
     equal = min((cell.rows for cell in cells if not cell.reason), default=0)
-    return Plan(cells=tuple(cells), equal=min(equal, MOST), crowded=crowded, codes=codes)
+    return Plan(cells=tuple(cells), equal=min(equal, MOST), crowded=crowded, parts=parts)
 
 
-def _cells(bench: Workbench, name: str, column: Codes) -> list[Cell]:
-    sides = (bench.real, bench.reference, bench.candidate)
-    counts = [np.bincount(column.codes[side.rows], minlength=len(column.values)) for side in sides]
+def _cells(bench: Workbench, part: Partition) -> list[Cell]:
+    counts = [part.counts(side) for side in (bench.real, bench.reference, bench.candidate)]
     made = []
     for code in np.flatnonzero(counts[0]):
         real, reference, candidate = (int(count[code]) for count in counts)
         share = real / len(bench.real)
         surely = min(_surely(share * len(bench.reference)), _surely(share * len(bench.candidate)))
         rows = min(surely, reference, candidate)
-        group = ((name, str(column.values[code]) or "(missing)"),)
-        reason = _too_few(bench, real, candidate, rows)
-        made.append(Cell(group=group, column=name, code=int(code), real=real, rows=rows, reason=reason))
+        group, reason = part.groups[code], _too_few(bench, real, candidate, rows)
+        made.append(Cell(group=group, column=part.name, code=int(code), real=real, rows=rows, reason=reason))
     return made
 
 
