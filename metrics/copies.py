@@ -18,12 +18,13 @@ from counterproof.metrics.matching import (
     Places,
     Tally,
     coincidental,
+    fewest_hits,
     find_matches,
+    rows_used,
     tally,
 )
 from counterproof.metrics.metric import Needs, Tolerance, Value, metric
 from counterproof.metrics.near_copies import NearCopies, near_copies, power
-from counterproof.metrics.nearness import fewest
 from counterproof.metrics.pairs import Pair, by_source, listed, pair_panel
 from counterproof.metrics.sample import Sample
 from counterproof.metrics.workbench import Workbench
@@ -89,15 +90,18 @@ def exact_copies(bench: Workbench, found: Matches, member: Flags, near: NearCopi
     estimate = excess_rate(exact, _weight(bench, exact), bench.level)
     if bench.is_null:
         return Value(estimate=estimate)
-    alike = tally(bench, known, found, member, found.matched | found.alike, found.single)
-    alarm, p = copy_alarm(exact, alike)
+    tests = [exact, *same_columns(bench, found, member)]
+    least = fewest_hits(exact, ALARM / len(tests))
+    if least is None and not exact.hits[0]:
+        reason = f"{counted(exact)}; {power(least, 'copies')}{twins(found)}"
+        return Value(status="not_assessable", reason=reason)
     pairs = exact_pairs(bench, known, found.rows[found.matched & member])
+    alarm, p = copy_alarm(tests, f"{len(pairs)} of {len(bench.release)} release rows equal one of them")
     return Value(
         estimate=estimate,
-        n={"train": exact.sizes[0], "holdout": exact.sizes[1], "release": len(bench.release)},
+        n=rows_used(bench),
         alarm=alarm or near.value.alarm,
-        reason=f"{counted(exact)}, p = {p:.2g}; {power(fewest(exact.sizes, ALARM), 'copies')}"
-        + (f"; {found.twins} real rows have twins and tell nothing" if found.twins else ""),
+        reason=f"{counted(exact)}, p = {p:.2g}; {told_from(exact.hits[1], least)}{twins(found)}",
         evidence=(
             *listed(bench, pairs, "Release rows that equal a training row"),
             *by_source(bench, pairs, "Training records by the release rows that equal them"),
@@ -111,15 +115,40 @@ def counted(found: Tally) -> str:
     return f"{found.hits[0]} distinct training records stand in the release against {found.hits[1]} of the holdout"
 
 
-def copy_alarm(exact: Tally, alike: Tally) -> tuple[str, float]:
+def told_from(others: int, least: int | None) -> str:
+    """The fewest copies that would be found, in words: more where chance matches the holdout too."""
+    if least is None or not others:
+        return power(least, "copies")
+    return f"against {others} of the holdout, {least} training records or more would be found, fewer cannot be told"
+
+
+def twins(found: Matches) -> str:
+    """What was left out, in words."""
+    return f"; {found.twins} real rows have twins and tell nothing" if found.twins else ""
+
+
+def same_columns(bench: Workbench, found: Matches, member: Flags) -> list[Tally]:
+    """A second tally, where records can equal release rows but for text or constant columns."""
+    whole = found.single.all() and not (found.alike & ~found.matched).any()
+    alike = tally(bench, bench.real, found, member, found.matched | found.alike, found.single)
+    return [] if whole or not all(alike.sizes) else [alike]
+
+
+def copy_alarm(tests: list[Tally], extent: str) -> tuple[str, float]:
     """What Fisher's tests on whole rows and on compared columns find, two tests for the price of two."""
-    tests = [(exact.p, f"{counted(exact)}")]
-    if alike.hits != exact.hits and all(alike.sizes):
-        told = f"{alike.hits[0]} distinct training records stand in the release but for text or constant columns"
-        tests.append((alike.p, f"{told}, against {alike.hits[1]} of the holdout"))
-    p, sentence = min(tests)
-    p = min(1.0, p * len(tests))
-    return (f"{sentence} (p = {p:.1g} by Fisher's test)" if p < ALARM else ""), p
+    p = min(1.0, len(tests) * min(one.p for one in tests))
+    if p >= ALARM:
+        return "", p
+    exact, (_, *alike) = tests[0], tests
+    told = f"(p = {p:.1g} by Fisher's test)"
+    if not alike or exact.p <= alike[0].p:
+        return f"{counted(exact)} {told}; {extent}", p
+    ours, theirs = alike[0].hits
+    return (
+        f"{ours} distinct training records stand in the release but for text or constant columns, "
+        f"against {theirs} of the holdout {told}",
+        p,
+    )
 
 
 def _weight(bench: Workbench, found: Tally) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -57,6 +58,30 @@ class Tally:
         """Fisher's exact test that train is matched more often."""
         table = np.array([[k, n - k] for k, n in zip(self.hits, self.sizes, strict=True)])
         return float(fisher_exact(table, alternative="greater").pvalue)
+
+
+def fewest_hits(found: Tally, alarm: float) -> int | None:
+    """The fewest matches of train that Fisher's test tells from those of the holdout; None if no number is.
+
+    >>> fewest_hits(Tally(hits=(0, 0), sizes=(1000, 1000)), 0.002)
+    9
+    >>> fewest_hits(Tally(hits=(0, 12), sizes=(1000, 1000)), 0.002)
+    32
+    """
+    every = range(1, found.sizes[0] + 1)
+    at = bisect_left(every, True, key=lambda k: replace(found, hits=(k, found.hits[1])).p < alarm)
+    return every[at] if at < len(every) else None
+
+
+def rows_used(bench: Workbench) -> dict[str, int]:
+    """The rows of each side, with clusters its sources: rows of one source are not independent.
+
+    Records with twins are among them, which tell nothing: a table with a few of them is no smaller
+    for it, and its estimates count what is left.
+    """
+    assert bench.train is not None
+    assert bench.holdout is not None
+    return {"train": bench.train.sources, "holdout": bench.holdout.sources, "release": len(bench.release)}
 
 
 def find_matches(bench: Workbench) -> Matches:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from counterproof.metrics.matching import ALARM, Flags, Matches, units_of
+from counterproof.metrics.matching import ALARM, Flags, Matches, rows_used, units_of
 from counterproof.metrics.metric import Value
 from counterproof.metrics.nearness import LOCAL, Run, fewest, followers, number_of_near, run_of
 from counterproof.metrics.pairs import Pair, by_source, listed
@@ -34,15 +34,20 @@ def near_copies(bench: Workbench, found: Matches, member: Flags) -> NearCopies:
     estimate = replace(e, value=e.value * share, low=e.low * share, high=e.high * share)
     if bench.is_null:
         return NearCopies(value=Value(field="near", estimate=estimate), pairs=[])
+    least = fewest(runs[0].sizes, ALARM / len(runs))
+    if least is None:
+        return NearCopies(
+            value=Value(field="near", status="not_assessable", reason=power(None, "near copies")), pairs=[]
+        )
     run = min(runs, key=lambda one: one.p)
     pairs = near_pairs(bench, found, member, run)
     title = f"Training records by the release rows that come nearer to them than any to a holdout record ({run.space})"
     value = Value(
         field="near",
         estimate=estimate,
-        n={"train": run.sizes[0], "holdout": run.sizes[1], "release": len(bench.release)},
+        n=rows_used(bench),
         alarm=near_alarm(runs, run),
-        reason=told(bench, runs, run),
+        reason=told(bench, runs, least),
         evidence=(
             *listed(bench, pairs, "Release rows nearest to training rows"),
             *by_source(bench, followers(bench, run, pairs), title),
@@ -77,13 +82,12 @@ def near_alarm(runs: list[Run], run: Run) -> str:
     )
 
 
-def told(bench: Workbench, runs: list[Run], run: Run) -> str:
+def told(bench: Workbench, runs: list[Run], least: int) -> str:
     """How it was found, what it could have found, and what the release's side says."""
     counts = ", ".join(f"{one.count} by {one.space}" for one in runs)
-    least = fewest(run.sizes, ALARM / len(runs))
     return (
         f"p = {near_p(runs):.2g} by the member-side tail test on rows that do not match exactly: records of train "
-        f"nearer than any of the holdout: {counts}; {power(least, 'near copies')}; {seen_from_the_release(bench)}"
+        f"nearer than any of the holdout: {counts}; {power(least, 'such records')}; {seen_from_the_release(bench)}"
     )
 
 
