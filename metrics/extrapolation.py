@@ -9,7 +9,7 @@ import numpy as np
 from counterproof.metrics.estimate import Estimate
 from counterproof.metrics.influence import Influence
 from counterproof.metrics.intervals import parts_error
-from counterproof.metrics.moments import factor_of, frechet_of_moments, moments_of, span
+from counterproof.metrics.moments import frechet_of_moments, moments_of
 from counterproof.metrics.sample import Floats, Rows
 
 SIZES = 15
@@ -60,12 +60,10 @@ def frechet_infinity(
     shares = shares_of(fewest, left.shape[1])
     weights = _weights_at_zero(1 / shares)
     found, held = np.empty(SIZES), [np.zeros(len(side)) for side in sides]
-    whole = moments_of(left).covariance
-    basis = None if factor_of(whole) is not None else span(whole)
     for place, (share, weight) in enumerate(zip(shares, weights, strict=True)):
         chosen = [_drawn(len(side), share, rng, source) for side, source in zip(sides, clusters, strict=True)]
         one, other = (moments_of(side[subset]) for side, subset in zip(sides, chosen, strict=True))
-        found[place] = frechet_of_moments(one, other, basis=basis)
+        found[place] = frechet_of_moments(one, other)
         for total, subset in zip(held, chosen, strict=True):
             total[subset] += weight / len(subset)
     value = float(weights @ found)

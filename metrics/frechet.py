@@ -19,7 +19,6 @@ from counterproof.metrics.moments import (
     grouped_moments,
     moments_of,
     nuclear_norm,
-    span,
 )
 from counterproof.metrics.projection import on_pooled_axes
 from counterproof.metrics.sample import Floats, Sample
@@ -112,9 +111,8 @@ def _dealt(bench: Workbench, sample: Sample, features: Floats) -> GroupedMoments
 
 def _left_out(reference: GroupedMoments, candidate: GroupedMoments) -> Floats:
     """The plain distance of all rows, then without each group."""
-    basis = span(reference.without(None).covariance)
     groups: list[int | None] = [None, *range(len(reference.sizes))]
-    return np.array([frechet_of_moments(reference.without(g), candidate.without(g), basis=basis) for g in groups])
+    return np.array([frechet_of_moments(reference.without(g), candidate.without(g)) for g in groups])
 
 
 def _jackknifed(values: Floats, level: float) -> Estimate:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from counterproof.metrics.estimate import Estimate
 from counterproof.metrics.influence import Influence, influence
 from counterproof.metrics.intervals import parts_error
-from counterproof.metrics.moments import GroupedMoments, deal, factor_of, frechet_of_moments, grouped_moments, span
+from counterproof.metrics.moments import GroupedMoments, deal, frechet_of_moments, grouped_moments
 from counterproof.metrics.sample import Floats, Rows
 
 GROUPS, GROUPS_OF_WIDE = 4, 3  # three cover as well, a little wider; wide spaces pay for each with a solve
@@ -60,11 +60,9 @@ def plain_and_corrected(left: Dealt, right: Dealt, *, plain: float | None = None
         right: The second.
         plain: The distance of all rows, where it is known already.
     """
-    covariance = left.sums.without(None).covariance
-    basis = None if factor_of(covariance) is not None else span(covariance)
 
     def distance(group: int | None) -> float:
-        return frechet_of_moments(left.sums.without(group), right.sums.without(group), basis=basis)
+        return frechet_of_moments(left.sums.without(group), right.sums.without(group))
 
     whole = distance(None) if plain is None else plain
     count = len(left.sums.sizes)
