@@ -170,54 +170,8 @@ class Cityblock:
         return out
 
 
-class Gower:
-    """Mean over columns of ``min(1, |x - y|)``, or of a mismatch for codes.
-
-    Codes are integers, so that ``min(1, |a - b|)`` *is* the mismatch, and missing numbers get a
-    value far from all others: one rule for every column. Source: Gower (1971),
-    doi:10.2307/2528823.
-    """
-
-    def __init__(self, query: NDArray[np.float32], base: NDArray[np.float32], *, device: str = "cpu") -> None:
-        import torch
-
-        self.shape = (len(query), len(base))
-        self._query, self._base = query, base
-        self._left = torch.from_numpy(query).to(device)
-        self._right = torch.from_numpy(np.ascontiguousarray(base.T)).to(device)
-
-    def values(self, rows: slice) -> torch.Tensor:
-        """Sums over columns."""
-        import torch
-
-        left = self._left[rows]
-        total = left.new_zeros((len(left), self.shape[1]))
-        gap = torch.empty_like(total)
-        for column in range(len(self._right)):
-            torch.sub(left[:, column, None], self._right[column], out=gap)
-            total += gap.abs_().clamp_(max=1.0)
-        return total
-
-    def reach(self, rows: slice, upper: Floats) -> NDArray[np.float32]:
-        """See :class:`Space`."""
-        return np.asarray(upper + 4 * UNIT * (len(self._right) + 1) ** 2, dtype=np.float32)
-
-    def exact(self, query: Rows, base: Rows) -> Floats:
-        """See :class:`Space`."""
-        columns = max(1, self._query.shape[1])
-        out = np.empty(len(query))
-        step = max(1, 2**17 // columns)
-        for start in range(0, len(query), step):
-            part = slice(start, start + step)
-            gap = self._query[query[part]].astype(np.float64)
-            gap -= self._base[base[part]]
-            np.abs(gap, out=gap)
-            out[part] = np.minimum(gap, 1.0, out=gap).sum(1)
-        return np.asarray(out / columns)
-
-
 def gower_matrix(mixed: Mixed) -> NDArray[np.float32]:
-    """All columns of a table as numbers for :class:`Gower`.
+    """All columns of a table as numbers for :class:`~counterproof.metrics.gower.Gower`.
 
     Raises:
         ValueError: A column has too many categories to be told apart in float32.

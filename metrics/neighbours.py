@@ -14,7 +14,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from counterproof.metrics.distances import Cityblock, Euclid, Gower, Space, distinct, gower_matrix
+from counterproof.metrics.distances import Cityblock, Euclid, Space, distinct, gower_matrix
+from counterproof.metrics.gower import Gower
 from counterproof.metrics.sample import Floats, Mixed, Rows
 from counterproof.metrics.shortlist import ListWish, kth_at_most
 from counterproof.metrics.survey import MEMORY, Lists, survey
