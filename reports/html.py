@@ -20,10 +20,12 @@ from markupsafe import Markup
 
 from counterproof.reports import wording
 from counterproof.reports.figures import Figure, draw
+from counterproof.reports.group_table import group_table
 from counterproof.reports.judgement import number
 from counterproof.reports.ladder import cell_rung, rung
 from counterproof.reports.plain import rounded
 from counterproof.reports.record import QUESTIONS, ControlReading, EvidenceReading, Reading, Record
+from counterproof.reports.squares import FAR
 from counterproof.reports.text import cell_text, clipped, interval, printable, sentence
 
 BUNDLE = "plotly-cartesian.min.js.gz"
@@ -78,6 +80,7 @@ def render(record: Record) -> str:
         verdict=verdict,
         because=because,
         chapters=chapters,
+        groups=group_table(record),
         not_assessed=wording.not_assessed(record),
         shows_real=wording.shows_real(record),
         style=Markup(_text("style.css")),
@@ -133,7 +136,7 @@ def _environment() -> Environment:
         "sentence": sentence,
     }
     made.globals |= {"LOOKS": wording.LOOKS, "interval": interval, "rung": rung, "cell_rung": cell_rung}
-    made.globals |= {"CELLS": CELLS_SHOWN, "EVIDENCE": EVIDENCE_SHOWN, "READINGS": READINGS_SHOWN}
+    made.globals |= {"CELLS": CELLS_SHOWN, "EVIDENCE": EVIDENCE_SHOWN, "READINGS": READINGS_SHOWN, "FAR": FAR}
     return made
 
 

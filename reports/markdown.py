@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from counterproof.reports.group_table import GroupTable, group_table
 from counterproof.reports.record import QUESTIONS, Record
-from counterproof.reports.text import clipped, printable
+from counterproof.reports.squares import Square
+from counterproof.reports.text import clipped, interval, printable
 from counterproof.reports.wording import (
     LOOKS,
     RANK,
@@ -24,11 +26,13 @@ from counterproof.reports.wording import (
 
 SHORT = 300
 GATES_SHOWN = 200
+SQUARES_SHOWN = 120
 _LOADED = re.compile(
     r"^(?:[-+=\[]|\d(?=\d*[.)]\s))"  # what begins a line could make a list, a box or a rule
     r"|\](?=[(\[:])"  # a bracket that could close the text of a link
     r"|(?<!\w)_|_(?!\w)"  # emphasis
 )
+_OPEN = {"few": "too few to say", "open": "cannot tell"}
 _SPAN = re.compile(r'(?:[\w.,"*=+\-\[\] >±]|<(?=[= ]))+')  # what a gate is written with
 _MARKS = "\\`*{}<>#|~@&$"
 _ENTITIES = {ord(mark): f"&#{ord(mark)};" for mark in _MARKS} | {ord("<"): "&lt;", ord(">"): "&gt;", ord("&"): "&amp;"}
@@ -45,7 +49,8 @@ def markdown(record: Record) -> str:
     parts = [f"# {look.icon} counterproof: {look.word}", "", escaped(because), ""]
     if shows_real(record):
         parts += ["**The record and the report contain real records.**", ""]
-    parts += [*_families(record), *_gates(record), *_warnings(record), *_tried(record), *_not_assessed(record)]
+    parts += [*_families(record), *_gates(record), *_by_group(record)]
+    parts += [*_warnings(record), *_tried(record), *_not_assessed(record)]
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -104,6 +109,36 @@ def _row(line: Line) -> str:
     why = f"waived: {gate.waiver}; {gate.why}" if line.state == "waived" else gate.why
     name = f"{escaped(line.title)}<br>{code(gate.expression)}"
     return f"| {word} | {name} | {line.value} | {escaped(line.limit)} | {escaped(why)} |"
+
+
+def _by_group(record: Record) -> Iterator[str]:
+    table = group_table(record)
+    if table is not None:
+        yield from ("## By group", "", escaped(table.tally), "", *_group_rows(table), "")
+
+
+def _group_rows(table: GroupTable) -> Iterator[str]:
+    titles = (f"{escaped(question.title, 80)} ({question.direction})" for question in table.questions)
+    yield f"| group | {' | '.join(titles)} |"
+    yield "|---" * (len(table.questions) + 1) + "|"
+    rows = [(block.title, row) for block in table.blocks for row in block.rows]
+    shown = max(1, SQUARES_SHOWN // len(table.questions))
+    for title, row in rows[:shown]:
+        squares = " | ".join(_square(square) for square in row.squares)
+        yield f"| {escaped(title, 60)}: {escaped(row.name, 60)} | {squares} |"
+    told = table.left_out if len(rows) <= shown else f"{len(rows) - shown} more groups stand in the report."
+    if told:
+        yield f"\n{told}"
+
+
+def _square(square: Square | None) -> str:
+    if square is None:
+        return ""
+    reading = square.reading
+    icon = LOOKS[square.look].icon if square.look in LOOKS else "●" if square.look == "beyond" else ""
+    value = interval(reading.value, reading.low, reading.high) if reading.value is not None else ""
+    parts = [f"{icon} {value}".strip(), f"against {square.against}" if square.against else "", square.size]
+    return escaped(", ".join(part for part in [*parts, _OPEN.get(square.look, "")] if part), 120)
 
 
 def _warnings(record: Record) -> Iterator[str]:

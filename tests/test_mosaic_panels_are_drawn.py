@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -65,7 +66,7 @@ def test_names_of_narrow_columns_keep_their_distance() -> None:
         if "rotate" in text.attrib.get("transform", "")
     ]
     assert len(places) == 22
-    assert min(b - a for a, b in zip(places[:11], places[1:11], strict=False)) > 17.8
+    assert min(b - a for a, b in itertools.pairwise(places[:11])) > 17.8
     assert max(places[:11]) < min(places[11:])
 
 
