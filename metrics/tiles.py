@@ -29,6 +29,7 @@ LARGEST_ON_DEVICE = 4096
 SMALLEST = 16
 THREADED = 2**18  # pairs of a tile from which on it is worth more than one thread
 PIECE = 2**18  # numbers converted at once
+MIDDLING = 32  # rows of each part that tell the centre
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,9 +235,9 @@ class Products:
 
 
 def _middle(nodes: Nodes) -> Floats:
-    """Medians of some rows: any centre will do, and this one no outlier moves."""
+    """Medians of a few rows: any centre will do, and this one no outlier moves."""
     kept = [
-        np.asarray(part.source[first[:256]], dtype=np.float64)
+        np.asarray(part.source[first[:MIDDLING]], dtype=np.float64)
         for part, first in zip(nodes.parts, nodes.first, strict=True)
         if len(first)
     ]
