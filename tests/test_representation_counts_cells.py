@@ -14,7 +14,8 @@ from scipy.stats import binom, norm
 
 import counterproof as cp
 from counterproof.metrics.metric import Value
-from counterproof.metrics.representation import Cell, representation
+from counterproof.metrics.representation import representation
+from counterproof.metrics.shares import Cell
 from counterproof.reports.record import Record
 
 Frames = dict[str, pd.DataFrame]
