@@ -1,0 +1,132 @@
+"""Changes of a population's mix, tried on the labelled real test rows: the worst by group, and a stated one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from counterproof.metrics.estimate import Better
+from counterproof.metrics.partitions import Partition, partitions
+from counterproof.metrics.population import Mix, mix_of
+from counterproof.metrics.sample import Floats, Rows, Sample
+from counterproof.metrics.tail_risk import Risk, Tail, folds_of
+from counterproof.metrics.workbench import Workbench
+
+Loss = Literal["errors", "squared errors"]
+FIELDS: Mapping[Loss, str] = {"errors": "change", "squared errors": "loss_change"}
+BETTER: Mapping[Loss, Better] = {"errors": "higher", "squared errors": "lower"}
+SIGN: Mapping[Loss, float] = {"errors": -1.0, "squared errors": 1.0}  # what is told is accuracy
+UNITS: Mapping[Loss, str] = {"errors": "share", "squared errors": "Brier score"}
+LEAST = 100  # rows that a mix must be worth
+Key = tuple[str, str, Loss]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Shift:
+    """One change of the population.
+
+    Attributes:
+        name: As readers know it.
+        mix: What it makes of the rows.
+        part: The groups that it weighs, for a worst one.
+    """
+
+    name: str
+    mix: Tail | Mix
+    part: Partition | None = None
+
+    @property
+    def enough(self) -> bool:
+        """Whether it is worth enough rows to be judged."""
+        return self.mix.effective >= LEAST
+
+    @property
+    def least_error(self) -> float:
+        """Rows that all agree do not know a mean exactly (Bonett and Price 2012, doi:10.3102/1076998611411915)."""
+        return math.sqrt(2) / (self.mix.effective + 2)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Trial:
+    """The labelled real test rows and the changes of their mix that are tried."""
+
+    bench: Workbench
+    learners: tuple[str, ...]
+    alphas: tuple[float, ...]
+    population: Mapping[str, Mapping[str, float]] | None
+
+    @cached_property
+    def rows(self) -> Rows:
+        """Positions of the labelled trial rows."""
+        return np.flatnonzero(self.bench.trial.labels != "")
+
+    @cached_property
+    def sample(self) -> Sample:
+        """Those rows."""
+        return self.bench.trial.take(self.rows, f"labelled {self.bench.trial.name}")
+
+    @property
+    def clusters(self) -> NDArray[np.intp] | None:
+        """Their sources."""
+        clusters = self.bench.corpus.clusters
+        return None if clusters is None else clusters[self.sample.rows]
+
+    @property
+    def shifts(self) -> tuple[Shift, ...]:
+        """Every change of the mix; the same for all views."""
+        key = ("shifts", self.alphas, repr(self.population), self.bench.trial.name)
+        return self.bench.shared(key, lambda: tuple(self._made()))
+
+    def _made(self) -> Iterator[Shift]:
+        folds = folds_of(self.sample.units, np.random.default_rng([self.bench.seed, 1755]))
+        for part in partitions(self.bench):
+            if self.bench.corpus.label in part.columns:
+                continue  # of one class only, a model is right or wrong by definition
+            codes = part.codes[self.sample.rows]
+            for alpha in self.alphas:
+                tail = Tail(codes=codes, groups=len(part), folds=folds, alpha=alpha)
+                yield Shift(name=f"worst {100 * (1 - alpha):.3g} % by {part.name}", mix=tail, part=part)
+        if self.population is not None:
+            groups = self.bench.corpus.groups
+            values = {column: self.sample.group(column) for column in groups}
+            yield Shift(name="stated population", mix=mix_of(self.population, values, groups))
+
+    def losses(self, view: Workbench, learner: str, trained_on: Sample, loss: Loss) -> Floats:
+        """``(n,)`` losses of a model on the labelled trial rows."""
+        forecast = view.forecast(learner, trained_on)
+        if loss == "errors":
+            return (forecast.predicted[self.rows] != self.sample.labels).astype(np.float64)
+        right = (forecast.classes[None, :] == self.sample.labels[:, None]).astype(np.float64)
+        missed = forecast.probability[self.rows] - right
+        found: Floats = np.einsum("ij,ij->i", missed, missed)
+        return found
+
+    def changes(self, view: Workbench) -> dict[Key, float]:
+        """What the models of a view lose under every shift, the candidate's against the real one's."""
+        found: dict[Key, float] = {}
+        for learner in self.learners:
+            for loss in FIELDS:
+                real, made = (self.losses(view, learner, rows, loss) for rows in (view.learning, view.studying))
+                for shift in self.shifts:
+                    found[shift.name, learner, loss] = shift.mix.value(made) - shift.mix.value(real)
+        return found
+
+    def risks(self, shift: Shift, learner: str, loss: Loss) -> tuple[Risk, Risk]:
+        """What the model of real rows and that of the release lose under a shift."""
+        real, made = (
+            shift.mix.risk(self.losses(self.bench, learner, rows, loss))
+            for rows in (self.bench.learning, self.bench.studying)
+        )
+        return real, made
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Labelled rows behind the models and their trial."""
+        roles = {"learning": self.bench.learning, "studying": self.bench.studying, "trial": self.bench.trial}
+        return {role: int((sample.labels != "").sum()) for role, sample in roles.items()}
