@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from counterproof.frames import metric_frame as metric_frame
     from counterproof.grammar import GateError as GateError
     from counterproof.metrics.estimate import Estimate as Estimate
     from counterproof.metrics.metric import Metric as Metric
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 # Loaded when first asked for: the command line and the pytest plugin must start without torch.
 _HOMES = {
+    "metric_frame": "counterproof.frames",
     "GateError": "counterproof.grammar",
     "Estimate": "counterproof.metrics.estimate",
     "Metric": "counterproof.metrics.metric",
@@ -56,6 +58,7 @@ __all__ = [
     "audit",
     "audit_config",
     "metric",
+    "metric_frame",
 ]
 
 

@@ -2,216 +2,290 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from counterproof.metrics.estimate import Estimate
-from counterproof.metrics.intervals import Floats, newcombe, newcombe_sidak, paired_error, parts_error, wilson
+from counterproof.metrics.intervals import Floats
+from counterproof.metrics.rates import Rates, Side, Table, Ties, quotient
+from counterproof.metrics.strata import Counts, Stratum, finest_cells
 from counterproof.metrics.workbench import Workbench
 
-Counts = NDArray[np.intp]
-Cell = tuple[int, int | None]
-"""A group, or a pair of groups, by position."""
-Side = Literal["real", "synthetic"]
+STATES = 8  # truth, decision of the real model, decision of the candidate's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """A share of rows, by group.
+    """A share of rows, or a mean over them, by group.
 
     Attributes:
         name: As readers know it.
-        hit: What is counted: the positive class is ``predicted``, or the prediction is ``right``.
-        among: Of which rows: all, or those whose true class is positive or negative.
+        hit: What is counted: the positive class is ``predicted``, the prediction is ``right``, the
+            row is ``positive``; or how much more positives there are than ``expected``.
+        among: Of which rows: all, those whose true class is positive or negative, or those for
+            which the positive class is predicted.
     """
 
     name: str
-    hit: Literal["predicted", "right"] = "predicted"
-    among: Literal["all", "positive", "negative"] = "all"
+    hit: Literal["predicted", "right", "positive", "expected"] = "predicted"
+    among: Literal["all", "positive", "negative", "predicted"] = "all"
 
 
 SELECTION = Rate(name="selection rate")
 TRUE_POSITIVE = Rate(name="true positive rate", among="positive")
 FALSE_POSITIVE = Rate(name="false positive rate", among="negative")
 ACCURACY = Rate(name="accuracy", hit="right")
+PRECISION = Rate(name="precision", hit="positive", among="predicted")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Decisions:
-    """One rate of two models of one learner, by the groups of one column.
+class Votes:
+    """The labelled trial rows as both models see them.
 
     Attributes:
-        groups: ``(g,)`` names, sorted.
-        codes: ``(n,)`` group of each counted trial row.
-        real: ``(n,)`` hits of the model trained on real rows.
-        synthetic: ``(n,)`` hits of the model trained on the candidate.
-        clusters: ``(n,)`` source record of each row.
+        truth: ``(n,)`` the row is of the positive class.
+        real: ``(n,)`` decision of the model trained on real rows: for the positive class, or right.
+        synthetic: ``(n,)`` the same of the model trained on the candidate.
+        rows: ``(n,)`` their positions among the trial rows.
     """
 
-    groups: tuple[str, ...]
-    codes: NDArray[np.intp]
+    truth: NDArray[np.bool_]
     real: NDArray[np.bool_]
     synthetic: NDArray[np.bool_]
-    clusters: NDArray[np.intp] | None
-
-    def _count(self, which: NDArray[np.bool_] | None = None) -> Counts:
-        codes = self.codes if which is None else self.codes[which]
-        return np.bincount(codes, minlength=len(self.groups)).astype(np.intp)
-
-    @cached_property
-    def rows(self) -> Counts:
-        """``(g,)`` counted trial rows."""
-        return self._count()
-
-    @cached_property
-    def real_hits(self) -> Counts:
-        """``(g,)`` hits of the model trained on real rows."""
-        return self._count(self.real)
-
-    @cached_property
-    def synthetic_hits(self) -> Counts:
-        """``(g,)`` hits of the model trained on the candidate."""
-        return self._count(self.synthetic)
-
-    @cached_property
-    def change(self) -> Floats:
-        """``(g,)`` rate of the candidate's model minus that of the real one; NaN without rows."""
-        found = np.full(len(self.groups), np.nan)
-        np.divide(self.synthetic_hits - self.real_hits, self.rows, out=found, where=self.rows > 0)
-        return found
-
-    @cached_property
-    def error(self) -> Floats:
-        """``(g,)`` standard error of each change by its paired trial rows."""
-        gained, lost = self._count(self.synthetic & ~self.real), self._count(self.real & ~self.synthetic)
-        pairs = zip(gained, lost, self.rows, strict=True)
-        return np.array([paired_error(int(up), int(down), int(n)) if n else np.inf for up, down, n in pairs])
-
-    def change_at(self, cell: Cell) -> float:
-        """Change of one group's rate, or of the gap between two groups."""
-        first, second = cell
-        return float(self.change[first] - (0.0 if second is None else self.change[second]))
-
-    def error_at(self, cell: Cell) -> float:
-        """Its standard error by the trial rows; rows of one source record count as one."""
-        first, second = cell
-        error = float(np.hypot(self.error[first], 0.0 if second is None else self.error[second]))
-        if self.clusters is None:
-            return error
-        parts = self._parts(first) - (0.0 if second is None else self._parts(second))
-        return max(error, parts_error(parts, self.clusters))
-
-    def hits(self, side: Side) -> Counts:
-        """``(g,)`` hits of one of the two models."""
-        return self.real_hits if side == "real" else self.synthetic_hits
-
-    def level_at(self, cell: Cell, side: Side, level: float) -> Estimate:
-        """The rate of a group, or the signed gap between two, of one model; trial rows alone."""
-        first, second = cell
-        hits, rows = self.hits(side).tolist(), self.rows.tolist()
-        if second is None:
-            return wilson(hits[first], rows[first], level)
-        return newcombe(hits[first], rows[first], hits[second], rows[second], level)
-
-    def has(self, cell: Cell) -> bool:
-        """Whether every group of the cell has rows to count."""
-        return all(self.rows[g] > 0 for g in cell if g is not None)
-
-    def named(self, cell: Cell) -> str:
-        """The cell as readers and gates name it."""
-        return " – ".join(self.groups[g] or "(missing)" for g in cell if g is not None)
-
-    def _parts(self, group: int) -> Floats:
-        gained = self.synthetic.astype(np.float64) - self.real
-        parts: Floats = np.where(self.codes == group, gained - self.change[group], 0.0) / self.rows[group]
-        return parts
+    rows: NDArray[np.intp]
 
 
-def group_codes(bench: Workbench, column: str) -> tuple[tuple[str, ...], NDArray[np.intp]]:
-    """The groups that real rows have, and the group of each trial row."""
+def votes_of(bench: Workbench, learner: str, positive: str, *, right: bool) -> Votes:
+    """What the two models of this view decide about the labelled trial rows."""
+    rows = np.flatnonzero(bench.trial.labels != "")
+    labels = bench.trial.labels[rows]
+    target = labels if right else positive
+    real, synthetic = (bench.forecast(learner, sample).predicted[rows] for sample in (bench.learning, bench.studying))
+    return Votes(truth=labels == positive, real=real == target, synthetic=synthetic == target, rows=rows)
 
-    def make() -> tuple[tuple[str, ...], NDArray[np.intp]]:
-        trial = bench.trial.group(column)
-        names = np.unique(np.concatenate([bench.real.group(column), trial]))
-        return tuple(str(name) for name in names), np.searchsorted(names, trial)
 
-    return bench.shared(("group codes", column, bench.trial.name), make)
+def ballot(bench: Workbench, learner: str, positive: str, *, right: bool = False) -> Counts:
+    """``(cells, 2, 2, 2)`` labelled trial rows by finest cell, truth and both decisions."""
+
+    def count() -> Counts:
+        votes, finest = votes_of(bench, learner, positive, right=right), finest_cells(bench)
+        state = votes.truth * 4 + votes.real * 2 + votes.synthetic
+        codes = finest.codes[bench.trial.rows[votes.rows]] * STATES + state
+        return np.bincount(codes, minlength=STATES * len(finest)).reshape(-1, STATES).astype(np.intp)
+
+    key = ("ballot", learner, positive, right, bench.learning.name, bench.studying.name, bench.trial.name)
+    return bench.shared(key, count)
+
+
+def decided(bench: Workbench, learner: str, stratum: Stratum, rate: Rate, positive: str) -> Decisions:
+    """One rate of the two models of this view, by the groups of a stratum."""
+    right = rate.hit == "right"
+    counts = stratum.summed(ballot(bench, learner, positive, right=right)).astype(np.intp).reshape(-1, 2, 2, 2)
+    votes = None if bench.corpus.clusters is None else votes_of(bench, learner, positive, right=right)
+    made = Precisions if rate.among == "predicted" else Shares
+    return made(stratum=stratum, rate=rate, counts=counts, votes=votes, bench=bench)
 
 
 def counted_rows(bench: Workbench, rate: Rate, positive: str) -> NDArray[np.bool_]:
-    """Which trial rows a rate is counted over."""
+    """Which trial rows a rate may be counted over."""
     labels = bench.trial.labels
     counted: NDArray[np.bool_] = labels != ""
-    if rate.among != "all":
+    if rate.among in ("positive", "negative"):
         counted &= (labels == positive) == (rate.among == "positive")
     return counted
 
 
-def decided(bench: Workbench, learner: str, column: str, rate: Rate, positive: str) -> Decisions:
-    """Count what the two models of this view decide about the labelled trial rows."""
-    groups, codes = group_codes(bench, column)
-    labels, counted = bench.trial.labels, counted_rows(bench, rate, positive)
-    target = labels[counted] if rate.hit == "right" else positive
-    real, synthetic = (bench.forecast(learner, rows).predicted[counted] for rows in (bench.learning, bench.studying))
-    clusters = bench.corpus.clusters
-    return Decisions(
-        groups=groups,
-        codes=codes[counted],
-        real=real == target,
-        synthetic=synthetic == target,
-        clusters=None if clusters is None else clusters[bench.trial.rows][counted],
-    )
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Decisions(Table):
+    """Decisions of two models, by group.
 
-
-def cells_of(rows: Counts, minimum: int, *, paired: bool) -> Iterator[tuple[Cell, bool]]:
-    """The cells to measure, and whether each is decidable.
-
-    All groups, or all pairs of groups, with at least ``minimum`` real trial rows; every smaller
-    group is listed too, in a pair with the largest group, as too few to say.
+    Attributes:
+        stratum: The groups.
+        rate: What is counted.
+        counts: ``(g, 2, 2, 2)`` rows by group, truth and both decisions.
+        votes: The rows themselves, where sources of rows are known.
+        bench: The view.
     """
-    large = [int(g) for g in np.flatnonzero(rows >= minimum)]
-    small = [int(g) for g in np.flatnonzero(rows < minimum)]
-    if not paired:
-        yield from (((g, None), True) for g in large)
-        yield from (((g, None), False) for g in small)
-        return
-    yield from ((pair, True) for pair in combinations(large, 2))
-    largest = int(rows.argmax())
-    for g in small:
-        if g != largest and not (largest in small and rows[g] == 0 == rows[largest]):
-            yield (min(g, largest), max(g, largest)), False
+
+    stratum: Stratum
+    rate: Rate
+    counts: Counts
+    votes: Votes | None
+    bench: Workbench
+
+    @cached_property
+    def all_but(self) -> Counts:
+        """``(g, 2, 2, 2)`` the rows of all other groups."""
+        found: Counts = self.counts.sum(0)[None] - self.counts
+        return found
+
+    def _tied(self, own: Floats, everyone: Floats, members: Counts, kept: NDArray[np.bool_]) -> Ties:
+        assert self.votes is not None
+        clusters = self.bench.corpus.clusters
+        assert clusters is not None
+        sources = clusters[self.bench.trial.rows[self.votes.rows]][kept]
+        return Ties(sources=sources, members=members[kept], own=own[kept], everyone=everyone[kept])
 
 
-def largest_gap(tables: Sequence[Decisions], side: Side, level: float) -> Estimate | None:
-    """``max - min`` over groups, the largest of several rates; simultaneous over all pairs of all rates.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Shares(Decisions):
+    """A share of rows that is counted over the same rows for both models."""
 
-    Fairlearn's ``demographic_parity_difference`` and ``equal_opportunity_difference`` for one
-    rate, ``equalized_odds_difference`` with ``agg="worst_case"`` for two. None with fewer than two
-    groups to compare.
+    def _counted(self, counts: Counts) -> Counts:
+        """``(g, 2, 2)`` rows by both decisions."""
+        found: Counts = counts.sum(1)
+        return found if self.rate.among == "all" else counts[:, 1 if self.rate.among == "positive" else 0]
+
+    def _rates(self, counts: Counts, side: Side) -> Rates:
+        table = self._counted(counts)
+        hits = table[:, 1].sum(1) if side == "real" else table[:, :, 1].sum(1)
+        return Rates.shares(hits, table.sum((1, 2)))
+
+    @cached_property
+    def rows(self) -> Counts:
+        """Rows that a group is counted over."""
+        found: Counts = self._counted(self.counts).sum((1, 2))
+        return found
+
+    def rates(self, side: Side) -> Rates:
+        """By the decisions of one model."""
+        return self._rates(self.counts, side)
+
+    def rest(self, side: Side) -> Rates:
+        """The same over all other groups."""
+        return self._rates(self.all_but, side)
+
+    @cached_property
+    def change(self) -> Floats:
+        """Rate of the candidate's model minus that of the real one."""
+        table = self._counted(self.counts)
+        return quotient(table[:, 0, 1] - table[:, 1, 0], self.rows)
+
+    @cached_property
+    def error(self) -> Floats:
+        """Of each change, paired by trial rows."""
+        return paired_errors(self._counted(self.counts))
+
+    @property
+    def overall_error(self) -> Floats:
+        """Of the change of the difference from all rows."""
+        found: Floats = self.other_share("real") * np.hypot(self.error, paired_errors(self._counted(self.all_but)))
+        return found
+
+    @cached_property
+    def ties(self) -> Ties | None:
+        """Rows of one source."""
+        votes = self.votes
+        if votes is None:
+            return None
+        members = self.stratum.members(self.bench)[votes.rows]
+        kept = members >= 0
+        if self.rate.among != "all":
+            kept &= votes.truth == (self.rate.among == "positive")
+        gained = votes.synthetic.astype(np.float64) - votes.real
+        total = int(self.rows.sum())
+        own = (gained - self.change[members]) / self.rows[members].astype(np.float64)
+        everyone = (gained - gained[kept].sum() / total) / total
+        return self._tied(own, everyone, members, kept)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Precisions(Decisions):
+    """The share of positives among the rows for which each model predicts the positive class."""
+
+    def _rates(self, counts: Counts, side: Side) -> Rates:
+        table = counts[:, :, 1].sum(2) if side == "real" else counts[:, :, :, 1].sum(2)
+        return Rates.shares(table[:, 1], table.sum(1))
+
+    @cached_property
+    def rows(self) -> Counts:
+        """Rows that a group is counted over."""
+        return self.rates("real").rows
+
+    def rates(self, side: Side) -> Rates:
+        """By the decisions of one model."""
+        return self._rates(self.counts, side)
+
+    def rest(self, side: Side) -> Rates:
+        """The same over all other groups."""
+        return self._rates(self.all_but, side)
+
+    @cached_property
+    def change(self) -> Floats:
+        """Rate of the candidate's model minus that of the real one."""
+        found: Floats = self.rates("synthetic").values - self.rates("real").values
+        return found
+
+    @cached_property
+    def error(self) -> Floats:
+        """Of each change, paired by trial rows."""
+        one = np.ones(len(self.stratum))
+        return precision_errors(self.counts, one, one)
+
+    @property
+    def overall_error(self) -> Floats:
+        """Of the change of the difference from all rows."""
+        shares = self.other_share("real"), self.other_share("synthetic")
+        return np.hypot(precision_errors(self.counts, *shares), precision_errors(self.all_but, *shares))
+
+    @cached_property
+    def ties(self) -> Ties | None:
+        """Rows of one source."""
+        votes = self.votes
+        if votes is None:
+            return None
+        members = self.stratum.members(self.bench)[votes.rows]
+        kept = (members >= 0) & (votes.real | votes.synthetic)
+        own, everyone = np.zeros(len(members)), np.zeros(len(members))
+        for side, decision, sign in (("synthetic", votes.synthetic, 1.0), ("real", votes.real, -1.0)):
+            rates = self.rates("synthetic" if side == "synthetic" else "real")
+            hits, rows = rates.hits, rates.rows
+            assert hits is not None
+            at = kept & decision
+            own[at] += sign * (votes.truth[at] - rates.values[members[at]]) / rows[members[at]]
+            everyone[at] += sign * (votes.truth[at] - hits.sum() / rows.sum()) / rows.sum()
+        return self._tied(own, everyone, members, kept)
+
+
+def paired_errors(table: Counts) -> Floats:
+    """``(g,)`` standard errors of the paired changes of shares; infinite without rows.
+
+    :func:`counterproof.metrics.intervals.paired_error` for many groups at once.
+
+    Args:
+        table: ``(g, 2, 2)`` rows by both decisions.
     """
-    filled = [table.rows > 0 for table in tables]
-    if any(keep.sum() < 2 for keep in filled):
-        return None
-    pairs = sum(int(keep.sum() * (keep.sum() - 1) // 2) for keep in filled)
-    gaps = [
-        newcombe_sidak(table.hits(side)[keep].tolist(), table.rows[keep].tolist(), level, comparisons=pairs)
-        for table, keep in zip(tables, filled, strict=True)
-    ]
-    value, low, high = (max(getattr(gap, end) for gap in gaps) for end in ("value", "low", "high"))
-    return Estimate(value=value, low=low, high=high, level=level, method=gaps[0].method)
+    n = table.sum((1, 2))
+    up, down = (table[:, 0, 1] + 1) / (n + 2), (table[:, 1, 0] + 1) / (n + 2)
+    found: Floats = np.where(n > 0, np.sqrt((up + down - (up - down) ** 2) / (n + 2)), np.inf)
+    return found
 
 
-def least_rate(table: Decisions, side: Side, level: float) -> Estimate | None:
-    """The lowest rate of any group, simultaneous over the groups; None without rows."""
-    groups = [int(g) for g in np.flatnonzero(table.rows > 0)]
-    if not groups:
-        return None
-    rates = [table.level_at((g, None), side, level ** (1 / len(groups))) for g in groups]
-    value, low, high = (min(getattr(rate, end) for rate in rates) for end in ("value", "low", "high"))
-    return Estimate(value=value, low=low, high=high, level=level, method=f"Wilson, Šidák over {len(groups)} groups")
+def precision_errors(counts: Counts, real_scale: Floats, synthetic_scale: Floats) -> Floats:
+    """``(g,)`` standard errors of changes of precision, by what each row adds to them.
+
+    Rows that both models select add little, as the two precisions share them. A hit and a miss that
+    only the one model selects, and the same for the other, are added, so that a few rows that all
+    agree do not claim to know the difference exactly (the idea of Agresti and Caffo 2000,
+    doi:10.1080/00031305.2000.10474560).
+
+    Args:
+        counts: ``(g, 2, 2, 2)`` rows by truth and both decisions.
+        real_scale: ``(g,)`` factor of the real model's precision.
+        synthetic_scale: ``(g,)`` factor of the other one's.
+    """
+    padded = counts.astype(np.float64)
+    padded[:, :, 0, 1] += 1
+    padded[:, :, 1, 0] += 1
+    real, synthetic = padded[:, :, 1].sum(2), padded[:, :, :, 1].sum(2)
+    variance = np.zeros(len(counts))
+    for truth in (0, 1):
+        of_real = real_scale * (truth - real[:, 1] / real.sum(1)) / real.sum(1)
+        of_synthetic = synthetic_scale * (truth - synthetic[:, 1] / synthetic.sum(1)) / synthetic.sum(1)
+        variance += padded[:, truth, 1, 0] * of_real**2 + padded[:, truth, 0, 1] * of_synthetic**2
+        variance += padded[:, truth, 1, 1] * (of_synthetic - of_real) ** 2
+    found: Floats = np.sqrt(variance)
+    return found

@@ -12,75 +12,39 @@ on the same real rows that neither saw, and yields:
   Its interval holds the paired error of the trial rows and the spread of training anew.
 * ``real`` and ``synthetic``: the gap ``max - min`` over groups of each model, with a simultaneous
   interval of the trial rows (a percentile bootstrap of it never covers 0).
+* ``difference`` and ``ratio``: the same by Fairlearn's names, for each model, and the worst of the
+  release's models for a group column as a whole. ``method="to_overall"`` compares each group with
+  all rows, ``control`` compares within each value of other group columns.
 
-Groups with too few real trial rows are measured and listed, but cannot decide; where all groups
-are that small, the question is not assessable. Gaps of three or more classes are asked of the class
-that is named positive, and do not apply without one.
+Groups are the values of every group column and, with ``intersections``, of several at once: a pair
+is called ``F, Black – M, White`` in the column ``sex, race``. Groups with too few real trial rows
+are measured and listed, but cannot decide; where all groups are that small, the question is not
+assessable. Gaps of three or more classes are asked of the class that is named positive, and do not
+apply without one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
-from counterproof.metrics.decisions import ACCURACY, FALSE_POSITIVE, SELECTION, TRUE_POSITIVE
-from counterproof.metrics.group_figures import forest, most_changed_groups
-from counterproof.metrics.inquiry import (
-    Inquiry,
-    Question,
-    blindness,
-    change_values,
-    inapplicable,
-    inquire,
-    level_values,
-    measured_changes,
-    null_values,
-    of_learners,
-    refusal,
-    unassessed,
-    whole_values,
-)
+from counterproof.metrics.answers import answers, minimax_values
+from counterproof.metrics.calibration import CALIBRATION
+from counterproof.metrics.decisions import ACCURACY, FALSE_POSITIVE, PRECISION, SELECTION, TRUE_POSITIVE
+from counterproof.metrics.gaps import Aggregate, Comparison, Method
+from counterproof.metrics.group_figures import calibration_errors
+from counterproof.metrics.inquiry import Question, inquire
 from counterproof.metrics.metric import Needs, Tolerance, Value, metric
-from counterproof.metrics.refits import REFITS, Change
+from counterproof.metrics.metric_frame import metric_frame
+from counterproof.metrics.refits import REFITS
 from counterproof.metrics.workbench import Workbench
 
 NEEDS = Needs(label=True, groups=True, smallest_n=500)
 PARITY = Question(rates=(SELECTION,), minimum=400, limit=0.10)
 OPPORTUNITY = Question(rates=(TRUE_POSITIVE,), minimum=150, limit=0.25)
 ODDS = Question(rates=(TRUE_POSITIVE, FALSE_POSITIVE), minimum=150, limit=0.25)
+PREDICTIONS = Question(rates=(PRECISION,), minimum=150)
+CALIBRATED = Question(rates=(CALIBRATION,), minimum=400)
 WORST = Question(rates=(ACCURACY,), minimum=400, limit=-0.05, paired=False)
-
-
-def _answers(inquiry: Inquiry) -> Iterator[Value]:
-    """All values of one question for one view."""
-    undefined = inapplicable(inquiry)
-    refused = refusal(inquiry)
-    if undefined:
-        yield Value(field="change", status="not_applicable", reason=undefined)
-    elif refused:
-        yield from unassessed(inquiry, inquiry.learners, refused)
-    elif inquiry.bench.is_null:
-        yield from null_values(inquiry)
-    else:
-        yield from _measured(inquiry)
-
-
-def _measured(inquiry: Inquiry) -> Iterator[Value]:
-    blind = {learner: reason for learner in inquiry.learners if (reason := blindness(inquiry, learner))}
-    seeing = of_learners(inquiry, tuple(name for name in inquiry.learners if name not in blind))
-    changes: list[Change] = []
-    if seeing.learners:
-        changes = measured_changes(seeing)
-        yield from change_values(seeing, changes)
-        yield from level_values(seeing)
-    if blind:
-        yield from unassessed(inquiry, tuple(blind), next(iter(blind.values())))
-        return
-    for value in whole_values(seeing, changes):
-        if value.group:
-            yield value
-        else:
-            yield replace(value, panels=(forest(seeing, changes),), evidence=(most_changed_groups(seeing),))
 
 
 @metric(
@@ -104,7 +68,12 @@ def _measured(inquiry: Inquiry) -> Iterator[Value]:
     ),
 )
 def demographic_parity_difference(
-    bench: Workbench, *, models: tuple[str, ...] | None = None, positive: str | None = None
+    bench: Workbench,
+    *,
+    models: tuple[str, ...] | None = None,
+    positive: str | None = None,
+    method: Method = "between_groups",
+    control: tuple[str, ...] = (),
 ) -> Iterator[Value]:
     """How much the release changes the gap of selection rates between groups.
 
@@ -115,8 +84,11 @@ def demographic_parity_difference(
         bench: The view.
         models: Learners to train; the modality's two without it.
         positive: The positive class; the rarer of two real classes without it.
+        method: Between groups, or from each group to all rows.
+        control: Group columns held fixed: gaps within each of their values.
     """
-    yield from _answers(inquire(bench, PARITY, models=models, positive=positive))
+    how = Comparison(method=method)
+    yield from answers(inquire(bench, PARITY, models=models, positive=positive, how=how, control=control))
 
 
 @metric(
@@ -140,7 +112,12 @@ def demographic_parity_difference(
     ),
 )
 def equal_opportunity_difference(
-    bench: Workbench, *, models: tuple[str, ...] | None = None, positive: str | None = None
+    bench: Workbench,
+    *,
+    models: tuple[str, ...] | None = None,
+    positive: str | None = None,
+    method: Method = "between_groups",
+    control: tuple[str, ...] = (),
 ) -> Iterator[Value]:
     """How much the release changes the gap of true positive rates between groups.
 
@@ -148,8 +125,11 @@ def equal_opportunity_difference(
         bench: The view.
         models: Learners to train; the modality's two without it.
         positive: The positive class; the rarer of two real classes without it.
+        method: Between groups, or from each group to all rows.
+        control: Group columns held fixed: gaps within each of their values.
     """
-    yield from _answers(inquire(bench, OPPORTUNITY, models=models, positive=positive))
+    how = Comparison(method=method)
+    yield from answers(inquire(bench, OPPORTUNITY, models=models, positive=positive, how=how, control=control))
 
 
 @metric(
@@ -172,7 +152,13 @@ def equal_opportunity_difference(
     ),
 )
 def equalized_odds_difference(
-    bench: Workbench, *, models: tuple[str, ...] | None = None, positive: str | None = None
+    bench: Workbench,
+    *,
+    models: tuple[str, ...] | None = None,
+    positive: str | None = None,
+    method: Method = "between_groups",
+    control: tuple[str, ...] = (),
+    agg: Aggregate = "worst_case",
 ) -> Iterator[Value]:
     """How much the release changes the gaps of true and of false positive rates between groups.
 
@@ -182,8 +168,85 @@ def equalized_odds_difference(
         bench: The view.
         models: Learners to train; the modality's two without it.
         positive: The positive class; the rarer of two real classes without it.
+        method: Between groups, or from each group to all rows.
+        control: Group columns held fixed: gaps within each of their values.
+        agg: How ``real``, ``synthetic``, ``difference`` and ``ratio`` put the two rates together: the
+            worse of both, or their mean.
     """
-    yield from _answers(inquire(bench, ODDS, models=models, positive=positive))
+    how = Comparison(method=method, aggregate=agg)
+    yield from answers(inquire(bench, ODDS, models=models, positive=positive, how=how, control=control))
+
+
+@metric(
+    id="fairness.predictive_parity_difference",
+    family="fairness",
+    better="zero",
+    headline="change",
+    unit="share",
+    needs=NEEDS,
+    null="halves",
+    draws=REFITS,
+)
+def predictive_parity_difference(
+    bench: Workbench,
+    *,
+    models: tuple[str, ...] | None = None,
+    positive: str | None = None,
+    method: Method = "between_groups",
+    control: tuple[str, ...] = (),
+) -> Iterator[Value]:
+    """How much the release changes the gap of precision between groups.
+
+    The precision (positive predictive value) of a group is the share of true positives among its
+    rows for which the positive class is predicted (predictive parity: Chouldechova 2017,
+    arXiv:1610.07524). Each model is judged on the rows that it selects itself.
+
+    Args:
+        bench: The view.
+        models: Learners to train; the modality's two without it.
+        positive: The positive class; the rarer of two real classes without it.
+        method: Between groups, or from each group to all rows.
+        control: Group columns held fixed: gaps within each of their values.
+    """
+    how = Comparison(method=method)
+    yield from answers(inquire(bench, PREDICTIONS, models=models, positive=positive, how=how, control=control))
+
+
+@metric(
+    id="fairness.calibration_difference",
+    family="fairness",
+    better="zero",
+    headline="change",
+    unit="probability",
+    needs=NEEDS,
+    null="halves",
+    draws=REFITS,
+)
+def calibration_difference(
+    bench: Workbench,
+    *,
+    models: tuple[str, ...] | None = None,
+    positive: str | None = None,
+    method: Method = "between_groups",
+    control: tuple[str, ...] = (),
+) -> Iterator[Value]:
+    """How much the release changes the gap of calibration between groups.
+
+    Calibration in the large: the share of positives in a group minus the mean probability that the
+    model gives it, 0 where scores mean the same in every group. The expected calibration error of
+    each group stands in the evidence only: it is never below 0, so no interval of it that holds is
+    narrow enough to decide; beside it stands what it would be if every score were right.
+
+    Args:
+        bench: The view.
+        models: Learners to train; the modality's two without it.
+        positive: The positive class; the rarer of two real classes without it.
+        method: Between groups, or from each group to all rows.
+        control: Group columns held fixed: gaps within each of their values.
+    """
+    how = Comparison(method=method)
+    inquiry = inquire(bench, CALIBRATED, models=models, positive=positive, how=how, control=control)
+    yield from answers(inquiry, exhibit=calibration_errors)
 
 
 @metric(
@@ -206,14 +269,27 @@ def equalized_odds_difference(
         ),
     ),
 )
-def worst_group_accuracy(bench: Workbench, *, models: tuple[str, ...] | None = None) -> Iterator[Value]:
+def worst_group_accuracy(
+    bench: Workbench,
+    *,
+    models: tuple[str, ...] | None = None,
+    positive: str | None = None,
+    control: tuple[str, ...] = (),
+) -> Iterator[Value]:
     """What the release costs each group in accuracy: its model minus the real one.
 
-    ``real`` and ``synthetic`` are the accuracy of the worst group of each model. It is defined for
-    any number of classes, and for a model that decides the same for every row.
+    ``real`` and ``synthetic`` are the accuracy of the worst group of each model, ``minimax`` the
+    second minus the first: by how much the release moves the error of whichever group is worst
+    (minimax fairness: Martinez, Bertran and Sapiro 2020, arXiv:2011.03108), however the worst group
+    is called. It is defined for any number of classes, and for a model that decides the same for
+    every row. Its evidence holds a metric frame: counts and rates of both models for every group,
+    which ``counterproof.metric_frame(record)`` gives as a table.
 
     Args:
         bench: The view.
         models: Learners to train; the modality's two without it.
+        positive: The positive class of the metric frame; the rarer of two real classes without it.
+        control: Group columns held fixed: each group within each of their values.
     """
-    yield from _answers(inquire(bench, WORST, models=models))
+    inquiry = inquire(bench, WORST, models=models, control=control)
+    yield from answers(inquiry, extra=minimax_values, exhibit=lambda asked: (metric_frame(asked, positive),))

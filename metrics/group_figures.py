@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from counterproof.metrics.estimate import Estimate, Evidence, Panel
-from counterproof.metrics.inquiry import SIDES, Inquiry, Spot
+from counterproof.metrics.calibration import binned_error, scores_of
+from counterproof.metrics.estimate import Estimate, Evidence, Group, Panel
+from counterproof.metrics.gaps import level_at
+from counterproof.metrics.inquiry import Block, Inquiry
+from counterproof.metrics.rates import SIDES
 from counterproof.metrics.refits import Change
 
 SHOWN = 24
@@ -14,26 +17,31 @@ SHOWN = 24
 def forest(inquiry: Inquiry, changes: list[Change]) -> Panel:
     """The decidable cells of both models, the largest change first."""
     level = inquiry.bench.level
-    spots = {spot.group: spot for spot in inquiry.spots()}
+    places = {block.group(i): (block, i) for block in inquiry.blocks for i in range(len(block.cells))}
     shown = sorted((change for change in changes if change.decidable), key=lambda change: -abs(change.value))
     entries = []
     for change in shown[:SHOWN]:
-        spot = spots[change.group]
-        real, synthetic = (_ends(spot.table.level_at(spot.cell, side, level)) for side in SIDES)
+        block, i = places[change.group]
+        real, synthetic = (_ends(level_at(block.table, block.cells, i, side, level)) for side in SIDES)
         entries.append(
-            {"label": _label(spot), "real": real, "synthetic": synthetic, "change": _ends(change.estimate(level))}
+            {
+                "label": _label(change.group),
+                "real": real,
+                "synthetic": synthetic,
+                "change": _ends(change.estimate(level)),
+            }
         )
     what = "Gaps between groups" if inquiry.question.paired else "Accuracy of each group"
     return Panel(
         kind="forest",
         title=f"{what}, of models trained on real rows and on the release",
-        data={"limit": inquiry.question.limit, "unit": "share", "entries": entries},
+        data={"limit": inquiry.question.limit or None, "unit": "share", "entries": entries},
         note="The change is what the release makes of it; its interval holds the luck of training.",
     )
 
 
-def _label(spot: Spot) -> str:
-    (column, cell), *rest = spot.group
+def _label(group: Group) -> str:
+    (column, cell), *rest = group
     return " · ".join([f"{column}: {cell}", *(str(value) for _, value in rest)])
 
 
@@ -44,21 +52,55 @@ def _ends(estimate: Estimate) -> dict[str, float]:
 def most_changed_groups(inquiry: Inquiry) -> Evidence:
     """The groups whose own rate changes most."""
     smallest = max(inquiry.bench.small_cell, 1)
-    tables = {(spot.learner, spot.column, spot.rate.name): spot.table for spot in inquiry.spots()}
-    rows = [
-        (
-            *(column, table.named((int(g), None)), learner, rate, int(table.rows[g])),
-            float(table.real_hits[g] / table.rows[g]),
-            float(table.synthetic_hits[g] / table.rows[g]),
-            float(table.change[g]),
-        )
-        for (learner, column, rate), table in tables.items()
-        for g in np.flatnonzero(table.rows >= smallest)
-    ]
+    rows = [row for block in inquiry.blocks for row in _groups(block, smallest)]
     rows.sort(key=lambda row: -abs(row[-1]))
     return Evidence(
         title="The groups whose treatment the release changes most",
         columns=("column", "group", "model", "rate", "trial rows", "trained on real", "on the release", "change"),
         rows=tuple(rows[:SHOWN]),
         note=f"Groups of fewer than {smallest} trial rows are not shown.",
+    )
+
+
+def _groups(block: Block, smallest: int) -> list[tuple[str, str, str, str, int, float, float, float]]:
+    table, stratum = block.table, block.stratum
+    column = ", ".join([stratum.name, *(f"{name}={value}" for name, value in stratum.level)])
+    real, synthetic = (table.rates(side).values for side in SIDES)
+    return [
+        (
+            *(column, stratum.groups[g], block.learner, block.rate.name, int(table.rows[g])),
+            float(real[g]),
+            float(synthetic[g]),
+            float(table.change[g]),
+        )
+        for g in np.flatnonzero(table.filled & ~stratum.hidden & (table.rows >= smallest))
+    ]
+
+
+def calibration_errors(inquiry: Inquiry) -> tuple[Evidence, ...]:
+    """The expected calibration error of each group, beside that of scores that are all right."""
+    few = max(inquiry.bench.small_cell, 1)
+    rows = []
+    for stratum in inquiry.strata:
+        for learner in inquiry.learners:
+            scores = scores_of(inquiry.bench, learner, inquiry.positive)
+            members = stratum.members(inquiry.bench)[scores.rows]
+            for g in np.flatnonzero(~stratum.hidden):
+                inside = members == g
+                if inside.sum() >= few:
+                    ends = [
+                        binned_error(part[inside], scores.truth[inside]) for part in (scores.real, scores.synthetic)
+                    ]
+                    place = ", ".join([stratum.name, *(f"{name}={value}" for name, value in stratum.level)])
+                    rows.append((place, stratum.groups[g], learner, int(inside.sum()), *ends[0], *ends[1]))
+    return (
+        Evidence(
+            title="Expected calibration error by group",
+            columns=(
+                *("column", "group", "model", "trial rows"),
+                *("trained on real", "if all scores were right", "on the release", "if all scores were right"),
+            ),
+            rows=tuple(rows),
+            note=f"Ten bins of equally many rows. Groups of fewer than {few} trial rows are not shown.",
+        ),
     )

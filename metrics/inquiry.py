@@ -1,32 +1,28 @@
-"""One question of fairness put to one view: the cells, their changes and their values."""
+"""One question of fairness put to one view: which cells it looks at, and what is too little to say."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
-from counterproof.metrics.decisions import (
-    Cell,
-    Decisions,
-    Rate,
-    Side,
-    cells_of,
-    counted_rows,
-    decided,
-    largest_gap,
-    least_rate,
-)
-from counterproof.metrics.estimate import Better, Estimate, Group
-from counterproof.metrics.metric import MetricError, Value
+from counterproof.metrics.calibration import expected
+from counterproof.metrics.decisions import Rate, counted_rows, decided
+from counterproof.metrics.estimate import Better, Group
+from counterproof.metrics.gaps import Comparison
+from counterproof.metrics.metric import MetricError
 from counterproof.metrics.models import chosen_learners
-from counterproof.metrics.refits import Change, refit_spread, worst_change
+from counterproof.metrics.rates import Cells, Table
+from counterproof.metrics.sample import Floats
+from counterproof.metrics.strata import Counts, Stratum, crowded_columns, strata
 from counterproof.metrics.workbench import Workbench
 
-Key = tuple[str, str, str, Cell]
-"""Learner, group column, rate, cell."""
-SIDES: tuple[Side, Side] = ("real", "synthetic")
+PAIRED = 8  # groups of a crossing up to which every pair is looked at; of more, each with the largest
+PLAIN = Comparison()
+LISTED = 50  # groups of a crossing too small to say anything of that are listed one by one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,13 +32,13 @@ class Question:
     Attributes:
         rates: Of which rates.
         minimum: Real trial rows that a rate of a group is counted over, for it to be decidable.
-        limit: The default tolerance of the change.
+        limit: The default tolerance of the change; 0 where it is not gated.
         paired: Gaps between groups, or the rate of each group.
     """
 
     rates: tuple[Rate, ...]
     minimum: int
-    limit: float
+    limit: float = 0.0
     paired: bool = True
 
     @property
@@ -50,38 +46,34 @@ class Question:
         """Gaps may change neither way; a group's accuracy may rise."""
         return "zero" if self.paired else "higher"
 
+    @property
+    def of_shares(self) -> bool:
+        """Whether the rates are shares, which have ratios."""
+        return all(rate.hit != "expected" for rate in self.rates)
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Spot:
-    """One cell of one rate of one learner."""
+class Block:
+    """The cells of one rate of one learner in one stratum."""
 
     learner: str
-    column: str
+    stratum: Stratum
     rate: Rate
-    table: Decisions
-    cell: Cell
-    decidable: bool
-    group: Group
+    table: Table
+    cells: Cells
+    several: bool
 
-    @property
-    def key(self) -> Key:
-        """The same on every view of an audit."""
-        return self.learner, self.column, self.rate.name, self.cell
+    def group(self, i: int) -> Group:
+        """The name of one cell in records and gates."""
+        which = (("rate", self.rate.name),) if self.several else ()
+        cell = (self.stratum.name, self.table.named(self.cells, i))
+        return (cell, *self.stratum.level, ("learner", self.learner), *which)
 
-    @property
-    def filled(self) -> bool:
-        """Whether there are rows to count."""
-        return self.table.has(self.cell)
-
-    @property
-    def value(self) -> float:
-        """The change."""
-        return self.table.change_at(self.cell)
-
-    def remark(self, smallest: int) -> str:
+    def remark(self, i: int, smallest: int) -> str:
         """How many rows each group brings; small counts are not told exactly."""
         kind = "trial rows" if self.rate.among == "all" else f"{self.rate.among} trial rows"
-        counts = [int(self.table.rows[g]) for g in self.cell if g is not None]
+        kind = f"trial rows {kind.split()[0]} positive" if self.rate.among == "predicted" else kind
+        counts = [int(self.table.rows[g]) for g in self.cells.groups(i)]
         return f"{' and '.join(str(n) if n >= smallest else f'fewer than {smallest}' for n in counts)} {kind}"
 
 
@@ -93,6 +85,8 @@ class Inquiry:
     question: Question
     learners: tuple[str, ...]
     positive: str
+    how: Comparison = PLAIN
+    control: tuple[str, ...] = ()
 
     @property
     def least(self) -> int:
@@ -105,28 +99,48 @@ class Inquiry:
         spare = 1.0 if train is None else max(1.0, len(self.bench.trial) / len(train))
         return round(self.question.minimum * spare)
 
-    def spots(self, bench: Workbench | None = None) -> Iterator[Spot]:
-        """Every cell; on another view of the same audit, with the models of that view."""
-        question = self.question
-        for column in self.bench.corpus.groups:
-            for learner in self.learners:
-                for rate in question.rates:
-                    table = decided(bench or self.bench, learner, column, rate, self.positive)
-                    which = (("rate", rate.name),) if len(question.rates) > 1 else ()
-                    for cell, decidable in cells_of(table.rows, self.least, paired=question.paired):
-                        yield Spot(
-                            learner=learner,
-                            column=column,
-                            rate=rate,
-                            table=table,
-                            cell=cell,
-                            decidable=decidable,
-                            group=((column, table.named(cell)), ("learner", learner), *which),
-                        )
+    @cached_property
+    def strata(self) -> tuple[Stratum, ...]:
+        """Whose groups are compared."""
+        if set(self.bench.corpus.groups) == set(crowded_columns(self.bench)):
+            return ()
+        return strata(self.bench, self.control)
 
-    def statistic(self, bench: Workbench) -> dict[Key, float]:
-        """The change in every cell that has rows."""
-        return {spot.key: spot.value for spot in self.spots(bench) if spot.filled}
+    @cached_property
+    def blocks(self) -> tuple[Block, ...]:
+        """All cells."""
+        return tuple(
+            self._block(stratum, learner, rate)
+            for stratum in self.strata
+            for learner in self.learners
+            for rate in self.question.rates
+        )
+
+    def _block(self, stratum: Stratum, learner: str, rate: Rate) -> Block:
+        table = self.table(self.bench, stratum, learner, rate)
+        against = not self.question.paired
+        cells = (
+            groups_alone(table.rows, self.least)
+            if against
+            else groups_to_overall(table.rows, self.least)
+            if self.how.method == "to_overall"
+            else pairs_of_groups(table.rows, self.least, crossed=stratum.crossed)
+        )
+        cells = listed(cells, table.rows) if stratum.crossed else cells
+        several = len(self.question.rates) > 1
+        return Block(learner=learner, stratum=stratum, rate=rate, table=table, cells=cells, several=several)
+
+    def table(self, bench: Workbench, stratum: Stratum, learner: str, rate: Rate) -> Table:
+        """One rate of the models of a view."""
+        make = expected if rate.hit == "expected" else decided
+        return make(bench, learner, stratum, rate, self.positive)
+
+    def changes(self, bench: Workbench) -> Floats:
+        """``(m,)`` the change in every cell of all blocks, of the models of another view; NaN without rows."""
+        several = [
+            self.table(bench, block.stratum, block.learner, block.rate).changes(block.cells) for block in self.blocks
+        ]
+        return np.concatenate(several) if several else np.empty(0)
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -136,25 +150,41 @@ class Inquiry:
 
 
 def inquire(
-    bench: Workbench, question: Question, *, models: tuple[str, ...] | None, positive: str | None = None
+    bench: Workbench,
+    question: Question,
+    *,
+    models: tuple[str, ...] | None,
+    positive: str | None = None,
+    how: Comparison = PLAIN,
+    control: tuple[str, ...] = (),
 ) -> Inquiry:
     """Resolve the options of a metric.
 
     Raises:
-        MetricError: A model is unknown, or no real row has the class named positive.
+        MetricError: A model or a control column is unknown, or no real row has the class named positive.
     """
-    return Inquiry(
+    inquiry = Inquiry(
         bench=bench,
         question=question,
         learners=chosen_learners(bench.corpus, models),
-        positive=_positive_class(bench, positive) if question.paired else "",
+        positive=positive_class(bench, positive) if question.paired else "",
+        how=how,
+        control=control,
     )
+    if control:
+        strata(bench, control)
+    return inquiry
 
 
-def _positive_class(bench: Workbench, positive: str | None) -> str:
+def of_learners(inquiry: Inquiry, learners: tuple[str, ...]) -> Inquiry:
+    """The same question to fewer learners."""
+    return replace(inquiry, learners=learners)
+
+
+def positive_class(bench: Workbench, positive: str | None) -> str:
     """The named class, or the rarer of two real ones; nothing where there are more."""
     if positive is None:
-        classes = _classes(bench)
+        classes = real_classes(bench)
         return classes[0] if len(classes) == 2 else ""
     if not positive or positive not in bench.real.labels:
         few = "" if bench.show_real else f", or fewer than {bench.small_cell} have it"  # rare values are pooled
@@ -162,7 +192,7 @@ def _positive_class(bench: Workbench, positive: str | None) -> str:
     return positive
 
 
-def _classes(bench: Workbench) -> list[str]:
+def real_classes(bench: Workbench) -> list[str]:
     """Real classes, the rarest first.
 
     A handful of stray labels beside two classes makes no third: one bad row must not switch a
@@ -176,12 +206,70 @@ def _classes(bench: Workbench) -> list[str]:
     return [str(name) for name in names[np.argsort(counts, kind="stable")]]
 
 
+# -- which cells --------------------------------------------------------------------------------
+
+
+def groups_alone(rows: Counts, minimum: int) -> Cells:
+    """Every group, the large ones first."""
+    order = np.concatenate([np.flatnonzero(rows >= minimum), np.flatnonzero(rows < minimum)])
+    return Cells(kind="group", first=order, second=order, decidable=rows[order] >= minimum)
+
+
+def groups_to_overall(rows: Counts, minimum: int) -> Cells:
+    """Every group against all rows."""
+    return replace(groups_alone(rows, minimum), kind="overall")
+
+
+def pairs_of_groups(rows: Counts, minimum: int, *, crossed: bool = False) -> Cells:
+    """All pairs of groups of at least ``minimum`` real trial rows, and every smaller group with the largest.
+
+    Crossings of columns have many groups: beyond :data:`PAIRED` large ones, each is paired with the
+    largest group only.
+    """
+    large, small = np.flatnonzero(rows >= minimum), np.flatnonzero(rows < minimum)
+    largest = int(rows.argmax()) if len(rows) else 0
+    if crossed and len(large) > PAIRED:
+        first, second = _with(largest, large[large != largest])
+    else:
+        above = np.triu_indices(len(large), 1)
+        first, second = large[above[0]], large[above[1]]
+    idle = small[(small != largest) & ~((rows[small] == 0) & (rows[largest] == 0) & (largest in small))]
+    low, high = _with(largest, idle)
+    return Cells(
+        kind="pair",
+        first=np.concatenate([first, low]),
+        second=np.concatenate([second, high]),
+        decidable=np.arange(len(first) + len(low)) < len(first),
+    )
+
+
+def _with(one: int, others: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    return np.minimum(others, one), np.maximum(others, one)
+
+
+def listed(cells: Cells, rows: Counts) -> Cells:
+    """Without the smallest groups beyond :data:`LISTED`; how many they are is told."""
+    few = np.flatnonzero(~cells.decidable)
+    if len(few) <= LISTED:
+        return cells
+    smaller = np.minimum(rows[cells.first], rows[cells.second])[few]
+    dropped = few[np.argsort(-smaller, kind="stable")[LISTED:]]
+    kept = np.setdiff1d(np.arange(len(cells)), dropped)
+    return replace(
+        cells,
+        first=cells.first[kept],
+        second=cells.second[kept],
+        decidable=cells.decidable[kept],
+        unlisted=len(dropped),
+    )
+
+
 # -- what cannot be assessed --------------------------------------------------------------------
 
 
 def inapplicable(inquiry: Inquiry) -> str:
     """Why the question is not defined on these data, or nothing."""
-    classes = len(_classes(inquiry.bench))
+    classes = len(real_classes(inquiry.bench))
     if not inquiry.question.paired or inquiry.positive or classes < 3:
         return ""
     label = inquiry.bench.corpus.label
@@ -210,14 +298,27 @@ def _single_source(inquiry: Inquiry, rate: Rate) -> bool:
 
 def smallness(inquiry: Inquiry) -> str:
     """Why no cell of any group column can be decided, or nothing."""
-    spots = list(inquiry.spots())
-    if any(spot.decidable and spot.filled for spot in spots):
+    decidable = [block.cells.decidable & block.table.has(block.cells) for block in inquiry.blocks]
+    if any(cells.any() for cells in decidable):
         return ""
-    if not spots:
+    if not inquiry.strata:
+        return "no group column has few enough values to compare"
+    if not any(map(len, decidable)):
         return "the real test rows hold fewer than two groups to compare"
     among = sorted({rate.among for rate in inquiry.question.rates} - {"all"}, reverse=True)
     rows = f"{' and '.join(among)} test rows" if among else "test rows"
+    if among == ["predicted"]:
+        rows = "test rows predicted positive"
     return f"no group is large enough at this size: {inquiry.least} {rows} each are needed"
+
+
+def crowding(inquiry: Inquiry) -> Iterator[tuple[Group, str]]:
+    """Group columns of more values than can be compared, and the sentence that says so."""
+    from counterproof.metrics.partitions import CROWD
+
+    for column, size in crowded_columns(inquiry.bench).items():
+        told = f"{column} has {size} values, and {CROWD} can be compared at most: group them more coarsely"
+        yield ((column, None),), told
 
 
 def blindness(inquiry: Inquiry, learner: str) -> str:
@@ -231,123 +332,6 @@ def blindness(inquiry: Inquiry, learner: str) -> str:
         forecast = bench.forecast(learner, rows)
         if forecast.degenerate and (inquiry.question.paired or rows is bench.learning):
             return f"no model can be trained on {whose}: {forecast.reason}"
-        if forecast.constant and inquiry.question.paired:
+        if forecast.constant and inquiry.question.paired and inquiry.question.of_shares:
             return f"the {learner} model trained on {whose} decides the same for every row, so it has no gap"
     return ""
-
-
-def unassessed(inquiry: Inquiry, learners: tuple[str, ...], reason: str) -> Iterator[Value]:
-    """Say so for the whole and for each learner: a gate over cells must not overlook it."""
-    for group in ((), *((("learner", learner),) for learner in learners)):
-        yield Value(field="change", group=group, status="not_assessable", reason=reason, n=inquiry.sizes)
-
-
-# -- values -------------------------------------------------------------------------------------
-
-
-def null_values(inquiry: Inquiry) -> Iterator[Value]:
-    """The changes between models of two halves of the real rows; no intervals."""
-    changes = [
-        Change(group=spot.group, value=spot.value, decidable=spot.decidable) for spot in inquiry.spots() if spot.filled
-    ]
-    for change in changes:
-        yield Value(estimate=_point(change.value), field="change", group=change.group)
-    for where, several in wholes(inquiry, changes):
-        value = worst_change(several, inquiry.question.better, inquiry.bench.level).value
-        if where or several[0].decidable:
-            yield Value(estimate=_point(value), field="change", group=where)
-
-
-def _point(value: float) -> Estimate:
-    return Estimate(value=value, low=value, high=value, method="one re-split")
-
-
-def measured_changes(inquiry: Inquiry) -> list[Change]:
-    """Every cell with rows, with both halves of its interval."""
-    spread = refit_spread(inquiry.bench, inquiry.statistic)
-    return [
-        Change(
-            group=spot.group,
-            value=spot.value,
-            sampling=spot.table.error_at(spot.cell),
-            refit=spread[spot.key].spread,
-            draws=spread[spot.key].draws,
-            decidable=spot.decidable,
-            remark=spot.remark(inquiry.bench.small_cell),
-        )
-        for spot in inquiry.spots()
-        if spot.filled
-    ]
-
-
-def change_values(inquiry: Inquiry, changes: list[Change]) -> Iterator[Value]:
-    """A value for every cell; the ones without rows say so."""
-    for change in changes:
-        yield Value(
-            estimate=change.estimate(inquiry.bench.level),
-            field="change",
-            group=change.group,
-            n=inquiry.sizes,
-            decidable=change.decidable,
-            reason=change.remark,
-        )
-    for spot in inquiry.spots():
-        if not spot.filled:
-            yield Value(
-                field="change",
-                group=spot.group,
-                n=inquiry.sizes,
-                status="not_assessable",
-                reason=f"no real test row to count a{'n' * (spot.rate.name == 'accuracy')} {spot.rate.name} over",
-                decidable=False,
-            )
-
-
-def whole_values(inquiry: Inquiry, changes: list[Change]) -> Iterator[Value]:
-    """The worst change of each group column, and of all; the latter says so where no cell can be decided."""
-    small = smallness(inquiry)
-    if small:
-        yield Value(field="change", n=inquiry.sizes, status="not_assessable", reason=small)
-    for where, several in wholes(inquiry, changes):
-        if small and not where:
-            continue
-        worst = worst_change(several, inquiry.question.better, inquiry.bench.level)
-        decidable = several[0].decidable
-        yield Value(estimate=worst, field="change", group=where, n=inquiry.sizes, decidable=decidable)
-
-
-def wholes(inquiry: Inquiry, changes: list[Change]) -> Iterator[tuple[Group, list[Change]]]:
-    """The cells behind all columns together, then behind each.
-
-    Decidable cells only, where there are any: one tiny group would drown the others.
-    """
-    several: list[tuple[Group, list[Change]]] = [((), changes)]
-    for column in inquiry.bench.corpus.groups:
-        several.append((((column, None),), [change for change in changes if change.group[0][0] == column]))
-    for where, cells in several:
-        chosen = [change for change in cells if change.decidable] or cells
-        if chosen:
-            yield where, chosen
-
-
-def level_values(inquiry: Inquiry) -> Iterator[Value]:
-    """The gaps themselves, or the worst group's accuracy, of both models; trial rows alone."""
-    question, level = inquiry.question, inquiry.bench.level
-    for column in inquiry.bench.corpus.groups:
-        for learner in inquiry.learners:
-            tables = [decided(inquiry.bench, learner, column, rate, inquiry.positive) for rate in question.rates]
-            for side in SIDES:
-                whole = largest_gap(tables, side, level) if question.paired else least_rate(tables[0], side, level)
-                if whole is not None:
-                    yield Value(
-                        estimate=whole,
-                        field=side,
-                        group=((column, None), ("learner", learner)),
-                        n=inquiry.sizes,
-                        better="lower" if question.paired else "higher",
-                    )
-
-
-def of_learners(inquiry: Inquiry, learners: tuple[str, ...]) -> Inquiry:
-    """The same question to fewer learners."""
-    return replace(inquiry, learners=learners)

@@ -13,8 +13,10 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+import numpy as np
+
 from counterproof.metrics.estimate import Better, Estimate, Group
-from counterproof.metrics.intervals import with_refits
+from counterproof.metrics.intervals import Floats, with_refits
 from counterproof.metrics.workbench import Workbench
 
 K = TypeVar("K", bound=Hashable)
@@ -90,6 +92,35 @@ def _sum_of_two(real: float, release: float, draws: int) -> Refits:
     squares = real**2 + release**2
     freedom = draws * (real + release) ** 2 / squares if squares > 0 else 2.0 * draws
     return Refits(math.sqrt((real + release) / (4 * draws)), freedom)
+
+
+def refit_spreads(
+    bench: Workbench, statistic: Callable[[Workbench], Floats], *, draws: int = REFITS
+) -> tuple[Floats, Floats]:
+    """The same as :func:`refit_spread` for many differences at once.
+
+    Halves whose models know no difference (NaN: the rate has no row) are left out of its mean; where
+    fewer than half of them know it, the spread is infinite.
+
+    Args:
+        bench: The measurement's view.
+        statistic: ``(m,)`` differences between the models of a view.
+        draws: How many splits of each side.
+
+    Returns:
+        ``(m,)`` standard deviations and ``(m,)`` degrees of freedom.
+    """
+    sides = []
+    for view in (bench.halves, bench.release_halves):
+        squares = np.stack([statistic(view(draw)) for draw in range(draws)]) ** 2
+        known = np.isfinite(squares).sum(0)
+        mean = np.where(known > 0, np.nansum(squares, 0), np.nan) / np.maximum(known, 1)
+        sides.append((np.where(2 * known >= draws, mean, np.inf), np.maximum(known, 1)))
+    (real, m), (release, n) = sides
+    both = real + release
+    with np.errstate(invalid="ignore", divide="ignore"):
+        freedom = both**2 / (real**2 / m + release**2 / n)
+    return np.sqrt(both / 4), np.where(np.isfinite(freedom) & (both > 0), freedom, 2.0 * draws)
 
 
 def worst_change(changes: Sequence[Change], better: Better, level: float) -> Estimate:

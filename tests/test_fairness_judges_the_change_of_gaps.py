@@ -142,8 +142,13 @@ def test_a_group_of_one_never_claims_to_be_sure() -> None:
     labels = np.resize(["no", "yes"], n)
     same = decisions(labels == "yes")
     bench = staged(labels, real=same, synthetic=same, groups={"sex": group})
+    place = ("change", (("sex", "F – Z"), ("learner", "linear")))
+    hidden = _values(demographic_parity_difference, bench)[place]
+    assert (hidden.status, hidden.decidable) == ("not_assessable", False)
+    assert hidden.reason == "too few to say: fewer than 10 real rows"
+    bench = replace(bench, show_real=True)
     found = _values(demographic_parity_difference, bench)
-    lone = found["change", (("sex", "F – Z"), ("learner", "linear"))]
+    lone = found[place]
     assert not lone.decidable
     assert lone.estimate.high > 0.5
     assert lone.reason == "450 and fewer than 10 trial rows"

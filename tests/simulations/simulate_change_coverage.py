@@ -16,8 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from counterproof.metrics.answers import measured_changes
 from counterproof.metrics.decisions import ACCURACY, FALSE_POSITIVE, SELECTION, TRUE_POSITIVE
-from counterproof.metrics.inquiry import Question, inquire, measured_changes
+from counterproof.metrics.inquiry import Question, inquire
 from counterproof.metrics.metric import Value
 from counterproof.metrics.refits import Change
 from counterproof.metrics.sample import Corpus, Mixed, Sample
