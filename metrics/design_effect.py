@@ -1,0 +1,112 @@
+"""Design effects: how many independent rows are worth as much as rows that come in clusters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from counterproof.metrics.estimate import Estimate, normal_quantile
+from counterproof.metrics.sample import Floats, Rows
+
+
+def effective_rows(n: float, size: float, correlation: float) -> float:
+    """Independent rows that are worth ``n`` rows in clusters of ``size`` alike by ``correlation``.
+
+    Source: Kish 1965, Survey Sampling, section 8.2, with clusters of unequal sizes counted by the
+    rows that are in them (the mean of squared sizes over the mean size).
+
+    >>> round(effective_rows(100_000, 100, 0.5))
+    1980
+    """
+    return n / (1 + (size - 1) * correlation)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Clusters:
+    """Sums over each cluster that tell sizes and likeness.
+
+    Attributes:
+        size: ``(c,)`` rows.
+        between: ``(c,)`` rows times the squared distance of the cluster's mean from the mean of all.
+        within: ``(c,)`` squared distances of its rows from its mean.
+    """
+
+    size: Floats
+    between: Floats
+    within: Floats
+
+    @property
+    def correlation(self) -> float:
+        """Intraclass correlation, in [0, 1]."""
+        return float(_correlation(*(np.array([x.sum()]) for x in self._terms), len(self.size))[0])
+
+    @property
+    def _terms(self) -> tuple[Floats, Floats, Floats, Floats]:
+        return self.size, self.size**2, self.between, self.within
+
+    def share(self, *, scale: float = 1.0) -> tuple[float, float]:
+        """Effective rows over rows, and its standard error by leaving out each cluster in turn.
+
+        Args:
+            scale: By how much a row has more others in its cluster than these sums tell: above 1
+                where they are of a part of the rows.
+        """
+        count = len(self.size)
+        sums = [x.sum() for x in self._terms]
+        value = float(_share(*(np.array([x]) for x in sums), count, scale)[0])
+        if count < 3:
+            return value, float("inf")
+        left = _share(*(total - x for total, x in zip(sums, self._terms, strict=True)), count - 1, scale)
+        return value, float(np.sqrt((count - 1) / count * ((left - left.mean()) ** 2).sum()))
+
+
+def clusters_of(features: Floats, label: Rows) -> Clusters:
+    """Sums of ``(n, d)`` rows by cluster; every feature counts by its variance.
+
+    Args:
+        features: The rows.
+        label: ``(n,)`` cluster of each, numbered from 0 without gaps.
+    """
+    size = np.bincount(label).astype(np.float64)
+    order = np.argsort(label, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(size[:-1])]).astype(np.intp)
+    centred = features[order] - features.mean(0)
+    means = np.add.reduceat(centred, starts, axis=0) / size[:, None]
+    between = size * np.einsum("ij,ij->i", means, means)
+    total = np.add.reduceat(np.einsum("ij,ij->i", centred, centred), starts)
+    return Clusters(size=size, between=between, within=np.maximum(total - between, 0.0))
+
+
+def one_kind(label: Rows) -> Clusters:
+    """Clusters whose rows are all the same: their correlation is 1."""
+    size = np.bincount(label).astype(np.float64)
+    return Clusters(size=size, between=np.ones(len(size)), within=np.zeros(len(size)))
+
+
+def _correlation(rows: Floats, squares: Floats, between: Floats, within: Floats, count: int) -> Floats:
+    """One-way analysis of variance; 1 where rows of a cluster are equal, 0 where nothing varies."""
+    typical = (rows - squares / rows) / max(1, count - 1)
+    inner = within / np.maximum(rows - count, 1)
+    outer = between / max(1, count - 1)
+    total = outer + (typical - 1) * inner
+    made = np.divide(outer - inner, total, out=np.zeros_like(total), where=total > 0)
+    return np.asarray(np.clip(made, 0.0, 1.0))
+
+
+def _share(rows: Floats, squares: Floats, between: Floats, within: Floats, count: int, scale: float) -> Floats:
+    others = (squares / rows - 1) * scale
+    return np.asarray(1 / (1 + others * _correlation(rows, squares, between, within, count)))
+
+
+def share_estimate(value: float, error: float, level: float, method: str) -> Estimate:
+    """A share that may be tiny: normal on the log scale, never above 1.
+
+    Args:
+        value: The share, above 0.
+        error: Its standard error.
+        level: Confidence.
+        method: In words.
+    """
+    e = Estimate.normal(value, min(error / value, 50 / normal_quantile(0.975)), level=level, scale="log")
+    return Estimate(value=value, low=e.low, high=min(1.0, e.high), level=level, method=method, scale="log")
