@@ -46,12 +46,12 @@ def number_bars(bench: Workbench, name: str) -> dict[str, Any]:
 
     Of few real rows even inner edges would tell values: they share one bin.
     """
-    real, made = _numbers(bench.reference.frame[name]), _numbers(bench.candidate.frame[name])
+    real, made = numbers_of(bench.reference.frame[name]), numbers_of(bench.candidate.frame[name])
     known = real[~np.isnan(real)]
     edges = np.zeros(0)
     if len(known) >= 4 * bench.small_cell:
         edges = np.unique(np.linspace(*_outer_edges(known, bench.small_cell), BINS - 1))
-    labels = [_bin_label(edges, at, is_date=_is_date(bench, name)) for at in range(len(edges) + 1)]
+    labels = [bin_name(edges, at, is_date=_is_date(bench, name)) for at in range(len(edges) + 1)]
     bars = [np.bincount(np.digitize(v[~np.isnan(v)], edges), minlength=len(labels)) for v in (real, made)]
     if np.isnan(real).any() or np.isnan(made).any():
         labels.append("missing")
@@ -98,7 +98,8 @@ def _hidden(counts: NDArray[np.intp], small_cell: int) -> NDArray[np.bool_]:
     return hidden
 
 
-def _numbers(column: pd.Series[Any]) -> NDArray[np.float64]:
+def numbers_of(column: pd.Series[Any]) -> NDArray[np.float64]:
+    """A number or date column as float64, dates in seconds; NaN for missing."""
     if pd.api.types.is_datetime64_any_dtype(column):
         seconds = column.astype("datetime64[s]").astype("int64").to_numpy(dtype=np.float64)
         return np.where(column.isna(), np.nan, seconds)
@@ -109,7 +110,8 @@ def _is_date(bench: Workbench, name: str) -> bool:
     return bench.corpus.kinds.get(name) == "datetime"
 
 
-def _bin_label(edges: NDArray[np.float64], at: int, *, is_date: bool) -> str:
+def bin_name(edges: NDArray[np.float64], at: int, *, is_date: bool) -> str:
+    """The bin before the ``at``-th edge, in words."""
     def text(value: float) -> str:
         # numpy's dates reach the year 9999, which stands for "never" in many tables; pandas' nanoseconds do not
         return str(np.datetime64(math.floor(value), "s").astype("datetime64[D]")) if is_date else f"{value:.4g}"
