@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from counterproof.metrics.balls import balls_between
-from counterproof.metrics.group_cells import Cell, Plan
+from counterproof.metrics.cell_balls import Distances
+from counterproof.metrics.group_cells import Cell, Plan, part_in, rows_in
 from counterproof.metrics.kernel import discrepancy, standard_error
 from counterproof.metrics.kernel_sums import KernelSums, kernel_sums, split_sums
 from counterproof.metrics.sample import Floats, Sample
@@ -18,7 +18,6 @@ from counterproof.metrics.workbench import Workbench
 NEIGHBOUR_FIELDS = ("precision", "recall", "density", "coverage")
 FIELDS = ("kernel_distance", *NEIGHBOUR_FIELDS)
 DENSITY = NEIGHBOUR_FIELDS.index("density")
-KERNEL_ROWS = 2000  # a side: the distance is unbiased at any number
 DRAWS = 8
 HALVES = 40
 
@@ -47,19 +46,19 @@ class Likeness:
 def likeness(bench: Workbench, plan: Plan, cell: Cell, k: int) -> Likeness | None:
     """The five quantities of a cell; None on a re-split that left it too few rows."""
     return bench.shared(
-        ("likeness", bench.reference.name, bench.candidate.name, cell.group, plan.equal, k),
+        ("likeness", bench.reference.name, bench.candidate.name, cell.group, plan.equal[cell.column], plan.most, k),
         lambda: _likeness(bench, plan, cell, k),
     )
 
 
 def _likeness(bench: Workbench, plan: Plan, cell: Cell, k: int) -> Likeness | None:
-    reference, candidate = plan.part(cell, bench.reference), plan.part(cell, bench.candidate)
-    fewest = min(len(reference), len(candidate))
-    if fewest < plan.equal:
+    reference, candidate = (part_in(bench, plan, cell, side) for side in (bench.reference, bench.candidate))
+    fewest, equal = min(len(reference), len(candidate)), plan.equal[cell.column]
+    if fewest < equal:
         return None
     distance, kernel_error = _kernel(bench, plan, cell, reference, candidate)
-    draws = min(DRAWS, math.ceil(fewest / plan.equal))
-    values, errors = _neighbours(bench, cell, reference, candidate, plan.equal, draws, k)
+    draws = min(DRAWS, math.ceil(fewest / equal))
+    values, errors = _neighbours(bench, cell, reference, candidate, equal, draws, k)
     return Likeness(
         cell=cell,
         values=(distance, *values.tolist()),
@@ -73,10 +72,10 @@ def _likeness(bench: Workbench, plan: Plan, cell: Cell, k: int) -> Likeness | No
 def _kernel(bench: Workbench, plan: Plan, cell: Cell, reference: Sample, candidate: Sample) -> tuple[float, float]:
     """Kernel distance over all rows of the cell, up to a cap; one pass serves all its re-splits."""
     if bench.draw is not None and bench.draw >= 0:
-        table = bench.shared(("cell kernel", cell.group), lambda: _kernel_table(bench, plan, cell))
+        table = bench.shared(("cell kernel", cell.group, plan.most), lambda: _kernel_table(bench, plan, cell))
         return discrepancy(table[bench.draw]), 0.0
     rng = bench.generator(f"kernel rows of {cell}")
-    left, right = (thinned(sample, KERNEL_ROWS, rng) for sample in (reference, candidate))
+    left, right = (thinned(sample, plan.most, rng) for sample in (reference, candidate))
     rows = _standard(bench, plan, cell)
     sums = kernel_sums(rows(left.features), rows(right.features), memory=bench.memory)
     clusters = bench.corpus.clusters
@@ -86,10 +85,10 @@ def _kernel(bench: Workbench, plan: Plan, cell: Cell, reference: Sample, candida
 
 
 def _kernel_table(bench: Workbench, plan: Plan, cell: Cell) -> list[KernelSums]:
-    inside = plan.inside(cell, bench.real)
+    inside = rows_in(bench, plan, cell, bench.real)
     rng = np.random.default_rng([bench.seed, len(inside)])
-    if len(inside) > 2 * KERNEL_ROWS:
-        inside = np.sort(rng.permutation(inside)[: 2 * KERNEL_ROWS])
+    if len(inside) > 2 * plan.most:
+        inside = np.sort(rng.permutation(inside)[: 2 * plan.most])
     features = bench.real.take(inside, f"real in {cell}").features
     return split_sums(_standard(bench, plan, cell)(features), bench.splits()[:, :, inside], memory=bench.memory)
 
@@ -102,7 +101,7 @@ def _standard(bench: Workbench, plan: Plan, cell: Cell) -> Callable[[Floats], Fl
     """
 
     def moments() -> tuple[Floats, float]:
-        features = plan.part(cell, bench.real).features
+        features = part_in(bench, plan, cell, bench.real).features
         spread = float(features.var(axis=0).mean()) ** 0.5
         return np.asarray(features.mean(axis=0)), spread if spread > 0 else 1.0
 
@@ -130,9 +129,10 @@ def _neighbours(
     values, variances = [], []
     for _ in range(draws):
         left, right = (sample.take(sample.shuffled(rng)[:equal], "drawn") for sample in (reference, candidate))
-        values.append(_four(left.features, right.features, k, bench.memory))
+        distances = Distances.between(left.features, right.features)
+        values.append(distances.four(k))
         if not bench.is_null:
-            variances.append(_half_variance(left, right, k, math.ceil(HALVES / draws), rng, bench.memory))
+            variances.append(_half_variance(distances, left, right, k, math.ceil(HALVES / draws), rng))
     mean = np.mean(values, axis=0)
     if bench.is_null:
         return mean, np.zeros(len(mean))
@@ -140,7 +140,9 @@ def _neighbours(
     return mean, np.sqrt(np.mean(variances, axis=0) * (share + (1 - share) / draws))
 
 
-def _half_variance(left: Sample, right: Sample, k: int, halves: int, rng: np.random.Generator, memory: int) -> Floats:
+def _half_variance(
+    distances: Distances, left: Sample, right: Sample, k: int, halves: int, rng: np.random.Generator
+) -> Floats:
     """Variance over halves drawn without replacement; about that of the whole.
 
     Density depends on ``k`` over the rows, so its halves have half the neighbours: at the same ``k``
@@ -149,15 +151,11 @@ def _half_variance(left: Sample, right: Sample, k: int, halves: int, rng: np.ran
     """
     drawn = []
     for _ in range(max(2, halves)):
-        real, made = left.features[left.half(rng)], right.features[right.half(rng)]
-        four = list(_four(real, made, k, memory))
-        four[DENSITY] = _four(real, made, (k + 1) // 2, memory)[DENSITY]
+        half = distances.of(left.half(rng), right.half(rng))
+        four = list(half.four(k))
+        four[DENSITY] = half.density((k + 1) // 2)
         drawn.append(four)
     spread, n = np.var(drawn, axis=0, ddof=1), len(left)
     share = (np.mean(drawn, axis=0) * n + 1) / (n + 2)
     share[DENSITY] = 1.0
     return np.asarray(np.maximum(spread, share * (1 - share) / (n + 2)))
-
-
-def _four(reference: Floats, candidate: Floats, k: int, memory: int) -> tuple[float, float, float, float]:
-    return balls_between(reference, candidate, k, memory=memory).values

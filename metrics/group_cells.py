@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from counterproof.metrics.estimate import Group
-from counterproof.metrics.partitions import Partition, partition_by
+from counterproof.metrics.partitions import Partition
 from counterproof.metrics.sample import Rows, Sample
 from counterproof.metrics.workbench import Workbench
 
 LEAST = 60  # rows a side below which the intervals were not shown to hold
 MOST = 400  # equal n: neighbour work grows with its square, and more rows are used by more draws
-VALUES = 100  # of one column
+VALUES = 100  # cells of one partition
+MOST_KERNEL, LEAST_KERNEL = 2000, 500  # rows a side of the kernel distance, which is unbiased at any number
+CELLS = 16  # of which each may take the most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One value of one column.
+    """One group: a value of one column, or of several at once.
 
     Attributes:
         group: Its name.
-        column: The column.
-        code: Its number among the column's values.
+        column: Name of the partition.
+        code: Its number among the cells of the partition.
         real: Real rows in it.
         rows: Rows a side at which it can be compared in the measurement and in every re-split.
         reason: Why it says too little; empty where it can be compared.
@@ -43,51 +46,66 @@ class Cell:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Plan:
-    """The cells of some columns, and the number of rows at which all are compared.
+    """The cells of some partitions, and the number of rows at which the cells of each are compared.
 
     Attributes:
-        cells: All of them, in the order of columns and values.
-        equal: Rows a side in each draw: those of the smallest cell that can be compared, at most ``MOST``.
-        crowded: Columns of too many values, with their number.
-        parts: The rows by the values of each column.
+        cells: All of them, in the order of partitions and values.
+        equal: Rows a side in each draw, by partition: those of its smallest cell that can be
+            compared, at most ``MOST``.
+        crowded: Partitions of too many cells, with their number.
+        parts: The partitions by name.
+        most: Rows a side of the kernel distance; fewer for each where many cells are compared.
     """
 
     cells: tuple[Cell, ...]
-    equal: int
+    equal: dict[str, int]
     crowded: dict[str, int]
     parts: dict[str, Partition]
+    most: int
 
     @property
     def compared(self) -> list[Cell]:
         """Cells that can be compared."""
         return [cell for cell in self.cells if not cell.reason]
 
-    def inside(self, cell: Cell, sample: Sample) -> Rows:
-        """Positions of the sample's rows that are in the cell."""
-        return self.parts[cell.column].inside(cell.code, sample)
 
-    def part(self, cell: Cell, sample: Sample) -> Sample:
-        """The sample's rows that are in the cell."""
-        return sample.take(self.inside(cell, sample), f"{sample.name} in {cell}")
-
-
-def plan_cells(bench: Workbench, columns: tuple[str, ...]) -> Plan:
+def plan_cells(bench: Workbench, parts: Sequence[Partition]) -> Plan:
     """The plan of the measurement, which all views share."""
-    return bench.shared(("group cells", columns), lambda: _plan(bench, columns))
+    return bench.shared(("group cells", *(part.columns for part in parts)), lambda: _plan(bench, parts))
 
 
-def _plan(bench: Workbench, columns: tuple[str, ...]) -> Plan:
-    parts = {name: partition_by(bench, (name,)) for name in columns}
+def rows_in(bench: Workbench, plan: Plan, cell: Cell, sample: Sample) -> Rows:
+    """Positions of the sample's rows that are in the cell; the rows of all cells are sorted at once."""
+    part = plan.parts[cell.column]
+
+    def sort() -> list[Rows]:
+        codes = part.codes[sample.rows]
+        ends = np.cumsum(np.bincount(codes, minlength=len(part)))
+        return np.split(np.argsort(codes, kind="stable"), ends[:-1])
+
+    return bench.shared(("rows by cell", part.columns, sample.name), sort)[cell.code]
+
+
+def part_in(bench: Workbench, plan: Plan, cell: Cell, sample: Sample) -> Sample:
+    """The sample's rows that are in the cell."""
+    return sample.take(rows_in(bench, plan, cell, sample), f"{sample.name} in {cell}")
+
+
+def _plan(bench: Workbench, parts: Sequence[Partition]) -> Plan:
     crowded: dict[str, int] = {}
+    equal: dict[str, int] = {}
     cells: list[Cell] = []
-    for name, part in parts.items():
+    for part in parts:
         filled = int(np.count_nonzero(part.counts(bench.real)))
         if filled > VALUES:
-            crowded[name] = filled
-        else:
-            cells += _cells(bench, part)
-    equal = min((cell.rows for cell in cells if not cell.reason), default=0)
-    return Plan(cells=tuple(cells), equal=min(equal, MOST), crowded=crowded, parts=parts)
+            crowded[part.name] = filled
+            continue
+        own = _cells(bench, part)
+        equal[part.name] = min([MOST, *(cell.rows for cell in own if not cell.reason)])
+        cells += own
+    compared = sum(not cell.reason for cell in cells)
+    most = max(LEAST_KERNEL, round(MOST_KERNEL * min(1.0, math.sqrt(CELLS / max(1, compared)))))
+    return Plan(cells=tuple(cells), equal=equal, crowded=crowded, parts={part.name: part for part in parts}, most=most)
 
 
 def _cells(bench: Workbench, part: Partition) -> list[Cell]:

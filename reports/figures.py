@@ -15,7 +15,7 @@ The record carries all that a figure needs; nothing is computed here. The shape 
     None hidden; ``x`` and ``y`` are at most 4000 synthetic points.
 ``pairs``
     ``{"modality": "table" | "image", "redacted": bool, "pairs": [{"synthetic": str, "real": str,
-    "distance": float, "exact": bool, "agree": int | None, "of": int | None,
+    "note": str, "distance": float, "exact": bool, "agree": int | None, "of": int | None,
     "synthetic_image": base64 PNG | None, "real_image": base64 PNG | None,
     "synthetic_record": {column: value} | None, "real_record": {column: value} | None}]}``.
     Contents are drawn only where ``redacted`` is False and the panel or the manifest says
@@ -164,10 +164,13 @@ def _span(edges: list[float], index: int) -> str:
 
 def _pairs(plain: dict[str, Any], reveal: bool) -> Drawn:
     data = Pairs.model_validate(plain)
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (p.synthetic, p.real, number(p.distance), cell_text(p.exact), _agreement(p.agree, p.of)) for p in data.pairs
     ]
-    return draw_pairs(data, reveal=reveal), ("synthetic", "real", "distance", "exact copy", "columns agree"), rows, None
+    columns: tuple[str, ...] = ("synthetic", "real", "distance", "exact copy", "columns agree")
+    if any(p.note for p in data.pairs):
+        columns, rows = (*columns, "remark"), [(*row, p.note) for row, p in zip(rows, data.pairs, strict=True)]
+    return draw_pairs(data, reveal=reveal), columns, rows, None
 
 
 def _agreement(agree: int | None, of: int | None) -> str:

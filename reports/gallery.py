@@ -46,6 +46,8 @@ def _head(side: str, name: str) -> Markup:
 
 def _measure(pair: Pair) -> Markup:
     words = "exact copy" if pair.exact else f"distance {number(pair.distance)}"
+    if pair.note:
+        words = f"{clipped(pair.note, 60)}: {words}"
     if pair.agree is not None and pair.of is not None:
         words += f", {pair.agree} of {pair.of} columns agree"
     return element("p", words, class_="measure exact" if pair.exact else "measure")

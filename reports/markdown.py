@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from counterproof.reports.group_table import GroupTable, group_table
 from counterproof.reports.record import QUESTIONS, Record
-from counterproof.reports.squares import Square
+from counterproof.reports.squares import ICONS, Square
 from counterproof.reports.text import clipped, interval, printable
 from counterproof.reports.wording import (
     LOOKS,
@@ -135,9 +135,12 @@ def _square(square: Square | None) -> str:
     if square is None:
         return ""
     reading = square.reading
-    icon = LOOKS[square.look].icon if square.look in LOOKS else "●" if square.look == "beyond" else ""
     value = interval(reading.value, reading.low, reading.high) if reading.value is not None else ""
-    parts = [f"{icon} {value}".strip(), f"against {square.against}" if square.against else "", square.size]
+    parts = [
+        f"{ICONS.get(square.look, '')} {value}".strip(),
+        f"against {square.against}" if square.against else "",
+        square.size,
+    ]
     return escaped(", ".join(part for part in [*parts, _OPEN.get(square.look, "")] if part), 120)
 
 

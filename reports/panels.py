@@ -48,6 +48,7 @@ class Pair(Shape):
 
     synthetic: str
     real: str
+    note: str = ""
     distance: float | None = None
     exact: bool = False
     agree: int | None = None

@@ -10,11 +10,16 @@ from counterproof.reports.judgement import number
 from counterproof.reports.places import Filed
 from counterproof.reports.record import Reading, Record
 from counterproof.reports.text import interval, printable
-from counterproof.reports.wording import RANK, State
+from counterproof.reports.wording import LOOKS, State
 
 FAR = 3.0  # spreads of the floor beyond which a square without a gate is shaded
 Look = State | Literal["few", "open", "beyond", "within"]
-ORDER: Mapping[Look, int] = {**RANK, "beyond": 4, "open": 8, "within": 9, "few": 10}
+_WORST_FIRST: tuple[Look, ...] = (
+    "fail", "error", "inconclusive", "warn", "beyond", "waived", "pass",
+    "not_applicable", "not_assessed", "open", "within", "few",
+)  # fmt: skip
+ORDER: Mapping[Look, int] = {look: rank for rank, look in enumerate(_WORST_FIRST)}
+ICONS: Mapping[str, str] = {**{str(state): look.icon for state, look in LOOKS.items()}, "beyond": "●"}
 Verdicts = Mapping[tuple[str, str, frozenset[tuple[str, str | None]]], Look]
 
 

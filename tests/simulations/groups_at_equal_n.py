@@ -16,11 +16,12 @@ from benches import bench
 
 from counterproof.metrics.balls import balls_between
 from counterproof.metrics.cell_likeness import FIELDS, likeness
+from counterproof.metrics.cell_losses import losses_of
 from counterproof.metrics.group_cells import plan_cells
 from counterproof.metrics.group_spread import loss_gap, worst_loss
 from counterproof.metrics.kernel import kernel_distance_between
+from counterproof.metrics.partitions import partition_by
 from counterproof.metrics.sample import Floats
-from counterproof.metrics.subgroups import losses_of
 
 SIZES = {"small": 100, "large": 600}
 REPEATS = int(sys.argv[1]) if len(sys.argv) > 1 else 100
@@ -63,16 +64,16 @@ def main() -> None:
                 groups={"g": np.tile(names, 3)},
                 seed=repeat,
             )
-            plan = plan_cells(at, ("g",))
+            plan = plan_cells(at, (partition_by(at, ("g",)),))
             if true is None:
-                equal = plan.equal
+                equal = plan.equal["g"]
                 true = truth(np.random.default_rng(1), d, shift, scale, equal)
             found = [likeness(at, plan, cell, 5) for cell in plan.compared]
             kept = [one for one in found if one is not None]
             for one in kept:
                 value, error = np.array(one.values), np.array(one.errors)
                 hits[dict(one.cell.group)["g"] or ""] += abs(value - true) <= 1.96 * error
-            losses = losses_of(kept, plan.equal, 5, "kernel_distance")
+            losses = losses_of(at, plan, kept, 5, "kernel_distance")
             worst, gap = worst_loss(losses, level=0.95, comparisons=2), loss_gap(losses, level=0.95, comparisons=1)
             simultaneous += [worst.low <= true[0] <= worst.high, gap.low <= 0 <= gap.high]
         print(f"{name}: equal n {equal}, worst {simultaneous[0] / REPEATS:.3f}, gap {simultaneous[1] / REPEATS:.3f}")
