@@ -101,7 +101,8 @@ class Trial:
         """``(n,)`` losses of a model on the labelled trial rows."""
         forecast = view.forecast(learner, trained_on)
         if loss == "errors":
-            return (forecast.predicted[self.rows] != self.sample.labels).astype(np.float64)
+            wrong: Floats = (forecast.predicted[self.rows] != self.sample.labels).astype(np.float64)
+            return wrong
         right = (forecast.classes[None, :] == self.sample.labels[:, None]).astype(np.float64)
         missed = forecast.probability[self.rows] - right
         found: Floats = np.einsum("ij,ij->i", missed, missed)
