@@ -39,11 +39,12 @@ class Clusters:
     @property
     def correlation(self) -> float:
         """Intraclass correlation, in [0, 1]."""
-        return float(_correlation(*(np.array([x.sum()]) for x in self._terms), len(self.size))[0])
+        return float(_correlation(self._terms.sum(1), len(self.size)))
 
     @property
-    def _terms(self) -> tuple[Floats, Floats, Floats, Floats]:
-        return self.size, self.size**2, self.between, self.within
+    def _terms(self) -> Floats:
+        """``(4, c)`` sizes, squared sizes, between, within."""
+        return np.stack([self.size, self.size**2, self.between, self.within])
 
     def share(self, *, scale: float = 1.0) -> tuple[float, float]:
         """Effective rows over rows, and its standard error by leaving out each cluster in turn.
@@ -52,12 +53,11 @@ class Clusters:
             scale: By how much a row has more others in its cluster than these sums tell: above 1
                 where they are of a part of the rows.
         """
-        count = len(self.size)
-        sums = [x.sum() for x in self._terms]
-        value = float(_share(*(np.array([x]) for x in sums), count, scale)[0])
+        count, terms = len(self.size), self._terms
+        value = float(_share(terms.sum(1), count, scale))
         if count < 3:
             return value, float("inf")
-        left = _share(*(total - x for total, x in zip(sums, self._terms, strict=True)), count - 1, scale)
+        left = _share(terms.sum(1)[:, None] - terms, count - 1, scale)
         return value, float(np.sqrt((count - 1) / count * ((left - left.mean()) ** 2).sum()))
 
 
@@ -84,19 +84,20 @@ def one_kind(label: Rows) -> Clusters:
     return Clusters(size=size, between=np.ones(len(size)), within=np.zeros(len(size)))
 
 
-def _correlation(rows: Floats, squares: Floats, between: Floats, within: Floats, count: int) -> Floats:
+def _correlation(terms: Floats, count: int) -> Floats:
     """One-way analysis of variance; 1 where rows of a cluster are equal, 0 where nothing varies."""
+    rows, squares, between, within = terms
     typical = (rows - squares / rows) / max(1, count - 1)
     inner = within / np.maximum(rows - count, 1)
     outer = between / max(1, count - 1)
-    total = outer + (typical - 1) * inner
+    total = np.asarray(outer + (typical - 1) * inner)
     made = np.divide(outer - inner, total, out=np.zeros_like(total), where=total > 0)
     return np.asarray(np.clip(made, 0.0, 1.0))
 
 
-def _share(rows: Floats, squares: Floats, between: Floats, within: Floats, count: int, scale: float) -> Floats:
-    others = (squares / rows - 1) * scale
-    return np.asarray(1 / (1 + others * _correlation(rows, squares, between, within, count)))
+def _share(terms: Floats, count: int, scale: float) -> Floats:
+    rows, squares = terms[:2]
+    return np.asarray(1 / (1 + (squares / rows - 1) * scale * _correlation(terms, count)))
 
 
 def share_estimate(value: float, error: float, level: float, method: str) -> Estimate:

@@ -64,10 +64,10 @@ def repeats(sample: Sample, record: Rows, level: float, *, spread: float = 0.0) 
         spread: Further standard error.
     """
     n = len(record)
-    more = (np.bincount(record) - 1).astype(np.float64)
+    more = np.asarray(np.bincount(record) - 1, dtype=np.float64)
     if sample.corpus.clusters is not None:  # repeats of one source are one event as well
         first = np.unique(record, return_index=True)[1]
-        more = np.bincount(sample.units[first], weights=more)
+        more = np.asarray(np.bincount(sample.units[first], weights=more), dtype=np.float64)
     total, squares = float(more.sum()), float(more @ more)
     share = total / n
     effective = total * total / squares if total else 0.0
