@@ -17,6 +17,7 @@ from counterproof.metrics.sample import Floats, Mixed, Rows
 if TYPE_CHECKING:
     import torch
 
+ALL = slice(None)
 UNIT = 2.0**-24  # half the spacing of float32 around 1
 MISSING = 1e6  # at clipped distance 1 from every value and 0 from another missing one
 
@@ -26,8 +27,8 @@ class Space(Protocol):
 
     shape: tuple[int, int]
 
-    def values(self, rows: slice) -> torch.Tensor:
-        """``(b, m)`` float32 values that order the base for a block of queries; good until the next call."""
+    def values(self, rows: slice, columns: slice = ALL) -> torch.Tensor:
+        """``(b, c)`` float32 values that order base rows for a block of queries; good until the next call."""
         ...
 
     def reach(self, rows: slice, upper: Floats) -> NDArray[np.float32]:
@@ -68,17 +69,18 @@ class Euclid:
         self._norms = left[:, -1].astype(np.float64)
         self._left = torch.from_numpy(_turned(left) if left is not right else _turned(left.copy())).to(device)
         self._right = torch.from_numpy(right).to(device).T
-        self._block = self._left.new_empty((0, self.shape[1]))
+        self._block = self._left.new_empty(0)
         self._slack = (query.shape[1] + 8) * UNIT * 1.01
 
-    def values(self, rows: slice) -> torch.Tensor:
+    def values(self, rows: slice, columns: slice = ALL) -> torch.Tensor:
         """Squared distances in units of the scale."""
         import torch
 
-        size = rows.stop - rows.start
+        left, right = self._left[rows], self._right[:, columns]
+        size = len(left) * right.shape[1]
         if len(self._block) < size:
-            self._block = self._left.new_empty((size, self.shape[1]))
-        return torch.mm(self._left[rows], self._right, out=self._block[:size])
+            self._block = self._left.new_empty(size)
+        return torch.mm(left, right, out=self._block[:size].view(len(left), -1))
 
     def reach(self, rows: slice, upper: Floats) -> NDArray[np.float32]:
         """See :class:`Space`."""
@@ -148,11 +150,11 @@ class Cityblock:
         self._left, self._right = torch.from_numpy(left).to(device), torch.from_numpy(right).to(device)
         self._slack = (query.shape[1] + 4) * UNIT * 1.01
 
-    def values(self, rows: slice) -> torch.Tensor:
+    def values(self, rows: slice, columns: slice = ALL) -> torch.Tensor:
         """Distances in units of the scale."""
         import torch
 
-        return torch.cdist(self._left[rows], self._right, p=1.0)
+        return torch.cdist(self._left[rows], self._right[columns], p=1.0)
 
     def reach(self, rows: slice, upper: Floats) -> NDArray[np.float32]:
         """See :class:`Space`."""

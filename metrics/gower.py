@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from counterproof.metrics.distances import UNIT
+from counterproof.metrics.distances import ALL, UNIT
 from counterproof.metrics.sample import Floats, Rows
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 Matrix = NDArray[np.float32]
 LEVELS = 40  # from here on a product costs more than the rule
 WIDEST = 512  # columns of the product, which bounds its memory
-TILE = 1024  # base rows at once: with 192 queries, a tile and its work space take 1.5 MB
 FEW = 64  # queries that are not worth the look at the columns
 
 
@@ -66,7 +65,7 @@ class Layout:
         return cls(levels=levels, spans=spans, others=[at for at in range(width) if at not in {*levels, *spans}])
 
     def hot(self, rows: Matrix) -> Matrix:
-        """``(n, q + 2)`` one-hot rows, then a place for 1 and the halved sum of spans, less half of the columns here."""
+        """``(n, q + 2)`` one-hot rows, 1, and what a row adds whatever the other: half the columns less its spans."""
         made = np.zeros((len(rows), sum(map(len, self.levels.values())) + 2), dtype=np.float32)
         low = 0
         for at, values in self.levels.items():
@@ -77,7 +76,7 @@ class Layout:
         return made
 
     def doubled(self, rows: Matrix) -> Matrix:
-        """``(p, n)`` twice the numbers above their least."""
+        """``(p, n)`` twice the spans' numbers above their least."""
         least = np.array(list(self.spans.values()), dtype=np.float32)[:, None]
         return np.ascontiguousarray(2 * (rows[:, list(self.spans)].T - least))
 
@@ -99,37 +98,31 @@ class Gower:
         layout = Layout.of(query, base)
 
         def held(rows: Matrix) -> torch.Tensor:
-            return torch.from_numpy(rows).to(device)
+            return torch.from_numpy(np.ascontiguousarray(rows)).to(device)
 
         left = layout.hot(query)
         left[:, :-2] *= -1.0
         left[:, -2:] = left[:, :-3:-1]
         self._hot = held(left), held(layout.hot(base)).T
-        self._spans = held(layout.doubled(query)), held(layout.doubled(base))
-        self._others = tuple(held(np.ascontiguousarray(rows[:, layout.others].T)) for rows in (query, base))
-        self._tile = TILE if device == "cpu" else len(base)
-        self._block = self._hot[0].new_empty((0, len(base)))
+        self._spans = list(zip(held(layout.doubled(query)), held(layout.doubled(base)), strict=True))
+        self._others = list(zip(*(held(rows[:, layout.others].T) for rows in (query, base)), strict=True))
+        self._work = self._hot[0].new_empty((2, 0))
 
-    def values(self, rows: slice) -> torch.Tensor:
+    def values(self, rows: slice, columns: slice = ALL) -> torch.Tensor:
         """Sums over columns."""
-        size = rows.stop - rows.start
-        if len(self._block) < size:
-            self._block = self._block.new_empty((size, self.shape[1]))
-        gap = self._block.new_empty(size * min(self._tile, self.shape[1]))
-        for start in range(0, self.shape[1], self._tile):
-            columns = slice(start, min(start + self._tile, self.shape[1]))
-            total = self._block[:size, columns]
-            self._sum(rows, columns, total, gap[: total.numel()].view(total.shape))
-        return self._block[:size]
-
-    def _sum(self, rows: slice, columns: slice, total: torch.Tensor, gap: torch.Tensor) -> None:
         import torch
 
-        torch.mm(self._hot[0][rows], self._hot[1][:, columns], out=total)
-        for left, right in zip(*self._spans, strict=True):
-            total += torch.maximum(left[rows, None], right[columns], out=gap)
-        for left, right in zip(*self._others, strict=True):
-            total += torch.sub(left[rows, None], right[columns], out=gap).abs_().clamp_(max=1.0)
+        hot = self._hot[0][rows], self._hot[1][:, columns]
+        size = len(hot[0]) * hot[1].shape[1]
+        if self._work.shape[1] < size:
+            self._work = self._work.new_empty((2, size))
+        total, gap = self._work[0, :size].view(len(hot[0]), -1), self._work[1, :size].view(len(hot[0]), -1)
+        torch.mm(*hot, out=total)
+        for left, right in self._spans:
+            total.add_(torch.maximum(left[rows, None], right[columns], out=gap))
+        for left, right in self._others:
+            total.add_(torch.sub(left[rows, None], right[columns], out=gap).abs_().clamp_(max=1.0))
+        return total
 
     def reach(self, rows: slice, upper: Floats) -> NDArray[np.float32]:
         """See :class:`~counterproof.metrics.distances.Space`."""

@@ -1,23 +1,22 @@
-"""Exact nearest neighbours in blocks: float32 finds, float64 decides.
+"""Exact nearest neighbours: of features by one survey of the pairs, else by a search tile by tile.
 
-No certificate is left to chance: per block every pair is taken whose float32 value lies within a
-proven error bound of an upper bound on the k-th value, and the exact distances of those few pairs
-decide. Memory is O(block). Identical rows are searched once, so that collapsed data stay cheap,
-and their distance is exactly 0.
+Float32 finds and float64 decides, see :mod:`counterproof.metrics.survey` and
+:mod:`counterproof.metrics.search`. Memory is O(block). Identical rows are searched once, so that
+collapsed data stay cheap, and their distance is exactly 0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 
-from counterproof.metrics.distances import Cityblock, Euclid, Space, distinct, gower_matrix
+from counterproof.metrics.distances import Cityblock, Euclid, distinct, gower_matrix
 from counterproof.metrics.gower import Gower
 from counterproof.metrics.sample import Floats, Mixed, Rows
-from counterproof.metrics.shortlist import ListWish, kth_at_most
+from counterproof.metrics.search import blocks, nearest_of_each, search, spread
+from counterproof.metrics.shortlist import ListWish
 from counterproof.metrics.survey import MEMORY, Lists, survey
 from counterproof.metrics.tiles import Part, Precision
 
@@ -79,7 +78,9 @@ def nearest(
         return Neighbours(found.distance**2 / 2, found.index)  # |x - y|² = 2 - 2 cos at length 1
     if metric == "cityblock":
         first, node = distinct(base)
-        return _search(Cityblock(query, base[first], device=device), node, k, own, memory)
+        return Neighbours(
+            *search(Cityblock(query, base[first], device=device), node, k, own=own, memory=memory, device=device)
+        )
     if metric != "euclidean":
         raise ValueError(f"no distance is called {metric!r}: choose from {', '.join(get_args(Distance))}")
     parts = [Part(query, np.arange(len(query))), Part(base, np.arange(len(base)))]
@@ -90,7 +91,9 @@ def nearest(
     if seen.lists:
         return listed(seen.lists[0], seen.nodes.of_row[0], seen.nodes.of_row[-1], k, own=own)[0]
     first, node = distinct(base)  # so many ties that lists do not fit: block by block, each decided at once
-    return _search(Euclid(query, base[first], device=device), node, k, own, memory)
+    return Neighbours(
+        *search(Euclid(query, base[first], device=device), node, k, own=own, memory=memory, device=device)
+    )
 
 
 def _directions(features: Floats) -> Floats:
@@ -127,19 +130,11 @@ def listed(lists: Lists, query: Rows, base: Rows, k: int, *, own: Rows | None = 
         if own is not None:
             others = found != own[low + row]
             row, gap, found = row[others], gap[others], found[others]
-        row, gap, found = _first(row, gap, found, k)
+        row, gap, found = nearest_of_each(row, gap, found, k)
         rank = np.arange(len(row)) - np.searchsorted(row, row)
         distance[low + row, rank], index[low + row, rank] = gap, found
         short.append(low + np.flatnonzero(np.bincount(row, minlength=len(node)) < k))
     return Neighbours(distance, index), np.concatenate(short) if short else np.empty(0, dtype=np.intp)
-
-
-def _first(row: Rows, gap: Floats, found: Rows, k: int) -> tuple[Rows, Floats, Rows]:
-    """The ``k`` nearest of each row, ties by index."""
-    order = np.lexsort((found, gap, row))
-    row = row[order]
-    top = np.arange(len(row)) - np.searchsorted(row, row) < k
-    return row[top], gap[order[top]], found[order[top]]
 
 
 def gower_neighbours(
@@ -173,7 +168,8 @@ def gower_neighbours(
     matrix = gower_matrix(mixed)
     rows = matrix[base]
     first, node = distinct(rows)
-    return _search(Gower(matrix[query], rows[first], device=device), node, k, own, memory)
+    space = Gower(matrix[query], rows[first], device=device)
+    return Neighbours(*search(space, node, k, own=own, memory=memory, device=device))
 
 
 def _enough(n: int, k: int, own: Rows | None) -> None:
@@ -182,53 +178,4 @@ def _enough(n: int, k: int, own: Rows | None) -> None:
         raise ValueError(f"{k} neighbours were asked for and there are {there} other rows: ask for fewer or add rows")
 
 
-def _search(space: Space, node: Rows, k: int, own: Rows | None, memory: int) -> Neighbours:
-    members = np.argsort(node, kind="stable")
-    size = np.bincount(node)
-    start = np.cumsum(size) - size
-    distance, index = np.empty((space.shape[0], k)), np.empty((space.shape[0], k), dtype=np.intp)
-    for rows in blocks(0, space.shape[0], space.shape[1], memory):
-        i, j = within_reach(space, rows, 0, space.shape[1], k + 1)
-        gap = space.exact(i, j)
-        count = np.minimum(size[j], k + 1)  # of twins, the k + 1 first can matter
-        row, gap = np.repeat(i, count), np.repeat(gap, count)
-        found = members[spread(start[j], count)]
-        if own is not None:
-            others = found != own[row]
-            row, gap, found = row[others], gap[others], found[others]
-        _, gap, found = _first(row, gap, found, k)
-        distance[rows], index[rows] = gap.reshape(-1, k), found.reshape(-1, k)
-    return Neighbours(distance, index)
-
-
-def spread(start: Rows, count: Rows) -> Rows:
-    """The positions ``start, start + 1, …`` of each of many ranges, one after the other.
-
-    >>> spread(np.array([5, 0]), np.array([2, 3])).tolist()
-    [5, 6, 0, 1, 2]
-    """
-    end = np.cumsum(count)
-    return np.arange(end[-1] if len(end) else 0) + np.repeat(start - end + count, count)
-
-
-def blocks(low: int, high: int, width: int, memory: int) -> Iterator[slice]:
-    """Rows ``low`` to ``high`` in blocks against ``width`` others, within a budget of bytes."""
-    step = int(min(192, max(1, memory // (16 * max(1, width)))))
-    for start in range(low, high, step):
-        yield slice(start, min(high, start + step))
-
-
-def within_reach(space: Space, rows: slice, low: int, high: int, k: int) -> tuple[Rows, Rows]:
-    """Pairs that may be no farther than the ``k``-th nearest of the base rows ``low`` to ``high``."""
-    values = space.values(rows)
-    if k < high - low:
-        upper = kth_at_most(values[:, low:high], k).double().cpu().numpy()
-        reach = space.reach(rows, upper)
-    else:
-        reach = np.full(len(values), np.inf, dtype=np.float32)
-    chosen = np.flatnonzero(values.cpu().numpy() <= reach[:, None])
-    row, column = np.divmod(chosen, values.shape[1])
-    return row + rows.start, column
-
-
-__all__ = ["MEMORY", "Neighbours", "blocks", "gower_neighbours", "listed", "nearest", "spread", "within_reach"]
+__all__ = ["MEMORY", "Neighbours", "blocks", "gower_neighbours", "listed", "nearest", "spread"]

@@ -98,6 +98,6 @@ def _sights(bench: Workbench, suspects: Suspects, made: Floats) -> Floats:
     here, there = rows @ axes, made @ axes
     scale = here.std(0).max() or 1.0
     width = len(suspects.reference) ** (-1 / (axes.shape[1] + 4))
-    density = log_density(here / scale, there / scale, width, memory=bench.memory)
+    density = log_density(here / scale, there / scale, width)
     told = np.stack([*(np.log(np.maximum(d, least / 10)) for d in (found[:, 0], found.mean(axis=1))), density])
     return np.asarray(told - np.median(told, axis=1, keepdims=True))

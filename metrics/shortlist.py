@@ -10,19 +10,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from counterproof.metrics.sample import Rows
-from counterproof.metrics.tiles import Block, Products
+from counterproof.metrics.sample import Floats, Rows
+from counterproof.metrics.tiles import Block
 
 if TYPE_CHECKING:
     import torch
 
 Keys = NDArray[np.uint64]
 ROOM = 4096  # keys that never need to be thinned out
+
+
+class Bounds(Protocol):
+    """What made the values knows how far off they may be."""
+
+    def reach(self, rows: Block, upper: Floats) -> NDArray[np.float32]:
+        """A value that no node exceeds which is as near as one of value ``upper``."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -52,14 +60,12 @@ class Shortlist:
         held: Keys in memory.
     """
 
-    def __init__(
-        self, block: Block, wishes: Sequence[ListWish], products: Products, part_of: NDArray[np.uint8]
-    ) -> None:
+    def __init__(self, block: Block, wishes: Sequence[ListWish], bounds: Bounds, part_of: NDArray[np.uint8]) -> None:
         self.block = block
         self.numbers = [at for at, wish in enumerate(wishes) if block.part in wish.rows]
         self.wishes = [wishes[at] for at in self.numbers]
         self.held = 0
-        self._products, self._part_of = products, part_of
+        self._bounds, self._part_of = bounds, part_of
         self._bits = np.uint64(max(1, (len(part_of) - 1).bit_length()))
         self._upper = np.full((len(self.wishes), len(block)), np.inf)
         self._keys: list[Keys] = []
@@ -106,7 +112,7 @@ class Shortlist:
         """Values above it are out of reach of every wish that lists the part."""
         if part not in self._reach:
             uppers = [self._upper[at] for at, wish in enumerate(self.wishes) if part in wish.base]
-            self._reach[part] = self._products.reach(self.block, np.max(uppers, axis=0))
+            self._reach[part] = self._bounds.reach(self.block, np.max(uppers, axis=0))
         return self._reach[part]
 
     def thin(self) -> None:
@@ -136,7 +142,7 @@ class Shortlist:
         """``(wishes, pairs)`` which pairs each wish can reach."""
         made = np.empty((len(self.wishes), len(row)), dtype=bool)
         for at in range(len(self.wishes)):
-            reach = self._products.reach(self.block, self._upper[at])
+            reach = self._bounds.reach(self.block, self._upper[at])
             made[at] = self._in_base[at][part] & (value <= reach[row])
         return made
 

@@ -286,7 +286,7 @@ class Workbench:
             return Plan(**how, within=False)
         if self.draw is not None:
             return Plan(**how, depth=k)
-        table = self.varying is not None
+        leaks = self.varying is None or self.holdout is not None  # tables are searched for copies with a holdout only
         if not self.pools_real:
             return Plan(**how, depth=4 * k + 8, release=None)
         fewer = min(len(self.reference), len(self.candidate), len(self.real) - len(self.reference))
@@ -295,7 +295,7 @@ class Workbench:
             depth=4 * k + 8,
             real=self.real,
             real_depth=_depth(k, min(0.5, max(1, fewer) / len(self.real))),
-            release=None if table else self.release,
+            release=self.release if leaks else None,
             splits=self.splits(),
         )
 
