@@ -12,6 +12,7 @@ from scipy.stats import fisher_exact, hypergeom, poisson
 from counterproof.config import Run
 from counterproof.encoders import device_named
 from counterproof.intake import Intake
+from counterproof.metrics.models import LEARNED
 from counterproof.metrics.sample import Sample
 from counterproof.metrics.workbench import Workbench
 from counterproof.refusal import Refusal
@@ -42,9 +43,9 @@ def set_bench(intake: Intake, run: Run) -> Workbench:
         candidate=_cut(release, len(real) - len(reference), "candidate", rng),
         real=real,
         release=release,
-        learning=_cut(learning, len(release), "learning", rng),
+        learning=_cut(learning, min(len(release), LEARNED), "learning", rng),
         trial=trial,
-        studying=_cut(release, len(learning), "studying", rng),
+        studying=_cut(release, min(len(learning), LEARNED), "studying", rng),
         train=samples.get("train"),
         holdout=samples.get("holdout"),
         seed=run.seed,

@@ -17,7 +17,7 @@ from counterproof.metrics.strata import Counts, Stratum, finest_cells
 from counterproof.metrics.workbench import Workbench
 
 CALIBRATION = Rate(name="calibration in the large", hit="expected")
-HALF, QUARTER = 0.5, 0.25  # how far an outcome is off at a coin's toss; how far two models are apart
+HALF, TENTH = 0.5, 0.1  # how far an outcome is off at a coin's toss; how far two models are apart
 # Columns of what is summed by cell.
 ROWS, REAL, REAL_SQUARED, SYNTHETIC, SYNTHETIC_SQUARED, MOVED_SQUARED = range(6)
 
@@ -118,9 +118,11 @@ class Residuals(Table):
     @cached_property
     def ties(self) -> Ties | None:
         """Rows of one source."""
-        scores, clusters = self.scores, self.bench.corpus.clusters
-        if scores is None or clusters is None:
+        scores = self.scores
+        if scores is None:
             return None
+        clusters = self.bench.corpus.clusters
+        assert clusters is not None
         members = self.stratum.members(self.bench)[scores.rows]
         kept = members >= 0
         moved = (scores.real - scores.synthetic)[kept]
@@ -143,7 +145,7 @@ def _means(sums: Floats, side: Side) -> Rates:
 
 
 def _moved_errors(sums: Floats) -> Floats:
-    return _errors(sums[:, ROWS], sums[:, SYNTHETIC] - sums[:, REAL], sums[:, MOVED_SQUARED], reach=QUARTER)
+    return _errors(sums[:, ROWS], sums[:, SYNTHETIC] - sums[:, REAL], sums[:, MOVED_SQUARED], reach=TENTH)
 
 
 def _errors(rows: Floats, total: Floats, squares: Floats, *, reach: float) -> Floats:

@@ -8,6 +8,7 @@ from counterproof.metrics.calibration import binned_error, scores_of
 from counterproof.metrics.estimate import Estimate, Evidence, Group, Panel
 from counterproof.metrics.gaps import level_at
 from counterproof.metrics.inquiry import Block, Inquiry
+from counterproof.metrics.models import LEARNED
 from counterproof.metrics.rates import SIDES
 from counterproof.metrics.refits import Change
 
@@ -31,12 +32,14 @@ def forest(inquiry: Inquiry, changes: list[Change]) -> Panel:
                 "change": _ends(change.estimate(level)),
             }
         )
+    most = inquiry.sizes["learning"] >= LEARNED
+    capped = f" Models learn from {LEARNED:,} rows of each side, drawn by the seed." if most else ""
     what = "Gaps between groups" if inquiry.question.paired else "Accuracy of each group"
     return Panel(
         kind="forest",
         title=f"{what}, of models trained on real rows and on the release",
         data={"limit": inquiry.question.limit or None, "unit": "share", "entries": entries},
-        note="The change is what the release makes of it; its interval holds the luck of training.",
+        note=f"The change is what the release makes of it; its interval holds the luck of training.{capped}",
     )
 
 

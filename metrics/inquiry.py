@@ -22,7 +22,7 @@ from counterproof.metrics.workbench import Workbench
 
 PAIRED = 8  # groups of a crossing up to which every pair is looked at; of more, each with the largest
 PLAIN = Comparison()
-LISTED = 50  # groups of a crossing too small to say anything of that are listed one by one
+LISTED = 20  # groups of a crossing too small to say anything of that are listed one by one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +142,7 @@ class Inquiry:
         ]
         return np.concatenate(several) if several else np.empty(0)
 
-    @property
+    @cached_property
     def sizes(self) -> dict[str, int]:
         """Labelled rows behind the models and their trial."""
         roles = {"learning": self.bench.learning, "studying": self.bench.studying, "trial": self.bench.trial}

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from counterproof.metrics.answers import measured_changes
-from counterproof.metrics.decisions import ACCURACY, FALSE_POSITIVE, SELECTION, TRUE_POSITIVE
+from counterproof.metrics.calibration import CALIBRATION
+from counterproof.metrics.decisions import ACCURACY, FALSE_POSITIVE, PRECISION, SELECTION, TRUE_POSITIVE
 from counterproof.metrics.inquiry import Question, inquire
 from counterproof.metrics.metric import Value
 from counterproof.metrics.refits import Change
@@ -26,7 +27,7 @@ from counterproof.metrics.utility import tstr
 from counterproof.metrics.workbench import Workbench
 
 COLUMNS = 5
-GAPS = Question(rates=(SELECTION, TRUE_POSITIVE, FALSE_POSITIVE), minimum=10, limit=0.1)
+GAPS = Question(rates=(SELECTION, TRUE_POSITIVE, FALSE_POSITIVE, PRECISION, CALIBRATION), minimum=10, limit=0.1)
 RATES = Question(rates=(ACCURACY,), minimum=10, limit=-0.05, paired=False)
 
 
