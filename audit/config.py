@@ -78,6 +78,17 @@ class Gates(Section):
 
     fail: tuple[str, ...] = ()
     warn: tuple[str, ...] = ()
+    all_of: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+
+    @field_validator("all_of")
+    @classmethod
+    def _several(cls, joint: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        for name, gates in joint.items():
+            if not name.strip():
+                raise ValueError("a joint requirement needs a name")
+            if len(gates) < 2:
+                raise ValueError(f"{name!r} has fewer than two gates to hold together; write a single one under fail")
+        return joint
 
 
 class Config(Section):
@@ -145,6 +156,8 @@ def make_config(plain: dict[str, Any], *, source: str = "options") -> Config:
             told = f"no such key{_nearest(*first['loc'])}"
         elif first["type"] == "tuple_type":
             told = "give a list of texts"
+        elif where == "gates.all_of" and first["type"] == "dict_type":
+            told = 'give a name to each list of gates: [gates.all_of] and below it "private and useful" = [gate, gate]'
         elif first["type"] == "missing":
             told = f"is missing; give {MISSING.get(where, 'it')}"
         raise Refusal(f"{source}: {where + ': ' if where else ''}{told}") from None

@@ -2,7 +2,8 @@
 
 A gate passes when every cell that can be decided passes, each at the plain confidence: an
 intersection of tests needs no correction. It fails when one cell fails at the confidence adjusted
-for the number of gates and cells: a union of tests does.
+for the number of gates and cells: a union of tests does. Gates that must hold together are one more
+intersection, see :mod:`counterproof.conjunctions`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from counterproof.cells import Cell, Place, Terms, judge_cell, place
+from counterproof.conjunctions import AllOf, Requirement, joined, leaves
 from counterproof.grammar import Gate, GateError, split_name
 from counterproof.metrics.metric import FAMILIES, installed
 from counterproof.reports.judgement import Verdict
@@ -20,7 +22,7 @@ from counterproof.reports.record import GateReading, GroupKey, Reading, Record
 
 
 def judge_gates(
-    gates: Sequence[Gate],
+    gates: Sequence[Requirement],
     measurements: Sequence[Reading],
     *,
     confidence: float = 0.95,
@@ -47,13 +49,16 @@ def judge_gates(
         measurements=measurements,
         readings={place(reading): reading for reading in measurements},
         known={reading.metric for reading in measurements} | set(installed()),
-        strict=max(1, sum(gate.level == "fail" for gate in gates)),
+        strict=max(1, sum(gate.level == "fail" for gate in leaves(gates))),
         confidence=confidence,
         small_cells=small_cells,
         without_holdout=without_holdout,
         baseline=baseline,
     )
-    return [court.judge(gate) for gate in gates]
+    return [
+        joined(one.name, [court.judge(gate) for gate in one.gates]) if isinstance(one, AllOf) else court.judge(one)
+        for one in gates
+    ]
 
 
 def resolve_gate(gate: Gate, known: Collection[str]) -> Gate:

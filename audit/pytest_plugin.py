@@ -119,7 +119,7 @@ class GateItem(AuditItem):
         super().__init__(**kwargs)
         self.gate = gate
         text = self.path.read_text(encoding="utf-8")  # a gate of the policy stands nowhere: line 0
-        self.line = next((i for i, line in enumerate(text.splitlines()) if gate.expression in line), 0)
+        self.line = next((i for i, line in enumerate(text.splitlines()) if (gate.name or gate.expression) in line), 0)
 
     def runtest(self) -> None:
         """Pass, skip, warn or fail as the gate was judged.

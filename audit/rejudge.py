@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from counterproof.config import Run
-from counterproof.grammar import parse_gate
+from counterproof.conjunctions import AllOf, Requirement
+from counterproof.grammar import Gate, parse_gate
 from counterproof.refusal import Refusal
-from counterproof.reports.record import Record
+from counterproof.reports.record import GateReading, Record
 from counterproof.verdict import judged
 
 JUDGING = ("confidence", "small_cells", "without_holdout")
@@ -22,8 +23,8 @@ def rejudged(
         GateError: A gate cannot be read, or the baseline cannot be compared with.
     """
     kept = [gate for gate in record.gates if keep_policy or gate.source == "config"]
-    gates = [
-        parse_gate(g.expression, level=g.level, source=g.source, tolerance_reason=g.tolerance_reason) for g in kept
+    gates: list[Requirement] = [
+        AllOf(name=g.name, gates=tuple(map(_again, g.members))) if g.members else _again(g) for g in kept
     ]
     gates += [parse_gate(text) for text in fail] + [parse_gate(text, level="warn") for text in warn]
     rules = rules_of(record)
@@ -37,6 +38,10 @@ def rejudged(
         without_holdout=rules.without_holdout,
         baseline=baseline,
     )
+
+
+def _again(gate: GateReading) -> Gate:
+    return parse_gate(gate.expression, level=gate.level, source=gate.source, tolerance_reason=gate.tolerance_reason)
 
 
 def rules_of(record: Record) -> Run:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from counterproof.bench import check_contamination, check_overlap, set_bench
 from counterproof.config import ROLES, Config, check_roles, make_config, read_config
+from counterproof.conjunctions import AllOf, Requirement
 from counterproof.discretion import discreet
 from counterproof.engine import measure
 from counterproof.gates import resolve_gate
@@ -55,6 +56,7 @@ def audit(
     metrics: Sequence[str | Metric] = (),
     gates: Sequence[str] = (),
     warn: Sequence[str] = (),
+    all_of: Mapping[str, Sequence[str]] = MappingProxyType({}),
     encoder: Any = "auto",
     recode: Literal["auto", "never"] = "auto",
     generator: Generator | None = None,
@@ -76,6 +78,7 @@ def audit(
         metrics: Families, metric ids, or metrics that are not registered; all that apply by default.
         gates: Gates besides the default policy's, in the grammar of ``audit.toml``.
         warn: Gates that only warn.
+        all_of: Gates that must hold together, by the name of the whole: ``{"private and fair": [gate, gate]}``.
         encoder: ``auto``, ``efficientnet``, ``inception[:PROTOCOL]``, ``pixels``, ``timm:NAME``, ``transformers:NAME``,
             a TorchScript or ONNX file, or a ``torch.nn.Module``.
         recode: ``auto`` re-encodes all images alike where the formats of the roles differ, ``never`` leaves them.
@@ -104,7 +107,7 @@ def audit(
             "recode": recode,
         },
         "run": {"metrics": metrics if isinstance(metrics, str) else [getattr(m, "id", m) for m in metrics], **run},
-        "gates": {"fail": gates, "warn": warn},
+        "gates": {"fail": gates, "warn": warn, "all_of": dict(all_of)},
         "metrics": options or {},
     }
     own = {m.id: m for m in metrics if isinstance(m, Metric)}
@@ -158,7 +161,7 @@ def run_audit(
                 for measured in measure(found, bench, params[found.id]):
                     readings.append(Reading.of(measured, family=found.family, title=found.title))
     if config.run.policy == "standard":
-        gates = policy_gates(chosen) + gates
+        gates = [*policy_gates(chosen), *gates]
     manifest = describe(config, intake, remarks, command, stamp, time.perf_counter() - started, device)
     unmeasured = [r for r in readings if r.headline and r.status != "measured" and r.decidable]
     missing = [NotAssessed(metric=r.metric, reason=r.reason) for r in unmeasured]
@@ -173,15 +176,20 @@ def run_audit(
     )
 
 
-def read_gates(config: Config, own: Mapping[str, Metric] = MappingProxyType({})) -> list[Gate]:
+def read_gates(config: Config, own: Mapping[str, Metric] = MappingProxyType({})) -> list[Requirement]:
     """The gates of the configuration; a misspelt metric is told before anything is computed.
 
     Raises:
         GateError: A gate cannot be read, or names no metric.
     """
     known = {*installed(), *own}
-    texts = [(text, level) for level in LEVELS for text in getattr(config.gates, level)]
-    return [resolve_gate(parse_gate(text, level=level, known=known), known) for text, level in texts]
+
+    def read(text: str, level: Level = "fail") -> Gate:
+        return resolve_gate(parse_gate(text, level=level, known=known), known)
+
+    single = [read(text, level) for level in LEVELS for text in getattr(config.gates, level)]
+    joint = [AllOf(name=name, gates=tuple(map(read, texts))) for name, texts in config.gates.all_of.items()]
+    return [*single, *joint]
 
 
 def choose(wanted: Sequence[str], own: Mapping[str, Metric] = MappingProxyType({})) -> list[Metric]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from counterproof.conjunctions import Requirement
 from counterproof.gates import judge_gates
-from counterproof.grammar import Gate
 from counterproof.metrics.metric import FAMILIES
 from counterproof.reports.judgement import Verdict
-from counterproof.reports.record import FamilyReading, GateReading, Manifest, NotAssessed, Reading, Record
+from counterproof.reports.record import TOGETHER, FamilyReading, GateReading, Manifest, NotAssessed, Reading, Record
 
 Whole = Literal["pass", "fail", "inconclusive", "error"]
 EXIT: Mapping[str, int] = {"pass": 0, "fail": 1, "inconclusive": 3, "error": 4}
@@ -24,7 +24,7 @@ VERBS = {"fail": "fails", "error": "could not be judged", "inconclusive": "is in
 
 def judged(
     *,
-    gates: Sequence[Gate],
+    gates: Sequence[Requirement],
     measurements: Sequence[Reading],
     manifest: Manifest,
     not_assessed: Sequence[NotAssessed] = (),
@@ -63,8 +63,15 @@ def judged(
 
 
 def families_of(gates: Sequence[GateReading], measurements: Sequence[Reading]) -> dict[str, FamilyReading]:
-    """The verdict of each of the five questions: the worst of its gates."""
-    return {family: _family(family, gates, measurements) for family in FAMILIES}
+    """The verdict of each of the five questions: the worst of its gates, those of a joint requirement among them.
+
+    Where several gates must hold together, that is one question more.
+    """
+    single = [member for gate in gates for member in gate.members or [gate]]
+    found = {family: _family(family, single, measurements) for family in FAMILIES}
+    if any(gate.members for gate in gates):
+        found[TOGETHER] = _family(TOGETHER, gates, measurements)
+    return found
 
 
 def verdict_of(gates: Sequence[GateReading], measurements: Sequence[Reading]) -> tuple[Whole, str, list[str]]:
@@ -114,8 +121,9 @@ def _leading(verdict: Whole, gates: Sequence[GateReading]) -> list[GateReading]:
 
 
 def _extent(gates: Sequence[GateReading]) -> str:
-    cells = sum(max(1, len(gate.cells)) for gate in gates)
-    small = sum(len(gate.too_few) for gate in gates)
+    single = [member for gate in gates for member in gate.members or [gate]]
+    cells = sum(max(1, len(gate.cells)) for gate in single)
+    small = sum(len(gate.too_few) for gate in single)
     told = f"{len(gates)} gate{'' if len(gates) == 1 else 's'}, {cells} cell{'' if cells == 1 else 's'}"
     return f"{told}, {small} more too small to say" if small else told
 
@@ -138,6 +146,8 @@ def _unheeded(gates: Sequence[GateReading], measurements: Sequence[Reading]) -> 
 
 def _heeds(gate: GateReading, reading: Reading) -> bool:
     """Whether a gate reads this field and group, or its excess over the floor."""
+    if gate.members:
+        return any(_heeds(member, reading) for member in gate.members)
     fields = {reading.field, f"{reading.field}_excess"} | ({"excess"} if reading.headline else set())
     return gate.metric == reading.metric and gate.field in fields and gate.group in (None, reading.group)
 

@@ -214,7 +214,7 @@ def _groups(trial: Trial, shift: Shift, learner: str) -> Iterator[Evidence]:
             "of the release's model",
         ),
         rows=tuple(rows[:SHOWN]),
-        note=f"1: the whole group belongs to the worst rows. Groups of fewer than {bench.small_cell} rows are not shown.",
+        note=f"1: the whole group is among the worst rows. Groups of fewer than {bench.small_cell} rows are not shown.",
     )
 
 

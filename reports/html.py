@@ -24,7 +24,7 @@ from counterproof.reports.group_table import group_table
 from counterproof.reports.judgement import number
 from counterproof.reports.ladder import cell_rung, rung
 from counterproof.reports.plain import rounded
-from counterproof.reports.record import QUESTIONS, ControlReading, EvidenceReading, Reading, Record
+from counterproof.reports.record import ControlReading, EvidenceReading, Reading, Record
 from counterproof.reports.squares import FAR
 from counterproof.reports.text import cell_text, clipped, interval, printable, sentence
 
@@ -106,7 +106,7 @@ def _chapters(record: Record, *, figures: bool = True) -> Iterator[Chapter]:
         found = record.families.get(family)
         yield Chapter(
             family=family,
-            question=QUESTIONS.get(family, family),
+            question=wording.question(family) or family,
             state=wording.family_state(record, family),
             answer=wording.answer(record, family),
             because=found.because if found else [],
@@ -133,6 +133,7 @@ def _environment() -> Environment:
         "rounded": rounded,
         "place": wording.place,
         "subject": wording.subject_of,
+        "multiplicity": wording.multiplicity,
         "sentence": sentence,
     }
     made.globals |= {"LOOKS": wording.LOOKS, "interval": interval, "rung": rung, "cell_rung": cell_rung}

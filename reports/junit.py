@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 from counterproof.reports.record import Record
 from counterproof.reports.text import printable
-from counterproof.reports.wording import Line, family_of, ladder, overall, place
+from counterproof.reports.wording import Line, family_of, ladder, multiplicity, overall, place
 
 Outcome = Literal["passed", "failures", "errors", "skipped"]
 CELLS_TOLD = 20
@@ -70,6 +70,10 @@ def _account(line: Line) -> Iterator[str]:
     yield f"{line.look.word.upper()}: {line.title}"
     yield f"{printable(gate.expression)}: {line.value}, limit {line.limit}"
     yield printable(gate.why)
+    for member in line.members:
+        told = f"{member.gate.expression}: {member.value}, limit {member.limit}; {member.gate.why}"
+        yield f"{member.look.word.lower()}: {printable(told)}"
+    yield multiplicity(gate)
     if gate.n_needed:
         yield f"about {gate.n_needed} rows would decide it"
     for cell in gate.cells[:CELLS_TOLD]:

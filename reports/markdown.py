@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from counterproof.reports.group_table import GroupTable, group_table
-from counterproof.reports.record import QUESTIONS, Record
+from counterproof.reports.record import Record
 from counterproof.reports.squares import ICONS, Square
 from counterproof.reports.text import clipped, interval, printable
 from counterproof.reports.wording import (
@@ -19,6 +19,7 @@ from counterproof.reports.wording import (
     family_state,
     not_assessed,
     overall,
+    question,
     set_aside,
     shows_real,
     tried,
@@ -26,6 +27,10 @@ from counterproof.reports.wording import (
 
 SHORT = 300
 GATES_SHOWN = 200
+ADJUSTED = (
+    "A pass is decided at the plain confidence for every cell, because all must pass; "
+    "a fail is adjusted for all gates that can fail and their cells."
+)
 SQUARES_SHOWN = 120
 _LOADED = re.compile(
     r"^(?:[-+=\[]|\d(?=\d*[.)]\s))"  # what begins a line could make a list, a box or a rule
@@ -76,7 +81,7 @@ def _families(record: Record) -> Iterator[str]:
     yield "|---|---|---|"
     for family in families(record):
         look = LOOKS[family_state(record, family)]
-        asked = QUESTIONS.get(family, "")
+        asked = question(family)
         told = escaped(answer(record, family))
         yield f"| **{escaped(family)}** {escaped(asked)} | {look.icon} {look.word} | {told} |"
     yield ""
@@ -101,13 +106,15 @@ def _gate_table(lines: list[Line]) -> Iterator[str]:
     yield from (_row(line) for line in lines[:GATES_SHOWN])
     if len(lines) > GATES_SHOWN:
         yield f"\n{len(lines) - GATES_SHOWN} more gates stand in record.json."
+    yield f"\n{ADJUSTED}"
 
 
 def _row(line: Line) -> str:
     gate = line.gate
     word = f"{line.look.icon} {line.look.word}" + (" (warns only)" if gate.level == "warn" else "")
     why = f"waived: {gate.waiver}; {gate.why}" if line.state == "waived" else gate.why
-    name = f"{escaped(line.title)}<br>{code(gate.expression)}"
+    members = [f"{member.look.icon} {member.look.word}: {code(member.gate.expression)}" for member in line.members]
+    name = "<br>".join([escaped(line.title), *(members or [code(gate.expression)])])
     return f"| {word} | {name} | {line.value} | {escaped(line.limit)} | {escaped(why)} |"
 
 

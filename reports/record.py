@@ -23,6 +23,7 @@ QUESTIONS: Mapping[str, str] = {
     "fairness": "Does it treat groups alike?",
     "utility": "Does it do the job of real data?",
 }
+TOGETHER = "together"  # the family of gates that must all hold, beside the five questions
 GroupKey = dict[str, str | None]
 # JSON need not escape these, but a terminal that shows the file would obey them.
 UNSEEN = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
@@ -219,7 +220,8 @@ class GateReading(Part):
     ``limit`` is the number to pass, ``fail_limit`` the number to fail, both after ``floor`` and
     ``baseline`` were put in. ``bound`` is what the pass was decided by. ``cells`` lists the cells
     of a gate over groups, worst first; ``too_few`` those that no faithful release of this size
-    could be sure to pass.
+    could be sure to pass. ``members`` are the gates of one that asks for several at once, which has a
+    ``name``; its numbers are those of the member that decides.
     """
 
     expression: str
@@ -246,6 +248,8 @@ class GateReading(Part):
     too_few: list[CellReading] = Field(default_factory=list)
     adjusted_for: int = 1
     waiver: str | None = None
+    name: str = ""
+    members: list[GateReading] = Field(default_factory=list)
 
 
 class FamilyReading(Part):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from counterproof.reports.record import QUESTIONS, Record
+from counterproof.reports.record import Record
 from counterproof.reports.text import clipped, printable
 from counterproof.reports.wording import (
     LOOKS,
@@ -14,6 +14,7 @@ from counterproof.reports.wording import (
     applicable,
     family_state,
     overall,
+    question,
     set_aside,
     shows_real,
     tried,
@@ -76,7 +77,7 @@ def _table(record: Record) -> Table:
     table.add_column(Text("value [low, high]"), width=25, overflow="fold")
     table.add_column("limit", width=14, overflow="fold")
     for family, lines in applicable(record).items():
-        asked = Text.assemble((printable(family), "bold"), f"  {QUESTIONS.get(family, '')}")
+        asked = Text.assemble((printable(family), "bold"), f"  {question(family)}")
         state: State = family_state(record, family)
         table.add_row(_word(state), asked, "", "")
         for line in lines:
@@ -91,6 +92,8 @@ def _cells(line: Line) -> tuple[Text, Text, Text]:
     title = Text(line.title + (" (warns only)" if line.gate.level == "warn" else ""))
     if line.state not in ("pass", "not_applicable") and line.gate.why:
         title.append(f"\n{clipped(line.gate.why, WHY)}", style="dim")
+    for member in line.members:
+        title.append(f"\n{member.look.icon} {clipped(member.gate.expression, WHY)}", style=STYLES[member.state])
     return title, Text(line.value), Text(line.limit)
 
 
@@ -116,4 +119,6 @@ def _plain(family: str, line: Line) -> str:
     gate = line.gate
     level = " (warns only)" if gate.level == "warn" else ""
     why = f": {printable(gate.why)}" if gate.why and line.state != "pass" else ""
-    return f"{line.look.word.upper():<14} {printable(family)}: {printable(gate.expression)}: {line.value}{level}{why}"
+    told = f"{line.look.word.upper():<14} {printable(family)}: {printable(gate.expression)}: {line.value}{level}{why}"
+    members = [f"{member.look.word.lower()}: {printable(member.gate.expression)}" for member in line.members]
+    return f"{told} [{'; '.join(members)}]" if members else told

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from counterproof.metrics.estimate import Better, Scale
 from counterproof.reports.judgement import Verdict, number
-from counterproof.reports.record import QUESTIONS, ControlReading, GateReading, GroupKey, NotAssessed, Reading, Record
+from counterproof.reports.record import (
+    QUESTIONS,
+    TOGETHER,
+    ControlReading,
+    GateReading,
+    GroupKey,
+    NotAssessed,
+    Reading,
+    Record,
+)
 from counterproof.reports.text import interval, printable
 
 State = Literal["fail", "error", "inconclusive", "warn", "waived", "pass", "not_applicable", "not_assessed"]
@@ -70,6 +79,7 @@ class Line:
         title: What it asks, in plain words.
         better: Direction of the reading it judged.
         scale: Scale of that reading's interval.
+        members: The gates of one that asks for several at once.
     """
 
     gate: GateReading
@@ -77,6 +87,7 @@ class Line:
     title: str
     better: Better = "lower"
     scale: Scale = "linear"
+    members: tuple[Line, ...] = ()
 
     @property
     def look(self) -> Look:
@@ -141,6 +152,21 @@ def subject_of(reading: Reading) -> str:
     return subject(reading.title, reading.metric, reading.field, reading.group)
 
 
+def question(family: str) -> str:
+    """What a family asks; nothing for families beside the five questions and the joint one."""
+    return "Does it hold all at once?" if family == TOGETHER else QUESTIONS.get(family, "")
+
+
+def multiplicity(gate: GateReading) -> str:
+    """How many comparisons a verdict is adjusted for, in one sentence."""
+    several = f"{gate.adjusted_for} comparisons" if gate.adjusted_for > 1 else "one comparison"
+    failing = f"a fail is adjusted for {several}: every gate that can fail, times its cells"
+    if gate.members:
+        passing = f"It passes when each of its {len(gate.members)} requirements passes at its own plain confidence"
+        return f"{passing}, an intersection-union test that needs no correction; {failing}."
+    return f"A pass is not adjusted, because every cell must pass; {failing}."
+
+
 def family_of(gate: GateReading) -> str:
     """The family of a gate; one whose metric is unknown has none."""
     return gate.family or "other"
@@ -148,6 +174,12 @@ def family_of(gate: GateReading) -> str:
 
 def line_of(record: Record, gate: GateReading) -> Line:
     """A gate with the words of the readings it judged."""
+    if gate.members:
+        members = tuple(line_of(record, member) for member in gate.members)
+        deciding = (gate.metric, gate.field, gate.value, gate.limit)
+        told = ((m.gate.metric, m.gate.field, m.gate.value, m.gate.limit) for m in members)
+        leading = next((m for m, place in zip(members, told, strict=True) if place == deciding), members[0])
+        return replace(leading, gate=gate, state=state_of(gate), title=printable(gate.name), members=members)
     known = [reading for reading in record.measurements if reading.metric == gate.metric]
     same = [r for r in known if r.field == gate.field or (not gate.field and r.headline)] or known
     exact = [r for r in same if r.group == (gate.group or {})] or same
