@@ -12,16 +12,16 @@ from scipy.stats import rankdata
 
 from counterproof.metrics.distances import distinct
 from counterproof.metrics.estimate import Estimate, Evidence, Group
+from counterproof.metrics.intervals import auc_parts
 from counterproof.metrics.metric import MetricError, Needs, Value, metric
+from counterproof.metrics.places import error_of, even_count, place_of, source_of, student_estimate, too_crowded
 from counterproof.metrics.projection import on_pooled_axes
 from counterproof.metrics.proximity import (
-    HALVES,
     Flags,
     Proximity,
     among,
     asked_remark,
     first,
-    half_rows,
     members_of,
     pool_of,
     proximity_of,
@@ -34,7 +34,8 @@ AXES = 64
 """Principal axes on which cells are found, where there are more features."""
 FEWEST = 20
 """Release rows below which a cell does not count: the published threshold is 20 of the release."""
-NOTHING = np.zeros(0)
+PLACES = 5
+"""Evenly filled places of a cell below which its interval does not hold."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -44,10 +45,20 @@ class Side:
     Attributes:
         cell: ``(n,)`` cell of each row.
         distance: ``(n,)`` distance to the nearest training row of the same cell.
+        place: ``(n,)`` which row that is, by its source.
+        source: ``(n,)`` the row's own source.
     """
 
     cell: Rows
     distance: Floats
+    place: Rows
+    source: Rows
+
+    def take(self, kept: Flags) -> Side:
+        """Some of the rows."""
+        return Side(
+            cell=self.cell[kept], distance=self.distance[kept], place=self.place[kept], source=self.source[kept]
+        )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -92,7 +103,9 @@ def copying_test(bench: Workbench, *, cells: int = 3, tau: int = FEWEST) -> Iter
 
     It describes and is not gated: at 500 rows it saw 1 % and 2 % of exact copies in 7 % and 18 % of
     releases, and on its published scale it alarmed on 30 % of collapsed and of shrunken releases that
-    leak nothing (4 % and 5 % of them against this floor). ``leakage.copies`` decides.
+    leak nothing (4 % and 5 % of them against this floor). ``leakage.copies`` decides. Rows that share
+    their nearest training row count as one in the interval, and fewer than 20 such places are not
+    assessable.
 
     Source: Meehan, Chaudhuri and Dasgupta 2020, arXiv:2004.05675; the numbers are those of their
     code on the same cells. ``tau`` is a count there times the release's rows.
@@ -119,19 +132,24 @@ def copying_test(bench: Workbench, *, cells: int = 3, tau: int = FEWEST) -> Iter
     weight = np.where(counted, tests.holdout, 0) / tests.holdout[counted].sum()
     value = float(weight[counted] @ tests.z[counted])
     if bench.is_null:
-        yield Value(estimate=_estimate(bench, value, NOTHING))
+        yield Value(estimate=_point(bench, value))
         for cell in map(int, np.flatnonzero(counted)):
-            yield Value(group=_group(cell), estimate=_estimate(bench, float(tests.z[cell]), NOTHING))
+            yield Value(group=_group(cell), estimate=_point(bench, float(tests.z[cell])))
         return
-    drawn = np.array(list(_half_z(bench, tests)))
+    crowded = too_crowded(release.place, "the data-copying test", int(counted.sum()))
+    if crowded:
+        yield Value(status="not_assessable", reason=crowded)
+        return
+    parts, cell = parts_of(tests, release, holdout), np.concatenate([release.cell, holdout.cell])
     yield Value(
-        estimate=_estimate(bench, value, drawn @ weight),
+        estimate=_estimate(bench, value, parts * weight[cell], (release, holdout), int(counted.sum())),
         n={"train": len(bench.train or ()), "holdout": len(holdout.cell), "release": len(release.cell)},
         reason=_reason(bench, tests, counted, tau),
         evidence=(_by_cell(tests, counted),),
     )
-    for cell in range(cells):
-        yield _cell_value(bench, tests, cell, drawn[:, cell], tau)
+    for at in range(cells):
+        sides = release.take(release.cell == at), holdout.take(holdout.cell == at)
+        yield _cell_value(bench, tests, at, sides, parts[cell == at], tau)
 
 
 # -- cells ------------------------------------------------------------------------------------------
@@ -161,17 +179,16 @@ def sides_of(bench: Workbench, cells: int) -> tuple[Side, Side]:
     of_release, of_pool = cells_of(bench, cells)
     release = _side(bench, proximity_of(bench, "release", gower=False), of_release, of_pool, member)
     known = _side(bench, proximity_of(bench, "known", gower=False, all_known=True), of_pool, of_pool, member)
-    others = ~member
-    return release, Side(cell=known.cell[others], distance=known.distance[others])
+    return release, known.take(~member)
 
 
 def _side(bench: Workbench, near: Proximity, cell: Rows, of_pool: Rows, member: Flags) -> Side:
     """The nearest training row of the same cell: from the lists, and where they have none by a search."""
-    distance, _ = first(bench, near, member[near.index] & (of_pool[near.index] == cell[:, None]))
-    for at in np.unique(cell[np.isinf(distance[:, 0])]):
-        rows = np.flatnonzero((cell == at) & np.isinf(distance[:, 0]))
-        distance[rows], _ = among(bench, near, rows, np.flatnonzero(member & (of_pool == at)), 1)
-    return Side(cell=cell, distance=distance[:, 0])
+    found, index = first(bench, near, member[near.index] & (of_pool[near.index] == cell[:, None]))
+    for at in np.unique(cell[np.isinf(found[:, 0])]):
+        rows = np.flatnonzero((cell == at) & np.isinf(found[:, 0]))
+        found[rows], index[rows] = among(bench, near, rows, np.flatnonzero(member & (of_pool == at)), 1)
+    return Side(cell=cell, distance=found[:, 0], place=place_of(near, index[:, 0]), source=source_of(near.asked))
 
 
 # -- tests ------------------------------------------------------------------------------------------
@@ -207,60 +224,50 @@ def mann_whitney_z(made: Floats, others: Floats) -> float:
     return (u - (m * n / 2 - 0.5)) / math.sqrt(m * n * (m + n + 1) / 12)
 
 
-def _half_z(bench: Workbench, tests: Cells) -> Iterator[Floats]:
-    """``(cells,)`` z in halves of all three sides, as far as the lists tell, at the slope of the whole.
-
-    A cell that a half leaves empty says what the whole says.
-    """
-    rng, member, count = bench.generator("copying test"), members_of(bench), len(tests.z)
-    of_release, of_pool = cells_of(bench, count)
-    made = proximity_of(bench, "release", gower=False)
-    known = proximity_of(bench, "known", gower=False, all_known=True)
-    for _ in range(HALVES):
-        half = half_rows(known.pool, rng)
-        train, rows = half & member, half_rows(made.asked, rng)
-        sides = (
-            _listed_side(bench, made.take(np.flatnonzero(rows)), of_release[rows], of_pool, train),
-            _listed_side(bench, known.take(np.flatnonzero(half & ~member)), of_pool[half & ~member], of_pool, train),
-        )
-        z = np.nan_to_num(tests.z)
-        for cell in np.flatnonzero(np.isfinite(tests.z)):
-            pair = [side.distance[side.cell == cell] for side in sides]
-            if all(len(one) for one in pair):
-                z[cell] = tests.slope[cell] * (area(*pair) - 0.5)
-        yield z
-
-
-def _listed_side(bench: Workbench, near: Proximity, cell: Rows, of_pool: Rows, train: Flags) -> Side:
-    distance, _ = first(bench, near, train[near.index] & (of_pool[near.index] == cell[:, None]))
-    told = np.isfinite(distance[:, 0])
-    return Side(cell=cell[told], distance=distance[told, 0])
+def parts_of(tests: Cells, release: Side, holdout: Side) -> Floats:
+    """``(release + holdout,)`` what each row adds to the sampling error of the z of its cell."""
+    cell = np.concatenate([release.cell, holdout.cell])
+    distance = np.concatenate([release.distance, holdout.distance])
+    made = np.arange(len(cell)) < len(release.cell)
+    parts = np.zeros(len(cell))
+    for at in np.flatnonzero(np.isfinite(tests.z)):
+        here = cell == at
+        parts[here] = tests.slope[at] * auc_parts(distance[here], made[here])[1]
+    return parts
 
 
 # -- words ------------------------------------------------------------------------------------------
 
 
-def _estimate(bench: Workbench, value: float, drawn: Floats) -> Estimate:
-    method = f"normal, spread of {HALVES} half-samples of all sides"
-    error = float(drawn.std(ddof=1)) if len(drawn) > 1 else 0.0
-    return Estimate.normal(value, error, level=bench.level, method=method)
+def _point(bench: Workbench, value: float) -> Estimate:
+    return Estimate(value=value, low=value, high=value, level=bench.level)
+
+
+def _estimate(bench: Workbench, value: float, parts: Floats, sides: tuple[Side, Side], means: int) -> Estimate:
+    """An interval by places; every cell that counts takes a mean of its own, and with it one place."""
+    place, source = (np.concatenate([getattr(side, name) for side in sides]) for name in ("place", "source"))
+    places = even_count(sides[0].place)
+    error = error_of(parts, place, source) * math.sqrt(places / (places - means))
+    method = "rows that share their nearest training row count as one"
+    return student_estimate(value, error, places - means, level=bench.level, method=method)
 
 
 def _group(cell: int) -> Group:
     return (("cell", str(cell + 1)),)
 
 
-def _cell_value(bench: Workbench, tests: Cells, cell: int, drawn: Floats, tau: int) -> Value:
+def _cell_value(bench: Workbench, tests: Cells, cell: int, sides: tuple[Side, Side], parts: Floats, tau: int) -> Value:
     group = _group(cell)
     n = {"train": int(tests.train[cell]), "holdout": int(tests.holdout[cell]), "release": int(tests.release[cell])}
     lacking = [role for role, count in n.items() if not count]
-    if lacking:
-        reason = f"the cell has no {' and no '.join(lacking)} rows"
-        return Value(group=group, status="not_assessable", reason=reason, n=n, decidable=False)
-    if tests.release[cell] <= tau:
+    reason = f"the cell has no {' and no '.join(lacking)} rows" if lacking else ""
+    if not reason and tests.release[cell] <= tau:
         reason = f"too few to say: {tests.release[cell]} release rows, and more than {tau} are needed"
+    if not reason and even_count(sides[0].place) < PLACES:
+        reason = f"too few to say: its release rows stand at fewer than {PLACES} places"
+    if reason:
         return Value(group=group, status="not_assessable", reason=reason, n=n, decidable=False)
-    return Value(group=group, estimate=_estimate(bench, float(tests.z[cell]), drawn), n=n)
+    return Value(group=group, estimate=_estimate(bench, float(tests.z[cell]), parts, sides, 1), n=n)
 
 
 def _reason(bench: Workbench, tests: Cells, counted: Flags, tau: int) -> str:
