@@ -33,6 +33,7 @@ SHOWN = 20
     title="authenticity",
     unit="share of the release",
     better="higher",
+    algo=2,
     null="membership",
     needs=Needs(holdout=True, smallest_n=500),
 )

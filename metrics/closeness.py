@@ -150,6 +150,7 @@ def _crowded(near: Proximity, member: Flags) -> tuple[Evidence, ...]:
     family="leakage",
     title="nearest-neighbour distance ratio",
     unit="ratio below the holdout's",
+    algo=2,
     null="membership",
     needs=Needs(holdout=True, smallest_n=500),
 )
@@ -185,7 +186,7 @@ def nearest_neighbour_ratio(bench: Workbench) -> Iterator[Value]:
         yield Value(status="not_assessable", reason="too few holdout rows were asked to compare with")
         return
     made, units = ratio(bench, lists[0], member), _units(bench, lists[0], member)
-    others, other_units = (x[..., counted] for x in (ratio(bench, lists[1], member), _units(bench, lists[1], member)))
+    others, other_units = ratio(bench, lists[1], member)[counted], _units(bench, lists[1], member)[:, counted]
     crowded = "" if bench.is_null else too_crowded(units[0], "a ratio of distances")
     if crowded:
         yield Value(status="not_assessable", reason=crowded)

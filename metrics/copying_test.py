@@ -88,6 +88,7 @@ class Cells:
     title="data-copying test",
     unit="standard deviations",
     better="higher",
+    algo=2,
     null="membership",
     needs=Needs(holdout=True, smallest_n=500),
 )
@@ -140,16 +141,16 @@ def copying_test(bench: Workbench, *, cells: int = 3, tau: int = FEWEST) -> Iter
     if crowded:
         yield Value(status="not_assessable", reason=crowded)
         return
-    parts, cell = parts_of(tests, release, holdout), np.concatenate([release.cell, holdout.cell])
+    parts, of_row = parts_of(tests, release, holdout), np.concatenate([release.cell, holdout.cell])
     yield Value(
-        estimate=_estimate(bench, value, parts * weight[cell], (release, holdout), int(counted.sum())),
+        estimate=_estimate(bench, value, parts * weight[of_row], (release, holdout), int(counted.sum())),
         n={"train": len(bench.train or ()), "holdout": len(holdout.cell), "release": len(release.cell)},
         reason=_reason(bench, tests, counted, tau),
         evidence=(_by_cell(tests, counted),),
     )
-    for at in range(cells):
-        sides = release.take(release.cell == at), holdout.take(holdout.cell == at)
-        yield _cell_value(bench, tests, at, sides, parts[cell == at], tau)
+    for cell in range(cells):
+        sides = release.take(release.cell == cell), holdout.take(holdout.cell == cell)
+        yield _cell_value(bench, tests, cell, sides, parts[of_row == cell], tau)
 
 
 # -- cells ------------------------------------------------------------------------------------------
