@@ -12,7 +12,7 @@ from counterproof.metrics.augmentations import Candidates, nearest_pixels
 from counterproof.metrics.estimate import Estimate
 from counterproof.metrics.neighbours import Neighbours
 from counterproof.metrics.pairs import Pair
-from counterproof.metrics.perceptual import alike, difference_hash, pictures
+from counterproof.metrics.perceptual import alike, difference_hash, frequency_hash, pictures, smoothed
 from counterproof.metrics.sample import Floats, Rows, Sample
 from counterproof.metrics.workbench import Workbench
 
@@ -100,10 +100,10 @@ def _relative(distance: Floats, local: Floats) -> Floats:
 
 
 def _by_pixels(bench: Workbench, known: Sample, copied: Flags) -> Nearness:
-    """Features and hashes name candidates, pixels decide; the same search for members and others."""
+    """Features and hashes name candidates, smoothed pixels decide; the same search for members and others."""
     read = bench.corpus.pixels
     assert read is not None
-    both = pictures(read, np.concatenate([known.rows, bench.release.rows]))
+    both = smoothed(pictures(read, np.concatenate([known.rows, bench.release.rows])))
     real, made = both[: len(known)], both[len(known) :]
     pairs = _candidates(bench, known, real, made, copied)
     found, there = nearest_pixels(real, made, pairs, 1)
@@ -123,14 +123,14 @@ def _by_pixels(bench: Workbench, known: Sample, copied: Flags) -> Nearness:
 def _candidates(
     bench: Workbench, known: Sample, real: NDArray[np.float32], made: NDArray[np.float32], copied: Flags
 ) -> Candidates:
-    """The nearest by features from either side, and the nearest hash, as it is and mirrored."""
+    """The nearest by features from either side, and the nearest by each hash, as it is and mirrored."""
     reached = min(REACHED, len(bench.release))
     there = bench.neighbours(known, bench.release, reached).index
     back = bench.neighbours(bench.release, known, min(REACHED, len(known))).index
-    hashes = difference_hash(made)
-    looks = [alike(difference_hash(turned), hashes) for turned in (real, real[:, :, ::-1])]
+    hashes = (difference_hash, frequency_hash)
+    looks = [alike(of(turned), of(made)) for of in hashes for turned in (real, real[:, :, ::-1])]
     every = np.arange(len(known))
-    query = np.concatenate([np.repeat(every, there.shape[1]), back.ravel(), every, every])
+    query = np.concatenate([np.repeat(every, there.shape[1]), back.ravel(), *[every] * len(looks)])
     base = np.concatenate([there.ravel(), np.repeat(np.arange(len(made)), back.shape[1]), *looks])
     kept = ~copied[base]
     return Candidates.of(len(known), query[kept], base[kept])
@@ -163,7 +163,7 @@ def _pixels_between(bench: Workbench, records: Sample, near: Rows) -> tuple[Floa
     read = bench.corpus.pixels
     assert read is not None
     places, base = np.unique(near, return_inverse=True)
-    both = pictures(read, np.concatenate([records.rows, bench.release.rows[places]]))
+    both = smoothed(pictures(read, np.concatenate([records.rows, bench.release.rows[places]])))
     query = np.repeat(np.arange(len(records)), near.shape[1])
     pairs = Candidates.of(len(records), query, base.ravel())
     distance, index = nearest_pixels(both[: len(records)], both[len(records) :], pairs, near.shape[1])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from counterproof.metrics.augmentations import BORDER, Candidates, cropped, nearest_pixels, variants
 from counterproof.metrics.copies import copies
 from counterproof.metrics.metric import Value
-from counterproof.metrics.perceptual import SIDE, SMALL, alike, difference_hash, pictures, shrunk
+from counterproof.metrics.perceptual import SIDE, SMALL, alike, difference_hash, frequency_hash, pictures, shrunk
 from counterproof.metrics.workbench import Workbench
 
 Images = NDArray[np.uint8]
@@ -206,3 +206,47 @@ def test_the_hash_is_that_of_a_written_out_comparison() -> None:
     small = image[0].reshape(8, 2, 9, 3).mean((1, 3))
     bits = "".join("1" if small[r, c] < small[r, c + 1] else "0" for r in range(8) for c in range(8))
     assert difference_hash(image)[0].tobytes().hex() == f"{int(bits, 2):016x}"
+
+
+def test_waves_are_those_of_the_cosine_transform() -> None:
+    from scipy.fft import dctn
+
+    images = np.random.default_rng(11).uniform(0, 255, (5, 64, 96)).astype(np.float32)
+    small = images.reshape(5, SIDE, 2, SIDE, 3).mean((2, 4))
+    slow = dctn(small, axes=(1, 2), norm="ortho")[:, :8, :8].reshape(5, 64)
+    bits = slow > np.median(slow, axis=1, keepdims=True)
+    assert_array_equal(np.unpackbits(frequency_hash(images)[:, None].view(np.uint8), axis=1), bits)
+    assert (bits.sum(1) == 32).all()
+
+
+@pytest.mark.parametrize("change", ["rescaled", "stored at quality 30", "brighter", "noisy"])
+def test_waves_find_sources_that_differences_miss(change: str) -> None:
+    """Bright shapes on plain black, where the sign of a difference is noise once a copy is changed."""
+    import io
+
+    from PIL import Image
+
+    rng = np.random.default_rng(12)
+    whole = shapes(rng, 200)
+    images = np.where(whole > 110, whole, 0).astype(np.uint8)
+    if change == "rescaled":
+        made = np.stack([shrunk(shrunk(image, 10, 10), SIZE, SIZE) for image in images.astype(np.float32)])
+    elif change == "brighter":
+        made = np.clip(images.astype(np.float32) + 30, 0, 255)
+    elif change == "noisy":
+        made = np.clip(images + rng.normal(scale=10.0, size=images.shape), 0, 255).astype(np.float32)
+    else:
+        made = np.stack([_stored(Image.fromarray(image), io.BytesIO()) for image in images])
+    found = [
+        np.mean(alike(of(images.astype(np.float32)), of(made.astype(np.float32))) == np.arange(200))
+        for of in (frequency_hash, difference_hash)
+    ]
+    assert found[0] > 0.95
+    assert found[0] > found[1]
+
+
+def _stored(image: Any, file: Any) -> Images:
+    from PIL import Image
+
+    image.save(file, "JPEG", quality=30)
+    return np.asarray(Image.open(file))

@@ -185,7 +185,7 @@ def test_sizes_that_can_show_nothing_are_not_assessed(sizes: tuple[int, int, int
 
 def test_a_few_records_without_twins_show_nothing_however_long_the_table() -> None:
     frames = sized(1200, 1200, 1200, coins)
-    for at, role in enumerate(("train", "holdout")):
+    for role in ("train", "holdout"):
         frames[role].loc[:3, "a"] = [f"{role}{i}" for i in range(4)]
     record = audited(frames)
     assert record.verdict == "inconclusive"
