@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,7 +61,7 @@ def expected(bench: Workbench, learner: str, stratum: Stratum, rate: Rate, posit
 
     key = ("residuals", learner, positive, bench.learning.name, bench.studying.name, bench.trial.name)
     sums = stratum.summed(bench.shared(key, add))
-    scores = None if bench.corpus.clusters is None else scores_of(bench, learner, positive)
+    scores = None if bench.corpus.clusters is None else partial(scores_of, bench, learner, positive)
     return Residuals(stratum=stratum, sums=sums, scores=scores, bench=bench)
 
 
@@ -71,13 +72,13 @@ class Residuals(Table):
     Attributes:
         stratum: The groups.
         sums: ``(g, 6)`` rows, both models' residuals and their squares, and the squares of the difference.
-        scores: The rows themselves, where sources of rows are known.
+        scores: Gives the rows themselves, where sources of rows are known.
         bench: The view.
     """
 
     stratum: Stratum
     sums: Floats
-    scores: Scores | None
+    scores: Callable[[], Scores] | None
     bench: Workbench
 
     @cached_property
@@ -118,9 +119,9 @@ class Residuals(Table):
     @cached_property
     def ties(self) -> Ties | None:
         """Rows of one source."""
-        scores = self.scores
-        if scores is None:
+        if self.scores is None:
             return None
+        scores = self.scores()
         clusters = self.bench.corpus.clusters
         assert clusters is not None
         members = self.stratum.members(self.bench)[scores.rows]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal
 
 import numpy as np
@@ -84,7 +85,7 @@ def decided(bench: Workbench, learner: str, stratum: Stratum, rate: Rate, positi
     """One rate of the two models of this view, by the groups of a stratum."""
     right = rate.hit == "right"
     counts = stratum.summed(ballot(bench, learner, positive, right=right)).astype(np.intp).reshape(-1, 2, 2, 2)
-    votes = None if bench.corpus.clusters is None else votes_of(bench, learner, positive, right=right)
+    votes = None if bench.corpus.clusters is None else partial(votes_of, bench, learner, positive, right=right)
     made = Precisions if rate.among == "predicted" else Shares
     return made(stratum=stratum, rate=rate, counts=counts, votes=votes, bench=bench)
 
@@ -106,14 +107,14 @@ class Decisions(Table):
         stratum: The groups.
         rate: What is counted.
         counts: ``(g, 2, 2, 2)`` rows by group, truth and both decisions.
-        votes: The rows themselves, where sources of rows are known.
+        votes: Gives the rows themselves, where sources of rows are known.
         bench: The view.
     """
 
     stratum: Stratum
     rate: Rate
     counts: Counts
-    votes: Votes | None
+    votes: Callable[[], Votes] | None
     bench: Workbench
 
     @cached_property
@@ -122,11 +123,10 @@ class Decisions(Table):
         found: Counts = self.counts.sum(0)[None] - self.counts
         return found
 
-    def _tied(self, own: Floats, everyone: Floats, members: Counts, kept: NDArray[np.bool_]) -> Ties:
-        assert self.votes is not None
+    def _tied(self, votes: Votes, own: Floats, everyone: Floats, members: Counts, kept: NDArray[np.bool_]) -> Ties:
         clusters = self.bench.corpus.clusters
         assert clusters is not None
-        sources = clusters[self.bench.trial.rows[self.votes.rows]][kept]
+        sources = clusters[self.bench.trial.rows[votes.rows]][kept]
         return Ties(sources=sources, members=members[kept], own=own[kept], everyone=everyone[kept])
 
 
@@ -178,9 +178,9 @@ class Shares(Decisions):
     @cached_property
     def ties(self) -> Ties | None:
         """Rows of one source."""
-        votes = self.votes
-        if votes is None:
+        if self.votes is None:
             return None
+        votes = self.votes()
         members = self.stratum.members(self.bench)[votes.rows]
         kept = members >= 0
         if self.rate.among != "all":
@@ -189,7 +189,7 @@ class Shares(Decisions):
         total = int(self.rows.sum())
         own = (gained - self.change[members]) / self.rows[members].astype(np.float64)
         everyone = (gained - gained[kept].sum() / total) / total
-        return self._tied(own, everyone, members, kept)
+        return self._tied(votes, own, everyone, members, kept)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -234,9 +234,9 @@ class Precisions(Decisions):
     @cached_property
     def ties(self) -> Ties | None:
         """Rows of one source."""
-        votes = self.votes
-        if votes is None:
+        if self.votes is None:
             return None
+        votes = self.votes()
         members = self.stratum.members(self.bench)[votes.rows]
         kept = (members >= 0) & (votes.real | votes.synthetic)
         own, everyone = np.zeros(len(members)), np.zeros(len(members))
@@ -247,7 +247,7 @@ class Precisions(Decisions):
             at = kept & decision
             own[at] += sign * (votes.truth[at] - rates.values[members[at]]) / rows[members[at]]
             everyone[at] += sign * (votes.truth[at] - hits.sum() / rows.sum()) / rows.sum()
-        return self._tied(own, everyone, members, kept)
+        return self._tied(votes, own, everyone, members, kept)
 
 
 def paired_errors(table: Counts) -> Floats:
