@@ -48,8 +48,8 @@ class Sightings:
             "real",
             "<=",
             0.01,
-            "identifiers of training records have no place in a release: each one fails it, and 310 rows without "
-            "one certify 1 %",
+            "identifiers of the records that it was made from have no place in a release: each one fails it, and "
+            "310 rows without one certify 1 %",
         ),
     ),
 )
@@ -59,9 +59,10 @@ def identifiers(bench: Workbench, *, region: str = "") -> Iterator[Value]:
     All text columns are scanned, long whole numbers too, and the file names of images. ``value``
     counts every identifier, the invented ones as well: they may belong to somebody, and real data
     cannot tell how often a scanner errs, since real rows hold real identifiers. Its upper bound is the
-    number to report. ``real`` counts rows with an identifier of a real record of this audit; one
-    that stands in train raises the alarm. What ten real records share (``small_cell``), as a
-    switchboard's number, is nobody's. 0 means: none found by these formats, never that none is
+    number to report, and the reason states it. ``real`` counts rows with an identifier of a real
+    record of this audit; one that stands in train raises the alarm, or in any real record where
+    train is not known. What ten real records share (``small_cell``), as a switchboard's number, is
+    nobody's. 0 means: none found by these formats, never that none is
     there; names and addresses are not looked for.
 
     ``region`` (``US``, ``DE``) adds national telephone numbers of that country, if written in groups.
@@ -83,17 +84,18 @@ def identifiers(bench: Workbench, *, region: str = "") -> Iterator[Value]:
     hits = [int(table["row"].nunique()) for table in (found.table, found.table[known])]
     n = {"release": len(bench.release)}
     looked = f"{len(found.columns)} {'column' if len(found.columns) == 1 else 'columns'} looked through"
+    share = clopper_pearson(hits[0], len(bench.release), bench.level)
     yield Value(
-        estimate=clopper_pearson(hits[0], len(bench.release), bench.level),
+        estimate=share,
         n=n,
-        reason=f"{looked}; {in_words(found.table)}",
+        reason=f"{looked}; {in_words(found.table)}; to report: at most {share.high:.2g} of the rows",
         evidence=evidence(bench, found.table, known),
     )
     yield Value(
         field="real",
         estimate=clopper_pearson(hits[1], len(bench.release), bench.level),
         n=n,
-        alarm=alarm(found.table[of_train]),
+        alarm=alarm(found.table[of_train], "training" if bench.train is not None else "real"),
         reason=f"{looked}; identifiers that real records of this audit hold",
     )
 
@@ -119,12 +121,16 @@ def plural(kind: str) -> str:
     return f"{word}{'es' if word.endswith('s') else 's'}{bracket}{rest}"
 
 
-def alarm(table: pd.DataFrame) -> str:
-    """The sentence that fails a release."""
+def alarm(table: pd.DataFrame, kind: str) -> str:
+    """The sentence that fails a release, for identifiers of records of one kind: ``training`` or ``real``.
+
+    >>> alarm(pd.DataFrame({"identifier": ["a"], "kind": ["e-mail address"], "row": [7]}), "real")
+    '1 e-mail address of real records stands in the release, in 1 of its rows'
+    """
     if table.empty:
         return ""
     verb = "stands" if table["identifier"].nunique() == 1 else "stand"
-    return f"{in_words(table)} of training records {verb} in the release, in {table['row'].nunique()} of its rows"
+    return f"{in_words(table)} of {kind} records {verb} in the release, in {table['row'].nunique()} of its rows"
 
 
 # -- where they stand -------------------------------------------------------------------------------

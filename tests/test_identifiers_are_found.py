@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from benches import bench
 from desks import desk
-from scipy.stats import beta
+from scipy.stats import beta, binom
 
 import counterproof as cp
 from counterproof.metrics.identifier_kinds import LONGEST, NUMBERS, identifiers_in
@@ -172,6 +172,30 @@ def test_an_identifier_of_a_training_record_is_an_alarm_and_one_of_the_holdout_c
     assert found.alarm == "1 e-mail address of training records stands in the release, in 1 of its rows"
     assert found.estimate is not None
     assert found.estimate.value == pytest.approx(2 / N)
+
+
+def test_records_of_unknown_exposure_are_not_called_training_records() -> None:
+    tables = frames()
+    write(tables, "train", ["reach ann@firm.org now"])
+    write(tables, "synthetic", ["ANN@firm.org"])
+    known = {"real": tables["train"], "synthetic": tables["synthetic"]}
+    found = values(known)["real"]
+    assert found.alarm == "1 e-mail address of real records stands in the release, in 1 of its rows"
+    record = cp.audit(**known, metrics=["leakage.identifiers"])
+    assert record.verdict == "fail"
+    assert not [line for line in plain_lines(record) if "training record" in line]
+
+
+@pytest.mark.parametrize("hits", [0, 1, 7])
+def test_the_number_to_report_is_an_upper_confidence_bound(hits: int) -> None:
+    tables = frames()
+    write(tables, "synthetic", [f"mail u{i}@firm.org" for i in range(hits)])
+    found = values(tables)["value"]
+    assert found.estimate is not None
+    high = found.estimate.high
+    assert f"to report: at most {high:.2g} of the rows" in found.reason
+    assert binom.cdf(hits, N, high) == pytest.approx(0.025)  # were it more, so few would be seen in 2.5 % of releases
+    assert binom.cdf(hits, N, found.estimate.bound("high", 0.95)) <= 0.05 + 1e-9  # what a gate looks at
 
 
 def test_what_ten_sources_share_is_nobodys() -> None:
