@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import beta
 
 from counterproof.metrics.estimate import Estimate, Evidence
@@ -32,7 +33,7 @@ def duplicates(bench: Workbench) -> Iterator[Value]:
 
     Tables of few categories repeat by nature, and the more the more rows there are: read the excess
     over the floor, which is the share among as many real rows. The interval takes a record that is
-    repeated a hundred times for one event, not for a hundred.
+    repeated a hundred times for one event, not for a hundred, unless real rows repeat it too.
 
     Source of the interval: Clopper and Pearson 1934, doi:10.1093/biomet/26.4.404, at the effective
     number of repeats, (sum)² / (sum of squares).
@@ -43,32 +44,49 @@ def duplicates(bench: Workbench) -> Iterator[Value]:
     """
     sample = bench.candidate
     record = np.unique(sample.digests, return_inverse=True)[1]
-    estimate = repeats(sample, record, bench.level)
+    estimate = repeats(sample, record, bench.level, natural=repeated_by_nature(bench, sample))
     evidence = () if bench.is_null else _most_repeated(bench.release)
     yield Value(estimate=estimate, n={"release": len(sample)}, evidence=evidence)
     yield _near(bench, sample)
     if len(bench.release) > len(sample) and not bench.is_null:
         every = np.unique(bench.release.digests, return_inverse=True)[1]
-        whole = repeats(bench.release, every, bench.level)
+        natural = repeated_by_nature(bench, bench.release)
+        whole = repeats(bench.release, every, bench.level, natural=natural)
         reason = "of more rows more repeat by chance: no floor of real rows holds here"
         yield Value(field="whole", estimate=whole, n={"release": len(bench.release)}, reason=reason)
 
 
-def repeats(sample: Sample, record: Rows, level: float, *, spread: float = 0.0) -> Estimate:
+def repeated_by_nature(bench: Workbench, sample: Sample) -> NDArray[np.bool_]:
+    """``(n,)`` rows of records that stand several times among real rows."""
+    digests, counts = np.unique(bench.real.digests, return_counts=True)
+    return np.isin(sample.digests, digests[counts > 1])
+
+
+def repeats(
+    sample: Sample,
+    record: Rows,
+    level: float,
+    *,
+    natural: NDArray[np.bool_] | None = None,
+    spread: float = 0.0,
+) -> Estimate:
     """Share of rows that repeat an earlier row of their record.
 
     Args:
         sample: The rows.
         record: ``(n,)`` record of each row, numbered from 0 without gaps.
         level: Confidence.
+        natural: ``(n,)`` rows whose repeats are events of their own: as many as chance makes.
         spread: Further standard error.
     """
-    n = len(record)
+    n, first = len(record), np.unique(record, return_index=True)[1]
     more = np.asarray(np.bincount(record) - 1, dtype=np.float64)
+    chance = np.zeros(len(more), dtype=bool) if natural is None else natural[first]
+    total, squares = float(more.sum()), float(more[chance].sum())
+    events = np.where(chance, 0.0, more)
     if sample.corpus.clusters is not None:  # repeats of one source are one event as well
-        first = np.unique(record, return_index=True)[1]
-        more = np.asarray(np.bincount(sample.units[first], weights=more), dtype=np.float64)
-    total, squares = float(more.sum()), float(more @ more)
+        events = np.asarray(np.bincount(sample.units[first], weights=events), dtype=np.float64)
+    squares += float(events @ events)
     share = total / n
     effective = total * total / squares if total else 0.0
     rows = effective / share if total else float(n)

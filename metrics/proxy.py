@@ -114,7 +114,7 @@ def proxy(bench: Workbench, *, learner: Learner = "linear") -> Iterator[Value]:
 def _told_on_both(bench: Workbench, part: Partition, learner: Learner) -> tuple[Told, Told]:
     """In as many real rows as the release brings, and in the release."""
     classes = _classes(bench, part)
-    real, made = (_told(bench, sample, part, classes, learner) for sample in (bench.learning, bench.studying))
+    real, made = (told_by(bench, sample, part, classes, learner) for sample in (bench.learning, bench.studying))
     return real, made
 
 
@@ -199,7 +199,7 @@ def _unfit(bench: Workbench, part: Partition, classes: list[int]) -> str:
 # -- learning -------------------------------------------------------------------------------------
 
 
-def _told(bench: Workbench, sample: Sample, part: Partition, classes: list[int], learner: Learner) -> Told:
+def told_by(bench: Workbench, sample: Sample, part: Partition, classes: list[int], learner: Learner) -> Told:
     key = ("proxy", sample.name, part.columns, tuple(classes), learner)
     return bench.shared(key, lambda: _learned(bench, sample, part, classes, learner))
 

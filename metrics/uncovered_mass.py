@@ -150,15 +150,14 @@ def _of_partition(
     rows, real, hidden = part.counts(bench.reference), part.counts(bench.real), part.hidden(bench)
     fraction = len(bench.reference) / len(bench.real)
     for at in np.flatnonzero(rows if bench.is_null else real):
-        if rows[at]:
-            yield Lacking(
-                group=part.groups[at],
-                rows=int(rows[at]),
-                share=float(shares[at]),
-                effective=float(effective[at]),
-                decidable=bool(real[at] * fraction >= LEAST),
-                hidden=bool(hidden[at]),
-            )
+        yield Lacking(
+            group=part.groups[at],
+            rows=int(rows[at]),
+            share=float(shares[at]),
+            effective=float(effective[at]),
+            decidable=bool(rows[at] and real[at] * fraction >= LEAST),
+            hidden=bool(hidden[at]),
+        )
 
 
 def _halves(bench: Workbench, made: Manifold, k: int) -> NDArray[np.int8]:
@@ -206,16 +205,17 @@ def _shares(
 
 
 def _group_value(bench: Workbench, one: Lacking) -> Value:
-    if one.hidden:
-        reason = f"too few to say: fewer than {bench.small_cell} real rows"
+    if one.hidden or not one.rows:
+        few = f"fewer than {bench.small_cell} real rows" if one.hidden else "no real row on this side"
+        reason = f"too few to say: {few}"
         return Value(group=one.group, status="not_assessable", reason=reason, decidable=False)
-    few = f"too few to say: {LEAST} real rows are needed here to decide"
+    small = f"too few to say: {LEAST} real rows are needed here to decide"
     return Value(
         group=one.group,
         estimate=one.estimate(bench.level),
         n={"reference": one.rows, "candidate": len(bench.candidate)},
         decidable=one.decidable,
-        reason="" if one.decidable else few,
+        reason="" if one.decidable else small,
     )
 
 
@@ -250,12 +250,12 @@ def _text(group: Group) -> str:
 
 def _by_group(bench: Workbench, whole: Lacking, groups: list[Lacking], k: int) -> Evidence:
     """Shares only: of no row is told where it lies."""
-    told = sorted((one for one in groups if not one.hidden), key=lambda one: -one.share)
+    told = sorted((one for one in groups if one.rows and not one.hidden), key=lambda one: -one.share)
     rows: list[tuple[str, int | None, float | None, float | None, float | None]] = []
     for one in told[:SHOWN]:
         e = one.estimate(bench.level)
         rows.append((_text(one.group), one.rows, e.value, e.low, e.high))
-    hidden = [one for one in groups if one.hidden]
+    hidden = [one for one in groups if one.hidden or not one.rows]
     rows += [(f"{_text(one.group)}: too few to say", None, None, None, None) for one in hidden[:SHOWN]]
     expected = faithful_share(len(bench.reference), len(bench.candidate), k)
     left = len(told) - SHOWN
