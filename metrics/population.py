@@ -51,7 +51,7 @@ class Mix:
         """
         weighted = self.margins * self.weight[:, None]
         slopes, *_ = np.linalg.lstsq(weighted.T @ self.margins, weighted.T @ losses, rcond=None)
-        return Risk(value=self.value(losses), parts=self.weight * (losses - self.margins @ slopes))
+        return Risk(value=self.value(losses), parts=(self.weight * (losses - self.margins @ slopes),))
 
 
 def mix_of(

@@ -21,7 +21,7 @@ from counterproof.rejudge import rejudged
 from counterproof.reports.html import render
 from counterproof.reports.junit import junit
 from counterproof.reports.markdown import markdown
-from counterproof.reports.record import GateReading, Reading, Record
+from counterproof.reports.record import Reading, Record
 from counterproof.reports.terminal import plain_lines
 from counterproof.verdict import exit_code, judged
 
@@ -168,7 +168,7 @@ def test_the_numbers_are_those_of_the_member_that_decides() -> None:
     assert (gate.metric, gate.value) == ("utility.tstr", 0.019)
     assert gate.low == pytest.approx(0.019 - Z * 0.0001)
     with pytest.raises(ValueError, match=r"min\(\)"):
-        joined("empty", list[GateReading]())
+        joined("empty", [])
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_the_numbers_are_those_of_the_member_that_decides() -> None:
     ],
 )
 def test_what_is_written_wrongly_is_one_sentence(text: str, told: str) -> None:
-    with pytest.raises(Refusal, match="^[^\n]*$") as error:
+    with pytest.raises(Refusal, match=r"^[^\n]*$") as error:
         make_config(tomllib.loads(f'[data]\nreal = "a"\nsynthetic = "b"\n[gates]\n{text}\n'))
     assert told in str(error.value)
 

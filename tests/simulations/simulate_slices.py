@@ -56,5 +56,5 @@ def run(n: int, flip: float) -> str:
 
 
 if __name__ == "__main__":
-    for size, share in [(1000, 0.0), (3000, 0.0), (1000, 0.9), (3000, 0.9)]:
+    for size, share in [(1000, 0.0), (3000, 0.9), (3000, 0.0), (1000, 0.9)]:
         print(run(size, share), flush=True)
