@@ -26,7 +26,8 @@ def metric_frame(record: Record, *, learner: str | None = None, intervals: bool 
     Args:
         record: A record that measured ``fairness.worst_group_accuracy``.
         learner: ``linear``, ``boosting``, …; without it the learners stand below each other.
-        intervals: Wilson intervals of the rates beside them, at the record's confidence.
+        intervals: Wilson intervals of the rates beside them, at the record's confidence; each group
+            for itself, and each row as one of its own, whatever its source.
 
     Returns:
         Index ``column`` and ``group`` (and ``learner``, where none was chosen); columns
@@ -75,7 +76,8 @@ def _with_intervals(numbers: pd.DataFrame, level: float) -> pd.DataFrame:
     from counterproof.metrics.intervals import wilson_ends
 
     made: dict[tuple[str, str], pd.Series[float]] = {}
-    for model, rate in numbers.columns.to_flat_index():
+    for place in numbers.columns.to_flat_index().tolist():
+        model, rate = str(place[0]), str(place[1])
         values = numbers[model, rate]
         made[model, rate] = values
         if model == "rows":
