@@ -12,7 +12,7 @@ import pandas as pd
 
 from counterproof.columns import KINDS, Form, kind_of, parse
 from counterproof.metrics.sample import Rows
-from counterproof.refusal import Refusal, listed
+from counterproof.refusal import Refusal
 from counterproof.tables import Table
 
 ORDER = ("train", "holdout", "real", "test", "synthetic")
@@ -240,25 +240,26 @@ def _report(
 
 
 def _unreadable(name: str, kind: str, role: str, form: Form, lost: Any) -> str:
-    """Values that are not what the column is; only synthetic ones are quoted."""
+    """Values that are not what the column is."""
     count, total = int(lost.sum()), len(form.present)
-    like = f" (such as {listed(text for text in form.values[lost].iloc[:1])})" if role == "synthetic" else ""
     if count == total:
-        return (
-            f"column {name!r} is of another type in {role}: {kind} in real data, {form.sort} there{like}; all missing"
-        )
-    return f"column {name!r}: {count} of {total} values in {role} are no {kind}{like} and count as missing"
+        return f"column {name!r} is of another type in {role}: {kind} in real data, {form.sort} there; all missing"
+    first = f"first in row {np.flatnonzero(lost)[0]}, where the first row is 0"
+    return f"column {name!r}: {count} of {total} values in {role} are no {kind} and count as missing ({first})"
 
 
 def _unseen(name: str, parsed: Mapping[str, pd.Series[Any]]) -> list[str]:
+    """Categories of the release alone, told by row: a copied record may have lent them, from another column."""
     known = set().union(*(set(column.dropna().unique()) for role, column in parsed.items() if role != "synthetic"))
-    made = parsed["synthetic"].dropna()
-    odd = made[~made.isin(list(known))]
-    if odd.empty:
+    made = parsed["synthetic"]
+    odd = (made.notna() & ~made.isin(list(known))).to_numpy()
+    if not odd.any():
         return []
-    names = odd.value_counts().index
-    what = "a category" if len(names) == 1 else f"{len(names)} categories"
-    return [f"column {name!r}: synthetic holds {what} never seen in real data, in {len(odd)} rows: {listed(names)}"]
+    count = made[odd].nunique()
+    what = "a category" if count == 1 else f"{count} categories"
+    rows = f"{int(odd.sum())} rows" if odd.sum() > 1 else "1 row"
+    first = f"first in row {np.flatnonzero(odd)[0]}, where the first row is 0"
+    return [f"column {name!r}: synthetic holds {what} never seen in real data, in {rows} ({first})"]
 
 
 def _fractions(name: str, parsed: Mapping[str, pd.Series[Any]]) -> list[str]:

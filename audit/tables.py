@@ -48,14 +48,14 @@ class Table:
         try:
             form = form_of(self.frame[name])
         except (ValueError, OverflowError) as error:
-            raise Refusal(f"{self.source}: column {name!r} cannot be read: {first_line(error)}") from None
+            raise Refusal(f"{self.source}: {_unread(name, error)}") from None
         if form.sort == "datetime":
             years = form.present.dt.year
             outside = years[(years < 1) | (years > LAST_YEAR)]
             if len(outside):
                 raise Refusal(
-                    f"{self.source}: column {name!r} has a date of the year {outside.iloc[0]} in row "
-                    f"{outside.index[0]} (the first row is 0); give years from 1 to {LAST_YEAR}, or leave it empty"
+                    f"{self.source}: column {name!r} has a date outside of the years 1 to {LAST_YEAR} in row "
+                    f"{outside.index[0]} (the first row is 0); mend it, or leave it empty"
                 )
         return form
 
@@ -107,9 +107,14 @@ def _frame(table: pa.Table, source: str) -> pd.DataFrame:
             try:
                 column.to_pandas()
             except (ValueError, OverflowError) as error:
-                raise Refusal(f"{source}: column {name!r} cannot be read: {first_line(error)}") from None
-        raise Refusal(f"{source}: cannot be read as a table: {first_line(whole)}") from None
+                raise Refusal(f"{source}: {_unread(name, error)}") from None
+        raise Refusal(f"{source}: cannot be read as a table ({type(whole).__name__})") from None
     return frame
+
+
+def _unread(name: str, error: BaseException) -> str:
+    """A column that has no form in pandas; the library's own words may quote a record, and stay out."""
+    return f"column {name!r} cannot be read ({type(error).__name__}); dates must lie in the years 1 to {LAST_YEAR}"
 
 
 def refuse_missing(path: Path) -> None:

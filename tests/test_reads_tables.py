@@ -159,9 +159,9 @@ def test_what_does_not_fit_is_told_by_name(frames: dict[str, pd.DataFrame]) -> N
     found = take_in({**frames, "synthetic": made})
     assert "missing from synthetic" in finding(found, "born")
     assert "only in synthetic" in finding(found, "extra")
-    assert "never seen in real data, in 40 rows: '00000'" in finding(found, "zip")
+    assert "never seen in real data, in 40 rows (first in row 0, where the first row is 0)" in finding(found, "zip")
     assert "40 categories never seen" in finding(found, "married")
-    assert "3 of 40 values in synthetic are no number (such as 'old')" in finding(found, "age")
+    assert "3 of 40 values in synthetic are no number and count as missing (first in row 0" in finding(found, "age")
     assert any("fractions in 37 synthetic rows" in text for text in found.findings)
     assert found.corpus.frame is not None
     rows = found.roles["synthetic"]
@@ -180,6 +180,16 @@ def test_findings_never_quote_real_values(frames: dict[str, pd.DataFrame]) -> No
     train.loc[0, "age"] = "secret"
     found = take_in({**frames, "train": train}, kinds={"age": "number"})
     assert "1 of 60 values in train are no number" in finding(found, "age")
+    assert not any("secret" in text for text in found.findings)
+
+
+def test_findings_quote_no_value_of_the_release_that_a_record_may_have_lent(frames: dict[str, pd.DataFrame]) -> None:
+    frames["train"].loc[3, "note"] = "ann.secret@firm.org"
+    made = frames["synthetic"].astype({"age": object})
+    made.loc[5, "job"] = made.loc[6, "age"] = frames["train"].loc[3, "note"]
+    found = take_in({**frames, "synthetic": made})
+    assert "in 1 row (first in row 5, where" in finding(found, "job")
+    assert "1 of 40 values in synthetic are no number and count as missing (first in row 6" in finding(found, "age")
     assert not any("secret" in text for text in found.findings)
 
 

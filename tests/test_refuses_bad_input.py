@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import zipfile
 import zlib
@@ -203,11 +204,14 @@ FAR = np.arange(30, dtype=np.int64)
 @pytest.mark.parametrize(
     ("days", "words"),
     [
-        (pa.array((FAR + 10**9).astype(np.int32)).cast(pa.date32()), "cannot be read: year 2739877 is out of range"),
-        (pa.array((FAR - 10**6).astype(np.int32)).cast(pa.date32()), "cannot be read: year -768 is out of range"),
-        (pa.array(FAR + 2**62).cast(pa.timestamp("ms")), "Out of bounds"),
-        (pa.array(FAR + 2**62).cast(pa.timestamp("us")), "a date of the year 148108 in row 0"),
-        (pa.array(FAR * 3 * 10**14).cast(pa.timestamp("ms", tz="UTC")), "a date of the year 11476 in row 1"),
+        (pa.array((FAR + 10**9).astype(np.int32)).cast(pa.date32()), "cannot be read (ValueError); dates must lie in"),
+        (pa.array((FAR - 10**6).astype(np.int32)).cast(pa.date32()), "cannot be read (ValueError); dates must lie in"),
+        (pa.array(FAR + 2**62).cast(pa.timestamp("ms")), "cannot be read ("),
+        (pa.array(FAR + 2**62).cast(pa.timestamp("us")), "a date outside of the years 1 to 9999 in row 0"),
+        (
+            pa.array(FAR * 3 * 10**14).cast(pa.timestamp("ms", tz="UTC")),
+            "a date outside of the years 1 to 9999 in row 1",
+        ),
     ],
 )
 def test_dates_beyond_the_calendar(tmp_path: Path, days: pa.Array, words: str) -> None:
@@ -216,6 +220,7 @@ def test_dates_beyond_the_calendar(tmp_path: Path, days: pa.Array, words: str) -
     text = said({"real": path, "synthetic": path})
     assert words in text
     assert "release.parquet: column 'since'" in text
+    assert not re.search(r"148108|11476|2739877|-768|\d{12}", text.replace(str(path), ""))  # no value of a record
 
 
 @pytest.mark.parametrize(
