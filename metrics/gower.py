@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from counterproof.metrics.distances import ALL, UNIT
 from counterproof.metrics.sample import Floats, Rows
+from counterproof.metrics.tiles import Block, Nodes
 
 if TYPE_CHECKING:
     import torch
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 Matrix = NDArray[np.float32]
 LEVELS = 40  # from here on a product costs more than the rule
 WIDEST = 512  # columns of the product, which bounds its memory
+SIDE = 512  # rows of a square tile that stays in the cache
 FEW = 64  # queries that are not worth the look at the columns
 
 
@@ -140,3 +142,24 @@ class Gower:
             np.abs(gap, out=gap)
             out[part] = np.minimum(gap, 1.0, out=gap).sum(1)
         return np.asarray(out / columns)
+
+
+class GowerTiles:
+    """The same among nodes, for a survey of all pairs."""
+
+    def __init__(self, nodes: Nodes, device: str) -> None:
+        rows = [part.source[first] for part, first in zip(nodes.parts, nodes.first, strict=True)]
+        matrix = np.concatenate(rows).astype(np.float32, copy=False)
+        self._space = Gower(matrix, matrix, device=device)
+
+    def tile(self, rows: Block, columns: Block, *, exactly: bool = True) -> torch.Tensor:
+        """Sums over columns, in float32 whether ``exactly`` or not."""
+        return self._space.values(slice(rows.start, rows.stop), slice(columns.start, columns.stop))
+
+    def reach(self, rows: Block, upper: Floats) -> NDArray[np.float32]:
+        """See :class:`~counterproof.metrics.survey.Space`."""
+        return self._space.reach(slice(rows.start, rows.stop), upper)
+
+    def exact(self, left: Rows, right: Rows) -> Floats:
+        """See :class:`~counterproof.metrics.survey.Space`."""
+        return self._space.exact(left, right)

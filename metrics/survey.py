@@ -13,17 +13,18 @@ budget) and a quarter of the budget for a tile.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from counterproof.metrics.cubes import Cubes, SumWish
-from counterproof.metrics.rechecks import distances
 from counterproof.metrics.sample import Floats, Rows
-from counterproof.metrics.shortlist import ListWish, Shortlist
+from counterproof.metrics.shortlist import Bounds, ListWish, Shortlist
 from counterproof.metrics.tiles import (
+    LARGEST,
     Block,
     Nodes,
     Part,
@@ -34,10 +35,25 @@ from counterproof.metrics.tiles import (
     matmul_precision,
 )
 
+if TYPE_CHECKING:
+    import torch
+
 MEMORY = 256 * 2**20
 SMALLEST_ON_DEVICE = 256
 AT_ONCE = 4096  # rows whose lists are decided together
 TIE = 1e-9  # distances equal to one part in 10⁹ are ties: sums of the same terms in another order
+
+
+class Space(Bounds, Protocol):
+    """A distance among nodes: fast values by tile, and exact distances of pairs."""
+
+    def tile(self, rows: Block, columns: Block, *, exactly: bool = True) -> torch.Tensor:
+        """``(b, c)`` values that order nodes almost right; good until the next call."""
+        ...
+
+    def exact(self, left: Rows, right: Rows) -> Floats:
+        """Distances of pairs of nodes in float64; the right ones ascend."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +98,8 @@ def survey(
     memory: int = MEMORY,
     device: str = "cpu",
     precision: Precision = "float32",
+    space: Callable[[Nodes, str], Space] | None = None,
+    largest: int = LARGEST,
 ) -> Survey:
     """Go through all pairs of rows that some wish asks for, once.
 
@@ -93,16 +111,22 @@ def survey(
         device: Where the products run. Out of its memory: smaller tiles, then the CPU, said in the
             remark.
         precision: Of the products that only lists read; the lists are the same in any.
+        space: Makes another distance among the nodes on a device, for lists alone; Euclidean by default.
+        largest: Rows of a block on the CPU, so that a tile and its work space stay in the cache.
 
     Raises:
         ValueError: The features are not finite.
     """
+
+    def euclidean(nodes: Nodes, device: str) -> Space:
+        return Products(nodes, device=device, precision=precision)
+
     nodes = Nodes.of(parts)
-    side, remarks = block_side(nodes, memory, device=device), []
+    side, remarks = block_side(nodes, memory, device=device, largest=largest), []
     while True:
         try:
             with matmul_precision("highest"):
-                found = _passed(nodes, lists, sums, side, memory, device, precision)
+                found = _passed(nodes, lists, sums, side, memory, device, space or euclidean)
             break
         except RuntimeError as error:
             if "out of memory" not in str(error) or device == "cpu":
@@ -110,7 +134,7 @@ def survey(
             if side > SMALLEST_ON_DEVICE:
                 side //= 2
             else:
-                device, side = "cpu", block_side(nodes, memory)
+                device, side = "cpu", block_side(nodes, memory, largest=largest)
             remarks = [f"{device} in smaller blocks" if device != "cpu" else "on the CPU"]
     told = [f"the device ran out of memory: neighbours were searched {remark}" for remark in remarks]
     if precision != "float32" and lists:
@@ -125,12 +149,12 @@ def _passed(
     side: int,
     memory: int,
     device: str,
-    precision: Precision,
+    make: Callable[[Nodes, str], Space],
 ) -> tuple[tuple[Lists, ...], tuple[dict[int, Floats], ...]]:
     """The pass; without lists where they outgrow the memory."""
-    products = Products(nodes, device=device, precision=precision)
+    products = make(nodes, device)
     blocks = make_blocks(nodes, side)
-    cubes = Cubes(nodes, products, sums) if sums else None
+    cubes = Cubes(nodes, products, sums) if sums and isinstance(products, Products) else None
     part_of = nodes.part_of()
     short: list[Shortlist] = [Shortlist(block, lists, products, part_of) for block in blocks]
     for a, b in _in_order(blocks):
@@ -151,7 +175,7 @@ def _passed(
                     break
         if summed and cubes is not None:
             cubes.see(values, one, other)
-    made = _decided(nodes, short, lists, products.unit) if short else ()
+    made = _decided(nodes, short, lists, products) if short else ()
     return made, tuple(cubes.finish()) if cubes is not None else ()
 
 
@@ -172,7 +196,7 @@ def _outgrown(short: Sequence[Shortlist], memory: int) -> bool:
     return 8 * sum(each.held for each in short) > memory // 2
 
 
-def _decided(nodes: Nodes, short: Sequence[Shortlist], wishes: Sequence[ListWish], unit: float) -> tuple[Lists, ...]:
+def _decided(nodes: Nodes, short: Sequence[Shortlist], wishes: Sequence[ListWish], space: Space) -> tuple[Lists, ...]:
     """Lists by exact distances."""
     part_of = nodes.part_of()
     count = np.zeros((len(wishes), len(nodes)), dtype=np.intp)
@@ -180,7 +204,7 @@ def _decided(nodes: Nodes, short: Sequence[Shortlist], wishes: Sequence[ListWish
     for group in _neighbouring(short):
         start = group[0].block.start
         row, node, within = _joined(group)
-        gap = distances(nodes, row + start, node, unit=unit)
+        gap = space.exact(row + start, node)
         for mine, at in enumerate(group[0].numbers):
             inside = np.flatnonzero(within[mine])
             in_rim = np.isin(part_of[node[inside]], list(wishes[at].rim))

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from counterproof.metrics.distances import UNIT, distinct
+from counterproof.metrics.rechecks import distances
 from counterproof.metrics.sample import Floats, Rows
 
 if TYPE_CHECKING:
@@ -119,9 +120,9 @@ class Nodes:
                 out[low:high] = source[at]
 
 
-def block_side(nodes: Nodes, memory: int, *, device: str = "cpu") -> int:
+def block_side(nodes: Nodes, memory: int, *, device: str = "cpu", largest: int = LARGEST) -> int:
     """Rows of a block, so that a tile and its work space take a quarter of the budget."""
-    most = LARGEST if device == "cpu" else LARGEST_ON_DEVICE
+    most = largest if device == "cpu" else LARGEST_ON_DEVICE
     bits = 32 - max(1, (len(nodes) - 1).bit_length())  # a row and a node share 32 bits of a key
     return int(min(most, max(SMALLEST, (memory / 64) ** 0.5), 2 ** max(0, bits)))
 
@@ -159,7 +160,7 @@ class Products:
     def __init__(self, nodes: Nodes, *, device: str = "cpu", precision: Precision = "float32") -> None:
         import torch
 
-        self.device, self._precision = device, precision
+        self.device, self._nodes, self._precision = device, nodes, precision
         with np.errstate(invalid="ignore"):
             self.centre = _middle(nodes)
             largest = float(np.max([abs(piece - self.centre).max(initial=0.0) for _, piece in nodes.pieces()]))
@@ -232,6 +233,10 @@ class Products:
         error = 16 * slack * self.norms[rows.start : rows.stop] * (1 + 1e-6) + tiny
         most = (upper + error) / (1 - 4 * slack)
         return np.asarray((most * (1 + 4 * slack) + error) * (1 + 1e-6), dtype=np.float32)
+
+    def exact(self, left: Rows, right: Rows) -> Floats:
+        """Distances of pairs of nodes in float64; the right ones ascend."""
+        return distances(self._nodes, left, right, unit=self.unit)
 
 
 def _middle(nodes: Nodes) -> Floats:
