@@ -9,7 +9,7 @@ import numpy as np
 from counterproof.metrics.estimate import Evidence
 from counterproof.metrics.pattern_search import Search
 from counterproof.metrics.pattern_space import Space
-from counterproof.metrics.patterns import OPEN, Flags, Uncovered, widest
+from counterproof.metrics.patterns import OPEN, Flags, Uncovered
 from counterproof.metrics.remedies import Remedy
 from counterproof.metrics.workbench import Workbench
 
@@ -23,7 +23,7 @@ def alarm(bench: Workbench, space: Space, search: Search) -> str:
     gone = search.found.some(search.beyond(search.found, CHANCE))
     if not len(gone):
         return ""
-    gone = search.worst_first(gone.some(widest(gone.patterns)))
+    gone = search.worst_first(gone.some(gone.maximal) if gone.maximal.any() else gone)
     hidden = hidden_counts(bench, gone)[0]
     expected = f"at least {np.ceil(search.threshold):.0f}" if hidden else f"about {search.expected(gone)[0]:.0f}"
     more = f", and {len(gone) - 1} more such pattern{'' if len(gone) == 2 else 's'}" if len(gone) > 1 else ""

@@ -50,17 +50,21 @@ class Search:
         """``(m,)`` chance that a faithful release matches a pattern as seldom, given what both hold."""
         real, made = self.weights
         n_made, n_real = round(self.n_made * made), round(self.n_real * real)
-        few = np.minimum(np.ceil(of.made * made), n_made)
-        many = np.minimum(np.floor(of.real * real), n_real)
-        return np.asarray(hypergeom.cdf(few, n_made + n_real, few + many, n_made), dtype=np.float64)
+        # The counts repeat themselves, and the test is slow.
+        counts, at = np.unique(np.stack([of.made, of.real]), axis=1, return_inverse=True)
+        few = np.minimum(np.ceil(counts[0] * made), n_made)
+        many = np.minimum(np.floor(counts[1] * real), n_real)
+        return np.asarray(hypergeom.cdf(few, n_made + n_real, few + many, n_made), dtype=np.float64)[at]
 
     def beyond(self, of: Uncovered, chance: float) -> Flags:
         """Patterns that real rows cover and whose shortage is beyond chance, over all that they cover."""
-        return (of.real >= self.covering) & (self.shortage(of) <= chance / max(1, of.covered))
+        found = of.real >= self.covering
+        found[found] = self.shortage(of.some(found)) <= chance / max(1, of.covered)
+        return found
 
     def expected(self, of: Uncovered) -> NDArray[np.float64]:
         """Rows that a faithful release would have."""
-        return of.real * (self.n_made / self.n_real)
+        return of.real.astype(np.float64) * (self.n_made / self.n_real)
 
     def worst_first(self, of: Uncovered) -> Uncovered:
         """Patterns by how little chance explains them."""

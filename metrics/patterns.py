@@ -22,7 +22,6 @@ Codes = NDArray[np.intp]
 Counts = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 OPEN = -1  # the place of an open column in a pattern
-BLOCK = 256  # patterns that are held against all others at once
 LATTICE = 2**22  # patterns that one search looks at; 13 columns of two values have 1.6 million
 
 
@@ -149,22 +148,25 @@ def uncovered_patterns(
     )
 
 
-def widest(patterns: Codes) -> Flags:
-    """``(p,)`` patterns that no other of them holds within.
-
-    >>> widest(np.array([[0, OPEN], [0, 1], [1, 1]])).tolist()
-    [True, False, True]
-    """
-    return np.concatenate(
-        [matches(patterns, part).sum(0) == 1 for part in np.array_split(patterns, 1 + len(patterns) // BLOCK)]
-    )
-
-
 def narrowest(patterns: Codes) -> Flags:
-    """``(p,)`` patterns that hold no other of them."""
-    return np.concatenate(
-        [matches(part, patterns).sum(1) == 1 for part in np.array_split(patterns, 1 + len(patterns) // BLOCK)]
-    )
+    """``(p,)`` patterns that hold no other, where all between a pattern and one that it holds are given too.
+
+    >>> narrowest(np.array([[OPEN, OPEN], [0, OPEN], [0, 1]])).tolist()
+    [False, False, True]
+    """
+    keys = _keys(patterns)
+    found = np.ones(len(patterns), dtype=bool)
+    for column in range(patterns.shape[1]):
+        wider = patterns.copy()
+        wider[:, column] = OPEN
+        found &= ~np.isin(keys, _keys(wider[patterns[:, column] != OPEN]))
+    return found
+
+
+def _keys(patterns: Codes) -> NDArray[np.bytes_]:
+    """A text per pattern, the same for equal patterns."""
+    numbered = np.ascontiguousarray(patterns + 2, dtype=np.uint8)
+    return numbered.view(f"S{patterns.shape[1]}")[:, 0]
 
 
 def matches(patterns: Codes, others: Codes) -> Flags:

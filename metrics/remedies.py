@@ -9,7 +9,8 @@ import numpy as np
 from counterproof.metrics.patterns import OPEN, Codes, Counts, Flags, matches, narrowest
 
 EXACT = 100_000  # patterns times requests up to which the fewest rows are searched exactly
-NODES = 2000  # of that search; a count, so that the same data give the same answer on every machine
+WEIGHED = 2 * 10**7  # the same up to which patterns are weighed against one another at all
+NODES = 2000  # of the exact search; a count, so that the same data give the same answer on every machine
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -42,11 +43,12 @@ def remedy(patterns: Codes, lacking: Counts, offers: Codes) -> Remedy:
 
     One row serves every pattern that it matches. Rows are asked for by one of the patterns or one
     of the offers, and are counted for the patterns that they match for certain. Up to
-    ``EXACT`` pairs the fewest are found by an integer programme; beyond, greedily (``least`` is then
-    what the neediest pattern lacks).
+    ``EXACT`` pairs of a pattern and a request the fewest are found by an integer programme, up to
+    ``WEIGHED`` greedily; beyond, each pattern is served on its own (``least`` is in both cases what
+    the neediest pattern lacks).
 
     Args:
-        patterns: ``(p, d)`` the uncovered patterns.
+        patterns: ``(p, d)`` the uncovered patterns, all between two of them among them.
         lacking: ``(p,)`` rows that each lacks, at least 1.
         offers: ``(q, d)`` rows that exist: patterns that leave no column open, or some.
 
@@ -59,7 +61,9 @@ def remedy(patterns: Codes, lacking: Counts, offers: Codes) -> Remedy:
     # Within a pattern that holds another, as many rows are lacking there, and they serve both.
     needy = narrowest(patterns)
     patterns, lacking = patterns[needy], lacking[needy]
-    requests = np.concatenate([offers, patterns])
+    requests = np.concatenate([patterns, offers])
+    if len(patterns) * len(requests) > WEIGHED:
+        return Remedy(requests=patterns, rows=lacking, least=int(lacking.max()))
     served = matches(patterns, requests)
     useful = _useful(served)
     requests, served = requests[useful], served[:, useful]
@@ -73,14 +77,14 @@ def remedy(patterns: Codes, lacking: Counts, offers: Codes) -> Remedy:
 
 def _useful(served: Flags) -> Codes:
     """One request of each kind, without those that serve nothing that another does not serve as well."""
-    _, first = np.unique(served, axis=1, return_index=True)
-    first = np.sort(first[served[:, first].any(0)])
+    kinds = np.packbits(served, axis=0).T
+    first = np.sort(np.unique(kinds, axis=0, return_index=True)[1])
     if len(first) ** 2 * len(served) > 10**8:
         return first
-    kinds = served[:, first].astype(np.float32)
-    shared = kinds.T @ kinds
-    beaten = (shared >= kinds.sum(0)[:, None]).sum(1) > 1
-    return first[~beaten]
+    each = served[:, first].astype(np.float32)
+    beaten = (each.T @ each >= each.sum(0)[:, None]).sum(1) > 1
+    kept: Codes = first[~beaten]
+    return kept
 
 
 def _widened(requests: Codes, patterns: Codes, served: Flags) -> Codes:
@@ -92,13 +96,14 @@ def _widened(requests: Codes, patterns: Codes, served: Flags) -> Codes:
 def greedy(served: Flags, lacking: Counts) -> Counts:
     """Rows of each request: again and again those that serve most patterns, until one of these has enough."""
     left, rows = lacking.astype(np.int64).copy(), np.zeros(served.shape[1], dtype=np.int64)
-    weight = served.astype(np.float32)
+    serves = served.sum(0)
     while (left > 0).any():
-        best = int(((left > 0).astype(np.float32) @ weight).argmax())
+        best = int(serves.argmax())
         helped = served[:, best] & (left > 0)
         step = int(left[helped].min())
         rows[best] += step
         left[helped] -= step
+        serves = serves - served[helped & (left == 0)].sum(0)
     return rows
 
 
@@ -109,7 +114,7 @@ def _fewest(served: Flags, lacking: Counts, rows: Counts, least: int) -> tuple[C
         np.ones(served.shape[1]),
         constraints=LinearConstraint(served.astype(float), lb=lacking.astype(float)),
         bounds=Bounds(0, float(lacking.max())),
-        integrality=np.ones(served.shape[1]),
+        integrality=np.ones(served.shape[1], dtype=np.int64),
         options={"node_limit": NODES},
     )
     if found.mip_dual_bound is not None and np.isfinite(found.mip_dual_bound):

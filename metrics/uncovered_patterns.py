@@ -15,7 +15,8 @@ from counterproof.metrics.patterns import LATTICE, Uncovered
 from counterproof.metrics.remedies import Remedy, remedy
 from counterproof.metrics.workbench import Workbench
 
-ROWS = 30  # of a rate measured on 30 rows the 95 % interval is about 0.35 wide: fewer say nothing to act on
+ROWS = 30  # of a rate measured on 30 rows the 95 % interval is 0.34 wide: fewer say nothing to act on
+ORDER = 3
 
 
 @metric(
@@ -58,7 +59,8 @@ def uncovered(
             fifths); groups and label by default.
         threshold: Rows that cover a pattern; the larger of 30 and ``small_cell`` by default, because
             a rate known from fewer is too uncertain to act on.
-        order: Columns that a pattern may combine; all by default.
+        order: Columns that a pattern may combine; three by default, or as many as ``intersections``
+            asks for. A higher order finds the same patterns and more, of ever fewer rows.
 
     Yields:
         ``value`` with the list of what to collect, ``maximal``, and ``rows``.
@@ -70,7 +72,7 @@ def uncovered(
     if least < 1 or (order is not None and order < 1):
         raise MetricError("options threshold and order: give 1 or more")
     space = bench.shared(("pattern space", columns), lambda: space_of(bench, columns))
-    order = len(space.columns) if order is None else order
+    order = max(ORDER, bench.intersections) if order is None else order
     unmet = _unmet(bench, space, order, least)
     if unmet is not None:
         yield unmet
