@@ -193,12 +193,13 @@ def test_columns_are_crossed_and_compared_among_themselves() -> None:
     assert gap.reason.startswith("worst: sex=f, site=z")
     assert gap.floor is not None
     assert found["gap", ()].reason.startswith("worst: sex=f, site=z")
-    assert found["gap", ()].n["groups"] == 11
+    assert found["gap", ()].estimate.method == "normal, Šidák over 19 pairs"  # type: ignore[union-attr]
+    assert found["gap", ()].n == {"reference": n, "candidate": n}
     excess = found["excess", ()].estimate
     assert excess is not None
     assert excess.low > 0
     rare = [m for (_, group), m in found.items() if ("site", "rare") in group and len(group) == 2]
-    assert {(m.field, m.status, m.decidable) for m in rare} == {("kernel_distance", "not_assessable", False)}
+    assert {(m.field, m.status, m.decidable) for m in rare} == {("density", "not_assessable", False)}
     assert len(found["gap", ()].panels[0].data["entries"]) == 11
 
 
