@@ -200,6 +200,15 @@ def _unfit(bench: Workbench, part: Partition, classes: list[int]) -> str:
 
 
 def told_by(bench: Workbench, sample: Sample, part: Partition, classes: list[int], learner: Learner) -> Told:
+    """How well the features of one sample tell the values of a group column, out of fold.
+
+    Args:
+        bench: The view.
+        sample: Rows to learn and to tell.
+        part: The group column.
+        classes: Which of its values are told, each from the rest.
+        learner: What learns.
+    """
     key = ("proxy", sample.name, part.columns, tuple(classes), learner)
     return bench.shared(key, lambda: _learned(bench, sample, part, classes, learner))
 

@@ -46,8 +46,8 @@ class Reading:
             "tails",
             ">=",
             LIMIT,
-            "half the extremes are gone at 0.5; tails of 1 % on either side decide from 5,500 rows on, and one that "
-            "the release empties beyond chance fails at any size",
+            "half the extremes are gone at 0.5; tails of 1 % on either side decide from about 5,000 rows on, and one "
+            "that the release empties beyond chance fails at any size",
             cells=True,
         ),
         Tolerance(

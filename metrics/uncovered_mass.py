@@ -148,6 +148,8 @@ def _of_partition(
     codes = part.codes[bench.reference.rows]
     shares, effective = _shares(bare, halves, codes, len(part), factor)
     rows, real, hidden = part.counts(bench.reference), part.counts(bench.real), part.hidden(bench)
+    if not (bench.is_null or bench.show_real):
+        hidden |= (rows > 0) & (rows < bench.small_cell)
     fraction = len(bench.reference) / len(bench.real)
     for at in np.flatnonzero(rows if bench.is_null else real):
         yield Lacking(
