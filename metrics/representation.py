@@ -79,7 +79,7 @@ def representation(bench: Workbench, *, target: dict[str, dict[str, float]] | No
         thinnest += [(quota.ratio, quota)] if decidable else []
         yield from _of_quota(bench, quota, decidable, parts)
     decided = [found for _, found in thinnest if isinstance(found, Cell)]
-    panels = () if bench.is_null else tuple(cell_panels(bench, cells, decided))
+    panels = () if bench.is_null else tuple(cell_panels(bench, [cell for cell in cells if cell.n_made], decided))
     yield _headline(bench, {"real": len(real), "release": len(made)}, thinnest, panels)
 
 
