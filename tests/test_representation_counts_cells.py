@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from benches import bench
 from desks import desk, three
 from numpy.testing import assert_allclose
 from scipy.stats import binom, norm
@@ -35,8 +36,8 @@ def people(n: int, seed: int) -> pd.DataFrame:
 
 
 def values(frames: Frames, **run: Any) -> dict[Place, Value]:
-    bench = desk(sources=frames, label="income", groups=["sex", "race"], **run)
-    return {v.group: v for v in representation.values(bench, {})}
+    at = desk(sources=frames, label="income", groups=["sex", "race"], **run)
+    return {v.group: v for v in representation.values(at, {})}
 
 
 def audited(frames: Frames, **run: Any) -> Record:
@@ -198,8 +199,7 @@ def test_a_group_thinned_by_four_fifths_fails_and_is_named() -> None:
 
 
 def test_without_label_and_groups_there_is_nothing_to_ask() -> None:
-    bench = desk(sources=three(people, 100, 7))
-    (only,) = representation.values(bench, {})
+    (only,) = representation.values(desk(sources=three(people, 100, 7)), {})
     assert (only.status, only.estimate) == ("not_applicable", None)
     record = cp.audit(**three(people, 100, 7), metrics=["coverage.representation"])
     assert record.verdict != "fail"
@@ -221,6 +221,82 @@ def test_the_heat_map_is_drawn_where_nothing_can_be_decided() -> None:
     headline = values(three(people, 200, 8))[()]
     assert headline.status == "not_assessable"
     assert {c["state"] for panel in headline.panels for c in panel.data["cells"]} == {"too few"}
+
+
+def test_crossings_go_as_far_as_was_asked_for() -> None:
+    frames = three(people, 1500, 12)
+    for frame in frames.values():
+        frame["old"] = np.where(frame["age"] > 40, "yes", "no")
+    found = {}
+    for order in (1, 2, 3, 4):
+        at = desk(sources=frames, label="income", groups=["sex", "race", "old"], intersections=order)
+        found[order] = {v.group: v for v in representation.values(at, {})}
+    assert max(map(len, found[1])) == 2
+    assert list(found[1]) == list(found[2])
+    assert [max(map(len, found[order])) for order in (3, 4)] == [3, 4]
+    place = (("sex", "F"), ("race", "b"), ("income", ">50K"))
+    real = pd.concat([frames["train"], frames["holdout"]])
+    shares = [np.logical_and.reduce([f[c] == v for c, v in place]).mean() for f in (frames["synthetic"], real)]
+    assert found[3][place].estimate is not None
+    assert found[3][place].estimate.value == pytest.approx(shares[0] / shares[1])  # type: ignore[union-attr]
+
+
+def test_a_column_of_ten_thousand_values_is_crossed_with_none() -> None:
+    rng = np.random.default_rng(13)
+    n = 8000
+    table = {"zip": rng.integers(0, 10_000, 3 * n).astype(str), "sex": rng.choice(["F", "M"], 3 * n)}
+    x = np.zeros((n, 1))
+    found = {v.group: v for v in representation.values(bench(x, x, x, groups=table), {})}
+    assert {tuple(c for c, _ in place) for place in found} == {(), ("zip",), ("sex",)}
+    assert not any(v.decidable for place, v in found.items() if place and place[0][0] == "zip")
+    assert found[()].status == "measured"
+
+
+def test_intervals_of_clustered_rows_cover_and_those_of_single_rows_would_not() -> None:
+    rng = np.random.default_rng(14)
+    n, size = 1200, 10
+    x, covered, narrow = np.zeros((n, 1)), [], []
+    for _ in range(150):
+        sex = np.repeat(rng.choice(["F", "M"], 3 * n // size, p=[0.3, 0.7]), size)  # one person, many rows
+        for clusters, told in ((np.arange(3 * n) // size, covered), (None, narrow)):
+            at = bench(x, x, x, groups={"sex": sex}, clusters=clusters)
+            e = next(v.estimate for v in representation.values(at, {}) if v.group == (("sex", "F"),))
+            assert e is not None
+            told.append(e.low <= 1 <= e.high)
+    assert np.mean(covered) >= 0.92
+    assert np.mean(narrow) < 0.7
+
+
+@pytest.mark.parametrize("flaw", ["thinned", "emptied", "removed"])
+def test_planted_flaws_are_found_at_a_thousand_rows(flaw: str) -> None:
+    hits = 0
+    for seed in range(20):
+        found = _drawn_cells(flaw, seed)
+        level = 1 - 0.05 / len(found)
+        place: Place = (("race", "d"),) if flaw == "removed" else (("race", "c"),)
+        place = (*place, ("income", "high")) if flaw == "emptied" else place
+        e = found[place].estimate
+        assert e is not None
+        hits += bool(found[place].alarm) or e.bound("high", level) < 0.8
+    assert hits >= 19  # 500 draws, and fresh rows: tests/simulations/simulate_who_is_there.py
+
+
+def _drawn_cells(flaw: str, seed: int) -> dict[Place, Value]:
+    rng, n = np.random.default_rng([15, seed]), 1000
+    race = rng.choice(list("abcd"), 3 * n, p=[0.5, 0.35, 0.1, 0.05])
+    income = rng.choice(["low", "high"], 3 * n)
+    made = np.arange(3 * n) >= 2 * n
+    if flaw == "thinned":
+        race[made & (race == "c") & (rng.random(3 * n) < 0.8)] = "a"
+    elif flaw == "removed":
+        race[made & (race == "d")] = "a"
+    else:
+        out = np.flatnonzero(made & (race == "c") & (income == "high"))
+        income[np.flatnonzero(made & (race != "c") & (income == "low"))[: len(out)]] = "high"
+        income[out] = "low"
+    x = np.zeros((n, 1))
+    at = bench(x, x, x, groups={"race": race}, label="income", labels=income)
+    return {v.group: v for v in representation.values(at, {})}
 
 
 def test_odd_names_pass_through_untouched() -> None:
