@@ -162,7 +162,9 @@ def _terms(square: Floats, index: Rows, width: Floats, axes: int) -> Floats:
 
 
 def _log_sum(terms: Floats, broad: Floats) -> Floats:
-    return np.asarray(np.logaddexp(np.logaddexp.reduce(terms, axis=1), broad + math.log(OUTLIERS)))
+    broad = broad + math.log(OUTLIERS)
+    top = np.maximum(terms.max(axis=1), broad)
+    return np.asarray(top + np.log(np.exp(terms - top[:, None]).sum(axis=1) + np.exp(broad - top)))
 
 
 def _error(bench: Workbench, mixture: Mixture, likelihood: Floats, member: Flags) -> float:

@@ -225,7 +225,7 @@ def number_of_near(runs: list[Run], level: float) -> Estimate:
     """
     longest = max(runs, key=lambda run: run.count)
     tail = (1 - level) / 2 / len(runs)
-    chance = np.array([tail_p(k, *longest.sizes) for k in range(1, min(2000, longest.sizes[0]) + 1)])
+    chance = tails(min(2000, longest.sizes[0]), *longest.sizes)
     added = int((chance > tail).sum())
     value = max(0.0, longest.count - float(chance.sum()))
     return Estimate(
@@ -243,8 +243,14 @@ def tail_p(count: int, members: int, others: int) -> float:
     >>> round(tail_p(5, 500, 500), 3)
     0.031
     """
-    steps = np.arange(count)
-    return float(np.exp(np.sum(np.log(np.maximum(members - steps, 1e-300)) - np.log(members + others - steps))))
+    return float(tails(count, members, others)[-1]) if count else 1.0
+
+
+def tails(most: int, members: int, others: int) -> Floats:
+    """The same for every count from 1 to ``most``."""
+    steps = np.arange(most)
+    logs = np.log(np.maximum(members - steps, 1e-300)) - np.log(members + others - steps)
+    return np.asarray(np.exp(np.cumsum(logs)))
 
 
 def fewest(sizes: tuple[int, int] | list[int], alarm: float) -> int | None:
