@@ -57,6 +57,12 @@ class Block:
     title: str
     rows: tuple[Row, ...]
 
+    @property
+    def references(self) -> list[set[str]]:
+        """For each question, the groups that others are held against."""
+        columns = zip(*(row.squares for row in self.rows), strict=True)
+        return [{square.against for square in column if square} for column in columns]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupTable:

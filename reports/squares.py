@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -20,6 +21,7 @@ _WORST_FIRST: tuple[Look, ...] = (
 )  # fmt: skip
 ORDER: Mapping[Look, int] = {look: rank for rank, look in enumerate(_WORST_FIRST)}
 ICONS: Mapping[str, str] = {**{str(state): look.icon for state, look in LOOKS.items()}, "beyond": "●"}
+_COUNTED = re.compile(r"(?:(?:fewer than )?\d+ (?:and )?){1,2}(?=[a-z ]*rows)")  # as remarks begin: 19 and 2196 rows
 Verdicts = Mapping[tuple[str, str, frozenset[tuple[str, str | None]]], Look]
 
 
@@ -31,7 +33,7 @@ class Square:
         reading: The reading; the worst where several learners or rates were read.
         look: Verdict of its gate; without one ``beyond`` or ``within`` what real rows reach, ``open``
             where nothing was measured, ``few`` where there are too few rows to say.
-        size: Rows, in words.
+        size: Rows, as ``n 300``, or ``n 19 / 2196`` of a group and the one it is held against.
         spreads: Spreads of the floor that it is worse than its floor.
         against: The group it is held against, if any.
         told: All of it in one line.
@@ -102,7 +104,10 @@ def _size(reading: Reading, sized: set[str]) -> str:
     if reading.value is None:
         return ""
     own = [n for role, n in reading.n.items() if role in sized]
-    return f"n {min(own)}" if own else reading.reason
+    if own:
+        return f"n {min(own)}"
+    counted = _COUNTED.match(reading.reason)
+    return "n " + counted[0].removesuffix(" ").replace("fewer than ", "<").replace(" and ", " / ") if counted else ""
 
 
 def _unjudged(reading: Reading, spreads: float | None) -> Look:

@@ -146,7 +146,21 @@ def test_sizes_are_rows_of_the_group_or_the_remark_where_all_are_alike() -> None
     apart = [at(group={"sex": s}, n={"real": n, "release": 5000}) for s, n in (("F", 300), ("M", 7000))]
     assert square(table_of(apart), "M").size == "n 7000"
     alike = [at(group={"sex": s}, n={"trial": 10000}, reason=f"{n} trial rows") for s, n in (("F", 300), ("M", 7000))]
-    assert square(table_of(alike), "F").size == "300 trial rows"
+    assert square(table_of(alike), "F").size == "n 300"
+    for reason, size in {
+        "fewer than 10 and 1840 positive trial rows": "n <10 / 1840",
+        "19 and 2196 positive trial rows; more": "n 19 / 2196",
+        "mean over 8 draws of 136 rows a side": "",
+        "3 forests": "",
+    }.items():
+        assert square(table_of([at(n={"trial": 9}, reason=reason)]), "F").size == size
+
+
+def test_the_group_that_others_are_held_against_is_called_the_reference() -> None:
+    whole = [at(group={"race": race}) for race in ("Black", "White")]
+    made = record([*whole, at("fairness.gap", 0.1, group={"race": "Black – White"}, better="zero")])
+    assert group_table(made).blocks[0].references == [{"White"}, {""}]  # type: ignore[union-attr]
+    assert render(made).count(">reference<") == 1
 
 
 def test_small_cells_are_said_in_every_output_and_nothing_real_with_them() -> None:
