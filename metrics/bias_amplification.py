@@ -104,7 +104,8 @@ def bias_of(bench: Workbench, part: Partition, classes: Classes) -> Bias | None:
     biased = (before > 1 / max(groups, 1)) & used[:, None] & ~hidden
     if not biased.any():
         return None
-    variance = sum(_variance(bench, part, classes, sample, biased) for sample in samples)
+    # of a re-split only the value is wanted
+    variance = 0.0 if bench.is_null else sum(_variance(bench, part, classes, sample, biased) for sample in samples)
     return Bias(
         part=part,
         real=before,

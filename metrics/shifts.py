@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,11 @@ class Shift:
     name: str
     mix: Tail | Mix
     part: Partition | None = None
+
+    @property
+    def by(self) -> str:
+        """The groups' columns as one name."""
+        return self.part.name if self.part else ""
 
     @property
     def enough(self) -> bool:
@@ -77,11 +82,25 @@ class Trial:
         clusters = self.bench.corpus.clusters
         return None if clusters is None else clusters[self.sample.rows]
 
+    @cached_property
+    def truth(self) -> Rows:
+        """``(n,)`` position of each row's label among all labels."""
+
+        def made() -> Rows:
+            everything = self.bench.corpus.labels
+            assert everything is not None
+            return np.searchsorted(np.unique(everything[everything != ""]), self.sample.labels).astype(np.intp)
+
+        return self.bench.shared(("trial truth", self.bench.trial.name), made)
+
+    @property
+    def _key(self) -> tuple[Any, ...]:
+        return self.alphas, repr(self.population), self.bench.trial.name
+
     @property
     def shifts(self) -> tuple[Shift, ...]:
         """Every change of the mix; the same for all views."""
-        key = ("shifts", self.alphas, repr(self.population), self.bench.trial.name)
-        return self.bench.shared(key, lambda: tuple(self._made()))
+        return self.bench.shared(("shifts", *self._key), lambda: tuple(self._made()))
 
     def _made(self) -> Iterator[Shift]:
         folds = folds_of(self.sample.units, np.random.default_rng([self.bench.seed, 1755]))
@@ -99,23 +118,33 @@ class Trial:
 
     def losses(self, view: Workbench, learner: str, trained_on: Sample, loss: Loss) -> Floats:
         """``(n,)`` losses of a model on the labelled trial rows."""
-        forecast = view.forecast(learner, trained_on)
+        probability = view.forecast(learner, trained_on).probability[self.rows]
         if loss == "errors":
-            wrong: Floats = (forecast.predicted[self.rows] != self.sample.labels).astype(np.float64)
+            wrong: Floats = (probability.argmax(1) != self.truth).astype(np.float64)
             return wrong
-        right = (forecast.classes[None, :] == self.sample.labels[:, None]).astype(np.float64)
-        missed = forecast.probability[self.rows] - right
-        found: Floats = np.einsum("ij,ij->i", missed, missed)
+        probability[np.arange(len(self.rows)), self.truth] -= 1  # a copy: rows were picked
+        found: Floats = np.einsum("ij,ij->i", probability, probability)
         return found
 
     def changes(self, view: Workbench) -> dict[Key, float]:
         """What the models of a view lose under every shift, the candidate's against the real one's."""
+        key = ("shift changes", *self._key, self.learners, view.learning.name, view.studying.name)
+        return view.shared(key, lambda: self._changed(view))
+
+    def _changed(self, view: Workbench) -> dict[Key, float]:
         found: dict[Key, float] = {}
         for learner in self.learners:
             for loss in FIELDS:
                 real, made = (self.losses(view, learner, rows, loss) for rows in (view.learning, view.studying))
+                tables: dict[str, tuple[Floats, Floats]] = {}
                 for shift in self.shifts:
-                    found[shift.name, learner, loss] = shift.mix.value(made) - shift.mix.value(real)
+                    if isinstance(shift.mix, Mix):
+                        found[shift.name, learner, loss] = shift.mix.value(made) - shift.mix.value(real)
+                        continue
+                    if shift.by not in tables:  # one pass for all alphas
+                        tables[shift.by] = shift.mix.table(real), shift.mix.table(made)
+                    before, after = map(shift.mix.middle, tables[shift.by])
+                    found[shift.name, learner, loss] = after - before
         return found
 
     def risks(self, shift: Shift, learner: str, loss: Loss) -> tuple[Risk, Risk]:

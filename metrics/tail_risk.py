@@ -111,9 +111,10 @@ class Tail:
 
     @cached_property
     def _rows(self) -> Floats:
-        return self._table(None)
+        return self.table(None)
 
-    def _table(self, weights: Floats | None) -> Floats:
+    def table(self, weights: Floats | None) -> Floats:
+        """``(folds, g)`` sums of weights by fold and group; rows without weights."""
         found = np.bincount(self._place, weights=weights, minlength=FOLDS * self.groups)
         return found.reshape(FOLDS, self.groups).astype(np.float64)
 
@@ -124,15 +125,19 @@ class Tail:
 
     def weights(self, losses: Floats) -> Floats:
         """``(g,)`` how much of each group belongs to the worst rows."""
-        return self._worst(self._table(losses))[0]
+        return self._worst(self.table(losses))[0]
 
     def value(self, losses: Floats) -> float:
         """The mean loss of the worst rows."""
-        return sum(self._both(self._table(losses))) / 2
+        return self.middle(self.table(losses))
+
+    def middle(self, sums: Floats) -> float:
+        """The same from a table of the losses."""
+        return sum(self._both(sums)) / 2
 
     def risk(self, losses: Floats) -> Risk:
         """The same with what its error is made of."""
-        sums = self._table(losses)
+        sums = self.table(losses)
         same, other = self._both(sums)
         parts, edge = self._worst(sums)
         own = edge + parts[self.codes] * (losses - edge) / (1 - self.alpha)
