@@ -34,6 +34,7 @@ from counterproof.metrics.workbench import Workbench
     id="leakage.copies",
     family="leakage",
     title="copies of training rows",
+    algo=2,
     unit="share of the release",
     null="membership",
     needs=Needs(smallest_n=1000),

@@ -13,7 +13,16 @@ from numpy.typing import NDArray
 from counterproof.metrics.augmentations import BORDER, Candidates, cropped, nearest_pixels, variants
 from counterproof.metrics.copies import copies
 from counterproof.metrics.metric import Value
-from counterproof.metrics.perceptual import SIDE, SMALL, alike, difference_hash, frequency_hash, pictures, shrunk
+from counterproof.metrics.perceptual import (
+    SIDE,
+    SMALL,
+    alike,
+    difference_hash,
+    frequency_hash,
+    pictures,
+    shrunk,
+    smoothed,
+)
 from counterproof.metrics.workbench import Workbench
 
 Images = NDArray[np.uint8]
@@ -206,6 +215,19 @@ def test_the_hash_is_that_of_a_written_out_comparison() -> None:
     small = image[0].reshape(8, 2, 9, 3).mean((1, 3))
     bits = "".join("1" if small[r, c] < small[r, c + 1] else "0" for r in range(8) for c in range(8))
     assert difference_hash(image)[0].tobytes().hex() == f"{int(bits, 2):016x}"
+
+
+def test_smoothing_is_a_convolution_that_keeps_copies_copies() -> None:
+    from scipy.ndimage import convolve
+
+    images = np.random.default_rng(13).uniform(0, 255, (300, 12, 20)).astype(np.float32)
+    kernel = np.outer([1, 2, 1], [1, 2, 1]) / 16
+    made = smoothed(images)
+    assert_allclose(made, np.stack([convolve(image, kernel, mode="nearest") for image in images]), rtol=1e-4)
+    only = Candidates.of(300, np.arange(300), np.arange(300))
+    for copy in (np.roll(images, (1, -1), axis=(1, 2)), images[:, :, ::-1]):
+        found, _ = nearest_pixels(made, smoothed(copy), only, 1)
+        assert found.max() < 1e-3, "what a shift brings in at the border stays outside the window"
 
 
 def test_waves_are_those_of_the_cosine_transform() -> None:

@@ -16,7 +16,7 @@ import counterproof as cp
 from counterproof.metrics.copies import copies
 from counterproof.metrics.matching import ALARM, Tally, fewest_hits
 from counterproof.metrics.metric import Value
-from counterproof.metrics.nearness import fewest
+from counterproof.metrics.nearness import Run, fewest, number_of_near
 from counterproof.reports.record import Record
 
 Frames = dict[str, pd.DataFrame]
@@ -304,3 +304,30 @@ def test_rows_of_one_source_count_as_one() -> None:
     record = audited(frames, cluster="pid")
     assert record.verdict == "inconclusive"
     assert record["leakage.copies"].n["train"] == 120
+
+
+# -- the interval of near copies ---------------------------------------------------------------------------
+
+
+def lead(rng: np.random.Generator, members: int, others: int) -> int:
+    """Members ahead of the first of the others, if membership is dealt at random."""
+    return int(np.flatnonzero(rng.permutation(members + others) >= members)[0])
+
+
+@pytest.mark.parametrize(("members", "others"), [(300, 300), (400, 100)])
+@pytest.mark.parametrize("k", [0, 3, 25])
+def test_the_interval_holds_the_copies_that_head_the_runs(members: int, others: int, k: int) -> None:
+    """Two spaces, in each of which the copies come first and chance lengthens the run."""
+    rng = np.random.default_rng(members + k)
+    held, values = 0, []
+    for _ in range(400):
+        runs = [
+            Run(space=space, count=k + lead(rng, members - k, others), sizes=(members, others), limit=1.0)
+            for space in ("Gower distance", "distance of features")
+        ]
+        e = number_of_near(runs, 0.95)
+        held += e.low <= k <= e.high
+        values.append(e.value)
+        assert e.low <= e.value <= e.high
+    assert held >= 0.95 * 400
+    assert np.mean(values) >= k, "the longer of two runs: never fewer than there are, on average"
