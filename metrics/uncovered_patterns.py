@@ -114,17 +114,18 @@ def _exactly(count: int, level: float) -> Estimate:
 
 def _headline(bench: Workbench, space: Space, search: Search) -> Value:
     found, lost = search.found, search.lost
-    beyond = search.beyond(lost, (1 - bench.level) / 2)
+    beyond = int(search.beyond(lost, (1 - bench.level) / 2).sum())
+    remarks = [f"{beyond} of them beyond chance" if len(lost) else "", space.remark]
     return Value(
         estimate=Estimate(
             value=float(len(lost)),
-            low=float(beyond.sum()),
+            low=float(beyond),
             high=float((found.maximal & (found.real >= search.perhaps)).sum()),
             level=bench.level,
             method="shortages beyond chance, to all that real rows may cover",
         ),
         n=search.sizes,
-        reason=space.remark,
+        reason="; ".join(filter(None, remarks)),
         alarm=alarm(bench, space, search),
         evidence=(*what_to_collect(bench, space, search), *natural_gaps(bench, space, search)),
     )
