@@ -16,7 +16,7 @@ from counterproof.metrics.share_ratio import EMPTY, ShareRatio, count_rows
 from counterproof.metrics.unseen import unseen_mass
 from counterproof.metrics.workbench import Workbench
 
-LIMIT = 0.5
+LIMIT = 0.33
 SPARSE = 0.05  # share of real rows, those with the farthest neighbours, that make the sparse regions
 SHOWN = 40
 
@@ -40,14 +40,14 @@ class Reading:
     title="rare values, tails and sparse regions",
     better="higher",
     unit="ratio of shares",
-    needs=Needs(smallest_n=500),
+    needs=Needs(smallest_n=2),
     tolerances=(
         Tolerance(
             "tails",
             ">=",
             LIMIT,
-            "half the extremes are gone at 0.5; tails of 1 % on either side decide from about 5,000 rows on, and one "
-            "that the release empties beyond chance fails at any size",
+            "two thirds of the extremes may be gone, as generators that guard extremes leave out half; tails of 1 % on "
+            "either side decide from about 2,000 rows on, and one that the release empties beyond chance always fails",
             cells=True,
         ),
         Tolerance(
