@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -211,24 +211,33 @@ def wholes(inquiry: Inquiry, changes: list[Change]) -> Iterator[tuple[Group, lis
 
 
 def minimax_values(inquiry: Inquiry, changes: list[Change]) -> Iterator[Value]:
-    """By how much the release moves the worst group's rate, whichever group that is.
-
-    The true move lies between the changes of the groups that may be the worst: below that of the
-    real model's worst group, above that of the release's. Each of the three statements has a third
-    of the doubt: the changes of all groups, and which groups may be the worst of either model.
-    """
+    """By how much the release moves the worst rate of any group that is large enough, whichever that is."""
     found = {change.group: change for change in changes}
     for block in inquiry.blocks:
         here = [(i, found[group]) for i in range(len(block.cells)) if (group := block.group(i)) in found]
-        if here:
-            groups = block.cells.first[[i for i, _ in here]]
-            several = [change for _, change in here]
-            estimate = _minimax(block.table, groups, several, inquiry.bench.level)
+        large = [(i, change) for i, change in here if change.decidable]
+        if large:
+            groups = block.cells.first[[i for i, _ in large]]
+            several = [change for _, change in large]
+            estimate = minimax_change(block.table, groups, several, inquiry.bench.level)
             where: Group = ((block.stratum.name, None), *block.stratum.level, ("learner", block.learner))
-            yield Value(estimate=estimate, field="minimax", group=where, n=inquiry.sizes, better="higher")
+            few = f"without {len(here) - len(large)} smaller groups" if len(large) < len(here) else ""
+            yield Value(estimate=estimate, field="minimax", group=where, n=inquiry.sizes, better="higher", reason=few)
 
 
-def _minimax(table: Table, groups: NDArray[np.intp], several: list[Change], level: float) -> Estimate:
+def minimax_change(table: Table, groups: NDArray[np.intp], several: Sequence[Change], level: float) -> Estimate:
+    """The lowest rate of the candidate's model over these groups minus that of the real one.
+
+    The true move lies between the changes of the groups that may be the worst: below that of the
+    real model's worst group, above that of the candidate's. Each of the three statements has a third
+    of the doubt: the changes of all groups, and which groups may be the worst of either model.
+
+    Args:
+        table: The rates of both models.
+        groups: ``(g,)`` the groups to look at.
+        several: Their changes.
+        level: Confidence of the two-sided interval.
+    """
     sure = (1 - (1 - level) / 3) ** (1 / len(groups))
     ends = {side: table.rates(side).take(groups).ends(sure) for side in SIDES}
     worst = {side: lows <= highs.min() for side, (lows, highs) in ends.items()}

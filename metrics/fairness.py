@@ -280,7 +280,7 @@ def worst_group_accuracy(
 
     ``real`` and ``synthetic`` are the accuracy of the worst group of each model, ``minimax`` the
     second minus the first: by how much the release moves the error of whichever group is worst
-    (minimax fairness: Martinez, Bertran and Sapiro 2020, arXiv:2011.03108), however the worst group
+    of those large enough (minimax fairness: Martinez, Bertran and Sapiro 2020, arXiv:2011.03108), however the worst group
     is called. It is defined for any number of classes, and for a model that decides the same for
     every row. Its evidence holds a metric frame: counts and rates of both models for every group,
     which ``counterproof.metric_frame(record)`` gives as a table.

@@ -20,7 +20,7 @@ from counterproof.metrics.sample import Floats
 from counterproof.metrics.strata import Counts, Stratum, crowded_columns, strata
 from counterproof.metrics.workbench import Workbench
 
-PAIRED = 8  # groups of a crossing up to which every pair is looked at; of more, each with the largest
+ALONE, CROSSED = 20, 8  # groups of a column, and of a crossing, up to which every pair is looked at
 PLAIN = Comparison()
 LISTED = 20  # groups of a crossing too small to say anything of that are listed one by one
 
@@ -223,12 +223,12 @@ def groups_to_overall(rows: Counts, minimum: int) -> Cells:
 def pairs_of_groups(rows: Counts, minimum: int, *, crossed: bool = False) -> Cells:
     """All pairs of groups of at least ``minimum`` real trial rows, and every smaller group with the largest.
 
-    Crossings of columns have many groups: beyond :data:`PAIRED` large ones, each is paired with the
-    largest group only.
+    Of more than :data:`ALONE` large groups (:data:`CROSSED` where columns are crossed), each is paired
+    with the largest only: two others then differ by twice as much at most.
     """
     large, small = np.flatnonzero(rows >= minimum), np.flatnonzero(rows < minimum)
     largest = int(rows.argmax()) if len(rows) else 0
-    if crossed and len(large) > PAIRED:
+    if len(large) > (CROSSED if crossed else ALONE):
         first, second = _with(largest, large[large != largest])
     else:
         above = np.triu_indices(len(large), 1)

@@ -367,7 +367,7 @@ def test_the_report_gets_a_forest_and_the_groups_behind_it() -> None:
 @pytest.mark.parametrize("flipped", [0.0, 0.4])
 def test_the_interval_covers_the_expected_change(flipped: float) -> None:
     found = simulate(runs=80, train=1000, trial=1500, flipped=flipped, learners=("linear",))
-    assert len(found) == 7
+    assert len(found) == 9
     for name, line in found.items():
         # 80 runs: three standard errors below 95 % are 88 %.
         assert line["coverage"] >= 0.88, name

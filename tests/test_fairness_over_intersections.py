@@ -28,6 +28,7 @@ from counterproof.metrics.metric import Metric, MetricError, Value
 from counterproof.metrics.workbench import Workbench
 
 Places = dict[tuple[str, tuple[tuple[str, str | None], ...]], Value]
+MODELS = ("real", "synthetic")
 LINEAR = ("learner", "linear")
 GAPS = (
     demographic_parity_difference,
@@ -346,14 +347,15 @@ def test_calibration_is_asked_of_a_model_that_decides_the_same_for_all() -> None
 def test_minimax_is_the_move_of_the_worst_groups_accuracy() -> None:
     rows = people()
     found = found_by(worst_group_accuracy, bench_for(rows))
-    right = {m: (rows[m] == rows["truth"]).groupby([rows["sex"], rows["race"]]).mean() for m in ("real", "synthetic")}
+    large = rows.groupby(["sex", "race"]).size() >= 400
+    right = {m: (rows[m] == rows["truth"]).groupby([rows["sex"], rows["race"]]).mean()[large] for m in MODELS}
     value = found["minimax", (("sex, race", None), LINEAR)]
     assert value.estimate is not None
     assert value.estimate.value == pytest.approx(right["synthetic"].min() - right["real"].min())
     assert value.estimate.low < value.estimate.value < value.estimate.high
-    assert value.better == "higher"
+    assert (value.better, value.reason) == ("higher", "without 2 smaller groups")
     assert value.estimate.low < 0 < value.estimate.high
-    assert value.estimate.high - value.estimate.low < 0.4
+    assert value.estimate.high - value.estimate.low < 0.25
 
 
 def test_ratios_of_two_groups_are_mover_r() -> None:

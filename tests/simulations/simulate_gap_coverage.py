@@ -1,4 +1,6 @@
-"""Do the intervals of gaps between groups, and of their change, cover? Run: ``python tests/simulations/simulate_gap_coverage.py [runs]``.
+"""Do the intervals of gaps between groups, and of their change, cover?
+
+Run: ``python tests/simulations/simulate_gap_coverage.py [runs]``.
 
 Two models decide about the same trial rows of known rates by group; nothing is trained. The gap of
 the first model between the lowest and the highest group, and the largest change of a gap by the
@@ -18,6 +20,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from counterproof.metrics.answers import minimax_change
 from counterproof.metrics.calibration import Residuals
 from counterproof.metrics.decisions import FALSE_POSITIVE, PRECISION, SELECTION, TRUE_POSITIVE, Precisions, Shares
 from counterproof.metrics.estimate import Estimate
@@ -143,11 +146,20 @@ def all_changes(world: World, tables: dict[str, Table]) -> Iterator[tuple[str, E
         cells = pairs_of_groups(np.asarray(world.sizes), TINY + 1)
         for what, estimate, truth in change_intervals(table, cells, moved[cells.first] - moved[cells.second]):
             yield f"change of {name}{what}", estimate, truth
+    yield from minimax(world, tables[TRUE_POSITIVE.name])
     moved = world.rates(SELECTION.name, "synthetic") - world.rates(SELECTION.name, "real")
     cells = groups_to_overall(np.asarray(world.sizes), TINY + 1)
     away = (moved - np.average(moved, weights=world.sizes))[cells.first]
     for what, estimate, truth in change_intervals(tables[SELECTION.name], cells, away):
         yield f"change to overall{what}", estimate, truth
+
+
+def minimax(world: World, table: Table) -> Iterator[tuple[str, Estimate, float]]:
+    """The move of the worst group's rate."""
+    groups = np.flatnonzero(world.sizes > TINY)
+    several = [Change(group=(), value=float(table.change[g]), sampling=float(table.error[g])) for g in groups]
+    synthetic, real = (world.rates(TRUE_POSITIVE.name, model)[groups].min() for model in ("synthetic", "real"))
+    yield "minimax of true positive rate", minimax_change(table, groups, several, 0.95), float(synthetic - real)
 
 
 # -- calibration --------------------------------------------------------------------------------
