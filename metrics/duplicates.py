@@ -58,8 +58,12 @@ def duplicates(bench: Workbench) -> Iterator[Value]:
 
 def repeated_by_nature(bench: Workbench, sample: Sample) -> NDArray[np.bool_]:
     """``(n,)`` rows of records that stand several times among real rows."""
-    digests, counts = np.unique(bench.real.digests, return_counts=True)
-    return np.isin(sample.digests, digests[counts > 1])
+
+    def find() -> NDArray[np.bytes_]:
+        digests, counts = np.unique(bench.real.digests, return_counts=True)
+        return np.asarray(digests[counts > 1])
+
+    return np.isin(sample.digests, bench.shared(("records that real rows repeat",), find))
 
 
 def repeats(

@@ -12,7 +12,7 @@ from counterproof.metrics.workbench import Workbench
 
 CLOSEST = 0.01  # of real rows: those that are nearest to another real row
 LINKS = 5
-CAP = 20_000
+CAP = 10_000
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

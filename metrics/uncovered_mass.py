@@ -20,6 +20,7 @@ from counterproof.metrics.workbench import Workbench
 
 LEAST = 100  # expected real rows of a group below which it cannot decide
 SHOWN = 40
+LISTED = 200  # groups and crossings; of more, crossings too small to decide are counted and not listed
 METHOD = f"Wilson, effective rows by {HALVES} half-samples"
 Flags = NDArray[np.bool_]
 
@@ -106,8 +107,9 @@ def uncovered_mass(bench: Workbench, *, k: int = 5) -> Iterator[Value]:
     expected = faithful_share(len(bench.reference), len(bench.candidate), k)
     told = f"a faithful release leaves {expected:.3g}, fewer where rows are tied"
     yield Value(estimate=whole.estimate(bench.level), n=bench.sizes, reason=told, evidence=evidence)
-    yield from (_group_value(bench, one) for one in groups)
-    yield _worst(bench, groups)
+    listed = groups if len(groups) <= LISTED else [one for one in groups if one.decidable or len(one.group) == 1]
+    yield from (_group_value(bench, one) for one in listed)
+    yield _worst(bench, groups, len(groups) - len(listed))
 
 
 def faithful_share(n: int, m: int, k: int) -> float:
@@ -221,7 +223,7 @@ def _group_value(bench: Workbench, one: Lacking) -> Value:
     )
 
 
-def _worst(bench: Workbench, groups: list[Lacking]) -> Value:
+def _worst(bench: Workbench, groups: list[Lacking], unlisted: int) -> Value:
     decidable = [one for one in groups if one.decidable and not one.hidden]
     if not groups:
         return Value(field="worst", status="not_applicable", reason="no groups were given")
@@ -242,7 +244,8 @@ def _worst(bench: Workbench, groups: list[Lacking]) -> Value:
             method=f"worst of {len(several)}: low end Šidák, high end plain",
         ),
         n=bench.sizes,
-        reason=f"worst: {_text(decidable[worst].group)}",
+        reason=f"worst: {_text(decidable[worst].group)}"
+        + (f"; {unlisted} crossings of fewer than {LEAST} real rows: too few to say" if unlisted else ""),
     )
 
 

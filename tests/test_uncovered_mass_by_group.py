@@ -199,3 +199,15 @@ def test_a_group_absent_in_the_holdout_and_ten_thousand_values_do_no_harm() -> N
     assert (gone.status, gone.decidable) == ("not_assessable", False)
     assert gone.reason == "too few to say: no real row on this side"
     assert found["worst", ()].estimate is not None
+
+
+def test_of_very_many_crossings_the_small_ones_are_counted() -> None:
+    rng = np.random.default_rng(8)
+    n = 900
+    groups = {name: rng.choice([f"{name}{i}" for i in range(12)], 3 * n) for name in "ab"}
+    groups["sex"] = rng.choice(["F", "M"], 3 * n)
+    view = bench(*np.split(rng.normal(size=(3 * n, 3)), 3), groups=groups, intersections=3)
+    found = values(view)
+    places = [group for field, group in found if field == "value" and group]
+    assert len(places) == 12 + 12 + 2
+    assert found["worst", ()].reason.endswith("crossings of fewer than 100 real rows: too few to say")
