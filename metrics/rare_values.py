@@ -10,15 +10,16 @@ import numpy as np
 
 from counterproof.metrics.estimate import Estimate, Evidence
 from counterproof.metrics.intervals import newcombe
-from counterproof.metrics.matching import ALARM, Tally
+from counterproof.metrics.matching import ALARM, Tally, fewest_hits
 from counterproof.metrics.metric import MetricError, Needs, Tolerance, Value, metric
 from counterproof.metrics.near_copies import power
-from counterproof.metrics.nearness import fewest, tail_p
+from counterproof.metrics.nearness import tail_p
 from counterproof.metrics.sample import Floats
 from counterproof.metrics.uniques import Flags, Uniques, uniques_of
 from counterproof.metrics.workbench import Workbench
 
 LISTED = 100
+SEARCHES = 2  # tests that share the level at least: all columns together, and the one that leaks
 
 
 @metric(
@@ -111,6 +112,7 @@ def _measured(bench: Workbench, found: Uniques, member: Flags, sets: Flags, fiel
         alarm=alarm_of(found, records, told, field),
         reason=_remark(found, records, sets, field),
         evidence=(*_columns(found, told, member), *_values(bench, found, told, member)),
+        claims={"rare_values": claimed(records, len(told) + 1)},
     )
 
 
@@ -164,6 +166,19 @@ def alarm_of(found: Uniques, records: Tally, told: list[Told], field: str) -> st
     )
 
 
+def claimed(records: Tally, tests: int) -> int:
+    """How many more training records, given away by a value, one of so many tests would tell from the holdout's.
+
+    Chance gives away as many in any release: a table of coarse scores needs more of them than one
+    of amounts. Where no number would be told, more than there are.
+
+    >>> claimed(Tally(hits=(0, 0), sizes=(5000, 5000)), 1), claimed(Tally(hits=(10, 12), sizes=(5000, 5000)), 1)
+    (10, 24)
+    """
+    least = fewest_hits(records, ALARM / max(SEARCHES, tests))
+    return records.sizes[0] + 1 if least is None else max(1, least - records.hits[0])
+
+
 def smallest_p(tally: Tally) -> float:
     """The smallest p that so many hits in all could give: all of them in train."""
     total = min(sum(tally.hits), tally.sizes[0])
@@ -187,7 +202,8 @@ def _remark(found: Uniques, records: Tally, sets: Flags, field: str) -> str:
         f"are alone with {what} that stands in the release"
     )
     if field == "value":
-        told += f", p = {records.p:.2g}; {power(fewest(records.sizes, ALARM), 'records')} where the holdout has none"
+        least = power(fewest_hits(replace(records, hits=(0, records.hits[1])), ALARM), "records")
+        told += f", p = {records.p:.2g}; {least}"
         if not found.held[:, sets].any():
             told = "no value is held by one real record alone: there is nothing to single a record out by"
     if found.left_out:

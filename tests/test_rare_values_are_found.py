@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from desks import desk, measured, three
-from scipy.stats import norm, rankdata
+from scipy.stats import fisher_exact, norm, rankdata
 
 import counterproof as cp
+from counterproof.metrics.matching import ALARM, Tally
 from counterproof.metrics.metric import MetricError, Value
-from counterproof.metrics.rare_values import mean_excess, rare_values, sharing
+from counterproof.metrics.rare_values import claimed, mean_excess, rare_values, sharing
 from counterproof.metrics.uniques import drawn, numbers_rows, uniques_of
 
 Frames = dict[str, pd.DataFrame]
@@ -286,3 +287,31 @@ def test_the_interval_of_means_is_welchs_with_a_record_added() -> None:
     assert found.value == pytest.approx(members.mean() - others.mean())
     assert found.high - found.value == pytest.approx(1.96 * error, rel=0.03)
     assert mean_excess(np.zeros(50), np.zeros(50), 0.95).high == 0.0
+
+
+def heights(n: int, seed: int) -> pd.DataFrame:
+    """A score in hundredths: some values are lone, and chance meets them anywhere."""
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame({"score": np.round(rng.normal(size=n), 2), "sex": rng.choice(["f", "m"], n)})
+
+
+def test_where_chance_gives_records_away_more_are_planted_than_where_it_does_not() -> None:
+    for draw in range(3):
+        found = measured(rare_values, desk(sources=three(heights, 2000, draw)))["value", ()]
+        assert found.estimate is not None
+        assert "0 of 2000 holdout" not in found.reason
+        assert len(found.controls) == 1
+        assert found.controls[0].found is not False, found.controls[0].told  # 10 would be lost in the holdout's
+
+
+def test_the_fewest_that_it_claims_to_see_are_the_fewest_that_fisher_tells() -> None:
+    for hits in ((0, 0), (10, 12), (12, 10)):
+        tally = Tally(hits=hits, sizes=(5000, 5000))
+        more = claimed(tally, 3)
+        assert fisher(hits[0] + more, hits[1]) < ALARM / 3 <= fisher(hits[0] + more - 1, hits[1])
+    assert claimed(Tally(hits=(0, 0), sizes=(4, 4)), 1) == 5
+
+
+def fisher(members: int, others: int) -> float:
+    table = [[members, 5000 - members], [others, 5000 - others]]
+    return float(fisher_exact(table, alternative="greater").pvalue)
