@@ -21,6 +21,8 @@ Question = Literal["change", "error"]
 Counts = NDArray[np.intp]
 CROSSED = 18  # columns that are crossed: 153 pairs
 SHORTLIST = 10  # slices that the other half is asked about
+ALIKE = 0.7  # of the rows of both
+LOOKED_AT = 200  # of the worst, for ten that differ
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +90,20 @@ class Search:
             sure = np.where(self.candidates, gap - 2 * error - self._luck(learner, question), -np.inf)
             sure[pair & (sure <= sure[self.grid.parents].max(1))] = -np.inf
             ranked += [(float(-sure[at]), learner, int(at)) for at in np.flatnonzero(sure > -np.inf)]
-        chosen = sorted(ranked)[:SHORTLIST]
-        return judged([self._seen(question, learner, at) for _, learner, at in chosen], q)
+        return judged([self._seen(question, learner, at) for learner, at in self._different(sorted(ranked))], q)
+
+    def _different(self, ranked: Sequence[tuple[float, str, int]]) -> list[tuple[str, int]]:
+        """The first that are not nearly the same rows as one before, by any model: many names for one thing say one."""
+        chosen: list[tuple[str, int]] = []
+        taken: list[NDArray[np.bool_]] = []
+        for _, learner, at in ranked[:LOOKED_AT]:
+            inside = self.grid.inside(at)
+            if all((inside & one).sum() <= ALIKE * (inside | one).sum() for one in taken):
+                chosen.append((learner, at))
+                taken.append(inside)
+            if len(chosen) == SHORTLIST:
+                break
+        return chosen
 
     def _luck(self, learner: str, question: Question) -> Floats:
         return self.luck[learner] if question == "change" else np.zeros(len(self.candidates))
