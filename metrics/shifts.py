@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from counterproof.metrics.estimate import Better
-from counterproof.metrics.partitions import Partition, partitions
+from counterproof.metrics.partitions import CROWD, Partition, partitions
 from counterproof.metrics.population import Mix, mix_of
 from counterproof.metrics.sample import Floats, Rows, Sample
 from counterproof.metrics.tail_risk import Risk, Tail, folds_of
@@ -102,11 +102,24 @@ class Trial:
         """Every change of the mix; the same for all views."""
         return self.bench.shared(("shifts", *self._key), lambda: tuple(self._made()))
 
+    @property
+    def crowded(self) -> dict[Partition, int]:
+        """Groupings of too many groups to find the worst of, with their number."""
+        return {part: count for part in self._parts if (count := self._groups(part)) > CROWD}
+
+    @property
+    def _parts(self) -> tuple[Partition, ...]:
+        """All but those by the label: of rows of one class, a model is right or wrong by definition."""
+        return tuple(part for part in partitions(self.bench) if self.bench.corpus.label not in part.columns)
+
+    def _groups(self, part: Partition) -> int:
+        return int(np.count_nonzero(part.counts(self.sample)))
+
     def _made(self) -> Iterator[Shift]:
         folds = folds_of(self.sample.units, np.random.default_rng([self.bench.seed, 1755]))
-        for part in partitions(self.bench):
-            if self.bench.corpus.label in part.columns:
-                continue  # of one class only, a model is right or wrong by definition
+        for part in self._parts:
+            if self._groups(part) > CROWD:
+                continue
             codes = part.codes[self.sample.rows]
             for alpha in self.alphas:
                 tail = Tail(codes=codes, groups=len(part), folds=folds, alpha=alpha)

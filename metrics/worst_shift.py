@@ -10,6 +10,7 @@ import numpy as np
 from counterproof.metrics.estimate import Estimate, Evidence, Group, Panel
 from counterproof.metrics.metric import MetricError, Needs, Value, metric
 from counterproof.metrics.models import chosen_learners
+from counterproof.metrics.partitions import CROWD
 from counterproof.metrics.refits import REFITS, Change, refit_spread, worst_change
 from counterproof.metrics.shifts import BETTER, FIELDS, LEAST, SIGN, UNITS, Loss, Shift, Trial
 from counterproof.metrics.tail_risk import Risk, Tail
@@ -63,6 +64,10 @@ def worst_shift(
     elif bench.is_null:
         yield from _null_values(trial)
     else:
+        for part, groups in trial.crowded.items():
+            reason = f"too few to say: {part.name} has {groups} groups, more than the {CROWD} that are searched"
+            place = tuple((column, None) for column in part.columns)
+            yield Value(field="change", group=place, status="not_assessable", reason=reason, decidable=False)
         yield from _measured(trial)
 
 
@@ -86,7 +91,7 @@ def _problem(trial: Trial) -> str:
         forecast = bench.forecast(learner, bench.learning)
         if forecast.degenerate:
             return f"no model can be trained on the real rows: {forecast.reason}"
-    return "" if trial.shifts else "the label is the only group column"
+    return "" if trial.shifts else f"the groups are the label, or more than {CROWD}"
 
 
 def _group(shift: Shift, learner: str) -> Group:

@@ -224,6 +224,27 @@ def test_worst_rows_of_little_worth_are_measured_and_cannot_decide() -> None:
     assert found["change", ""].status == "not_assessable"
 
 
+def test_hundreds_of_groups_are_not_searched_for_the_worst() -> None:
+    rng = np.random.default_rng(8)
+    groups = {"sex": rng.choice(["F", "M"], N), "town": rng.choice([f"t{i}" for i in range(150)], N)}
+    view = trial(rng.random(N) < 0.9, rng.random(N) < 0.9, groups=groups)
+    values = list(worst_shift.values(view, worst_shift.configure({"models": ("linear",)})))
+    (town,) = [v for v in values if v.group and v.group[0] == ("town", None)]
+    assert town.reason == "too few to say: town has 150 groups, more than the 100 that are searched"
+    assert not any("by town" in str(v.group) for v in values)
+    alone = trial(rng.random(N) < 0.9, rng.random(N) < 0.9, groups={"town": groups["town"]})
+    (none, *_) = worst_shift.values(alone, worst_shift.configure({"models": ("linear",)}))
+    assert (none.status, none.reason) == ("not_assessable", "the groups are the label, or more than 100")
+
+
+def test_a_group_without_test_rows_is_no_part_of_the_worst() -> None:
+    """Real rows to learn from know a group that the test rows do not hold."""
+    codes, losses = np.tile([0, 2], 300), np.random.default_rng(0).random(600)
+    tail = Tail(codes=codes, groups=4, folds=folds_of(np.arange(600), np.random.default_rng(1)), alpha=0.75)
+    assert tail.weights(losses)[[1, 3]].tolist() == [0.0, 0.0]
+    assert math.isfinite(tail.risk(losses).error(None))
+
+
 def test_sources_widen_the_interval() -> None:
     rng = np.random.default_rng(6)
     of = np.arange(N) // 10
