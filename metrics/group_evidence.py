@@ -109,6 +109,6 @@ def _forest(bench: Workbench, every: Sequence[Losses], by: str, unit: str) -> Pa
     return Panel(
         kind="forest",
         title=f"What each group loses: {by.replace('_', ' ')}",
-        data={"limit": None, "unit": unit, "entries": entries[: 2 * SHOWN]},
+        data={"limit": None, "unit": unit, "titles": ["real rows", "the release"], "entries": entries[: 2 * SHOWN]},
         note="0 is what real rows of the group reach against real rows of it.",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from counterproof.metrics.cell_likeness import FIELDS, Likeness, likeness
 from counterproof.metrics.cell_losses import By, losses_of
@@ -65,21 +66,27 @@ def by_class(bench: Workbench, *, k: int = 5, by: By = "kernel_distance") -> Ite
     draws=10,
     needs=Needs(groups=True, smallest_n=200),
 )
-def subgroup_fidelity(bench: Workbench, *, k: int = 5, by: By = "density") -> Iterator[Value]:
+def subgroup_fidelity(bench: Workbench, *, k: int = 5, by: By | Literal["auto"] = "auto") -> Iterator[Value]:
     """Whether some groups are rendered worse than others, at the same number of rows for all.
 
     Measured as ``fidelity.by_class`` is, for every group of every group column and of as many columns at
     once as ``intersections`` says. The groups of one column (or of the same columns) are compared with
     each other, at the n of the smallest of them. Groups of too few rows are listed as "too few to say".
 
-    ``by`` is what groups are compared in. Density finds rows that are blurred or belong elsewhere, in
-    groups of 100 rows too, where the kernel distance finds nothing; a group whose rows all crowd in one
-    place it does not see: ``by="coverage"`` and ``coverage.uncovered_mass`` do. A gap whose interval
-    lies above 0 is a flaw; the value alone is above 0 by luck, see the floor.
+    ``by`` is what groups are compared in: density in tables, the kernel distance in images and other
+    feature spaces, unless told. At 1,000 rows density found half of the columns mixed within a group of
+    330 census rows in 40 of 40 releases and noise of half a spread in a group of 100 in 40, the
+    kernel distance hardly any of the latter; a blurred class of 100 images is the other way round,
+    because blurred images crowd. No quantity sees everything: the five stand beside each other.
+
+    A gap whose interval lies above 0 is a flaw; the value alone is above 0 by luck, see the floor. No
+    default gate: with ten groups of 100 rows the upper end of a faithful release's gap is too high to pass.
 
     Yields:
         Five fields per group, ``worst``, ``gap`` and ``slope`` per column, ``gap`` and ``worst`` over all.
     """
+    if by == "auto":
+        by = "density" if bench.corpus.modality == "table" else "kernel_distance"
     yield from _Question(bench, partitions(bench), k, by).values("gap")
 
 

@@ -27,9 +27,10 @@ The record carries all that a figure needs; nothing is computed here. The shape 
     ``value`` is the share in the release over the share in real data, ``row`` and ``column`` count
     from 0.
 ``forest``
-    ``{"limit": float | None, "unit": str, "entries": [{"label": str, "real": reach | None,
-    "synthetic": reach | None, "change": reach | None}]}`` with ``reach`` =
-    ``{"value": float, "low": float, "high": float}``. A limit above 0 holds on both sides of the
+    ``{"limit": float | None, "unit": str, "titles": [str, str], "entries": [{"label": str, "real": reach |
+    None, "synthetic": reach | None, "change": reach | None}]}`` with ``reach`` = ``{"value": float,
+    "low": float, "high": float}``; ``titles`` say what ``real`` and ``synthetic`` are, models trained on
+    real data and on the release unless given. A limit above 0 holds on both sides of the
     change; below 0 it is the least change that is tolerated.
 ``bars``
     ``{"labels": [str], "values": [float], "value_title": str}``.
@@ -125,8 +126,17 @@ def draw(panel: PanelReading, *, shows_real: bool = False) -> Figure:
         rows=tuple(rows[:TABLE_ROWS]),
         left_out=max(0, len(rows) - TABLE_ROWS),
         plot=plot,
-        legend=LEGENDS.get(panel.kind, ()),
+        legend=_legend(panel),
     )
+
+
+def _legend(panel: PanelReading) -> tuple[str, ...]:
+    """Keys of the colours that the drawing has; a forest of one colour needs none."""
+    keys = LEGENDS.get(panel.kind, ())
+    if panel.kind != "forest":
+        return keys
+    there = tuple(key for key in keys if any(entry.get(key) for entry in panel.data["entries"]))
+    return there if len(there) > 1 else ()
 
 
 Drawn = tuple[Markup, tuple[str, ...], Sequence[tuple[str, ...]], dict[str, Any] | None]
@@ -197,7 +207,7 @@ def _cells(plain: dict[str, Any], reveal: bool) -> Drawn:
 def _forest(plain: dict[str, Any], reveal: bool) -> Drawn:
     data = Forest.model_validate(plain)
     rows = [(e.label, _reach(e.real), _reach(e.synthetic), _reach(e.change)) for e in data.entries]
-    return draw_forest(data), ("entry", "trained on real data", "trained on the release", "change"), rows, None
+    return draw_forest(data), ("entry", *data.titles, "change"), rows, None
 
 
 def _reach(reach: Reach | None) -> str:

@@ -3,36 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from textwrap import wrap
 
 from counterproof.reports.axes import Axis, axis_over
 from counterproof.reports.judgement import number
 from counterproof.reports.markup import Markup, drawing, element, hint
 from counterproof.reports.panels import Entry, Forest, Reach
-from counterproof.reports.text import clipped, interval
+from counterproof.reports.text import clipped, interval, printable
 
 ENTRIES_DRAWN = 40
 PITCH, TOP = 38.0, 26.0
-LEFT, SPLIT, RIGHT = 190.0, 500.0, 750.0
+LEFT, SPLIT, RIGHT = 270.0, 610.0, 880.0
+LETTERS = 36  # of a line of a name; a name has two lines
 
 
 def draw_forest(data: Forest) -> Markup:
     """Left: both models with their intervals. Right: the change, against its limits."""
     entries = data.entries[:ENTRIES_DRAWN]
+    if not entries:
+        return element("p", "No entry has rows enough to be drawn.", class_="note")
     height = TOP + PITCH * len(entries)
     changed = any(entry.change for entry in entries)
     end = SPLIT - 30 if changed else RIGHT - 20
     levels = axis_over(_ends(reach for e in entries for reach in (e.real, e.synthetic)), LEFT + 10, end)
-    parts = [*_frame(levels, height, data.unit or "value"), *_levels(entries, levels)]
+    parts = [*_frame(levels, height, data.unit or "value"), *_levels(entries, levels, data.titles)]
     if changed:
         limits = _limits(data)
         changes = axis_over([0.0, *limits, *_ends(e.change for e in entries)], SPLIT + 10, RIGHT - 20)
         parts += [*_frame(changes, height, "change"), *_zone(changes, limits, height), *_changes(entries, changes)]
-    names = [_name(k, entry.label) for k, entry in enumerate(entries)]
+    names = [name for k, entry in enumerate(entries) for name in _name(k, entry.label)]
     return drawing(RIGHT, height + 24, _spoken(data), *parts, *names)
 
 
 def _spoken(data: Forest) -> str:
-    return f"Real-trained beside synthetic-trained models for {len(data.entries)} entries"
+    return f"{data.titles[0]} beside {data.titles[1]}, for {len(data.entries)} entries"
 
 
 def _ends(reaches: Iterable[Reach | None]) -> list[float | None]:
@@ -43,12 +47,16 @@ def _row(index: int) -> float:
     return TOP + PITCH * (index + 0.5)
 
 
-def _name(index: int, label: str) -> Markup:
-    return element("text", hint(label), clipped(label, 26), class_="label", x=0.0, y=_row(index) + 4)
+def _name(index: int, label: str) -> Iterable[Markup]:
+    """On one line or two; what is longer ends in dots."""
+    first, *others = wrap(printable(label), LETTERS, break_on_hyphens=False) or [""]
+    middle, apart = _row(index) + 4, 8.0 if others else 0.0
+    yield element("text", hint(label), first, class_="label", x=0.0, y=middle - apart)
+    yield element("text", hint(label), clipped(" ".join(others), LETTERS), class_="label", x=0.0, y=middle + apart)
 
 
 def _frame(axis: Axis, height: float, title: str) -> Iterable[Markup]:
-    yield element("text", clipped(title, 40), class_="tick", x=axis.start, y=12.0)
+    yield element("text", clipped(title, 56), class_="tick", x=axis.start, y=12.0)
     for tick in axis.ticks(4):
         yield element("line", class_="track", x1=axis(tick), x2=axis(tick), y1=TOP - 6, y2=height)
         yield element("text", number(tick), class_="tick", x=axis(tick), y=height + 14, text_anchor="middle")
@@ -71,12 +79,13 @@ def _zone(axis: Axis, limits: list[float], height: float) -> Iterable[Markup]:
         yield element("line", tip, class_="limit", x1=axis(value), x2=axis(value), y1=TOP - 6, y2=height)
 
 
-def _levels(entries: list[Entry], axis: Axis) -> Iterable[Markup]:
+def _levels(entries: list[Entry], axis: Axis, titles: tuple[str, str]) -> Iterable[Markup]:
+    off = 6.0 if any(entry.real for entry in entries) else 0.0
     for k, entry in enumerate(entries):
         if entry.real:
-            yield _reach(entry.real, axis, _row(k) - 6, "real", "trained on real data")
+            yield _reach(entry.real, axis, _row(k) - off, "real", titles[0])
         if entry.synthetic:
-            yield _reach(entry.synthetic, axis, _row(k) + 6, "synthetic", "trained on the release")
+            yield _reach(entry.synthetic, axis, _row(k) + off, "synthetic", titles[1])
 
 
 def _changes(entries: list[Entry], axis: Axis) -> Iterable[Markup]:

@@ -11,7 +11,7 @@ import gzip
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 
@@ -24,7 +24,7 @@ from counterproof.reports.group_table import group_table
 from counterproof.reports.judgement import number
 from counterproof.reports.ladder import cell_rung, rung
 from counterproof.reports.plain import rounded
-from counterproof.reports.record import ControlReading, EvidenceReading, Reading, Record
+from counterproof.reports.record import ControlReading, EvidenceReading, PanelReading, Reading, Record
 from counterproof.reports.squares import FAR
 from counterproof.reports.text import cell_text, clipped, interval, printable, sentence
 
@@ -102,7 +102,7 @@ def _chapters(record: Record, *, figures: bool = True) -> Iterator[Chapter]:
     ladder = wording.ladder(record)
     for family, lines in ladder.items():
         readings = [reading for reading in record.measurements if reading.family == family]
-        panels = [panel for reading in readings for panel in reading.panels] if figures else []
+        panels = [(reading, panel) for reading in readings for panel in reading.panels] if figures else []
         found = record.families.get(family)
         yield Chapter(
             family=family,
@@ -111,11 +111,17 @@ def _chapters(record: Record, *, figures: bool = True) -> Iterator[Chapter]:
             answer=wording.answer(record, family),
             because=found.because if found else [],
             lines=lines,
-            figures=[draw(panel, shows_real=record.manifest.shows_real) for panel in panels],
+            figures=[_drawn(record, reading, panel) for reading, panel in panels],
             evidence=[(wording.subject_of(reading), table) for reading in readings for table in reading.evidence],
             readings=readings,
             controls=wording.tried(readings),
         )
+
+
+def _drawn(record: Record, reading: Reading, panel: PanelReading) -> Figure:
+    """A figure that says what it was made of, like every table of evidence."""
+    figure = draw(panel, shows_real=record.manifest.shows_real)
+    return replace(figure, note=" · ".join(part for part in (wording.subject_of(reading), figure.note) if part))
 
 
 @cache

@@ -11,7 +11,7 @@ from counterproof.reports.panels import Mosaic, MosaicGroup
 from counterproof.reports.text import clipped
 
 GROUPS_DRAWN, LABELS_DRAWN = 16, 8
-WIDTH, MARGIN, SIDE, TALL = 750.0, 70.0, 300.0, 220.0
+WIDTH, MARGIN, SIDE, TALL = 860.0, 90.0, 330.0, 220.0
 LINE, GAP, SLIVER = 22.0, 2.0, 12.0  # of the legend; between tiles; of a tile whose share is hidden
 LETTER, PITCH = 7.2, 18.0  # width of a letter; least distance of two names
 
@@ -46,11 +46,11 @@ def draw_mosaic(data: Mosaic) -> Markup:
     """Columns as wide as the share of their group, tiles as tall as the share of their label in it."""
     legend, top = _legend(data)
     sides = [
-        _Side(kind=kind, left=left, top=top + 28) for kind, left in (("real", MARGIN), ("synthetic", WIDTH - SIDE))
+        _Side(kind=kind, left=left, top=top + 28) for kind, left in (("real", MARGIN), ("synthetic", WIDTH - SIDE - 10))
     ]
     parts = [part for side in sides for part in _mosaic(data, side)]
     spoken = f"{data.group_title} by {data.label_title}: shares of real rows beside shares of the release"
-    return drawing(WIDTH, top + 28 + TALL + 92, spoken, *legend, *parts)
+    return drawing(WIDTH, top + 28 + TALL + 112, spoken, *legend, *parts)
 
 
 def _legend(data: Mosaic) -> tuple[list[Markup], float]:

@@ -112,6 +112,7 @@ class Forest(Shape):
 
     limit: float | None = None
     unit: str = ""
+    titles: tuple[str, str] = ("trained on real data", "trained on the release")
     entries: list[Entry]
 
 

@@ -145,8 +145,8 @@ if __name__ == "__main__":
     parser.add_argument("data", choices=["census", "fashion"])
     parser.add_argument("--n", type=int, default=1000)
     parser.add_argument("--draws", type=int, default=40)
-    parser.add_argument("--by", default="density")
+    parser.add_argument("--by")
     parser.add_argument("--fresh", action="store_true", help="no planted flaws")
     ARGS = parser.parse_args()
-    BY = ARGS.by
+    BY = ARGS.by or {"census": "density", "fashion": "kernel_distance"}[ARGS.data]  # as the metric chooses
     main()
