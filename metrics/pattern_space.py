@@ -31,11 +31,6 @@ class Space:
     of_row: NDArray[np.intp]
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """The columns' names."""
-        return tuple(column.name for column in self.columns)
-
-    @property
     def remark(self) -> str:
         """Which columns were left out."""
         return "; ".join(f"{name} has {n} values and was left out: join some" for name, n in self.crowded.items())

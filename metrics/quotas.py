@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from counterproof.metrics.categories import RARE
 from counterproof.metrics.estimate import Estimate, Group
 from counterproof.metrics.intervals import clopper_pearson, wilson
 from counterproof.metrics.metric import MetricError
@@ -16,7 +17,6 @@ from counterproof.metrics.shares import SURE, THIN, Cell, independent
 from counterproof.metrics.workbench import Workbench
 
 Target = Mapping[str, Mapping[str, float]]
-POOLED = "(rare values)"
 ROUNDING = 1e-9
 NAMED = 8  # values that a message lists
 
@@ -85,7 +85,7 @@ def quotas_of(bench: Workbench, target: Target, made: Sample) -> Iterator[Quota]
                 n_made=len(made),
                 weight=weight,
                 unheard="" if value in counts else _unheard(column, value, part),
-                pooled=value not in counts and POOLED in counts,
+                pooled=value not in counts and RARE in counts,
             )
 
 
