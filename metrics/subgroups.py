@@ -149,7 +149,9 @@ class _Question:
         return replace(
             value,
             evidence=evidence_of(self.bench, plan, worst, self.k),
-            panels=panels_of(self.bench, plan, worst, list(losses.values()), self.k, self.by, UNITS[self.by]),
+            panels=panels_of(
+                self.bench, plan, worst, list(losses.values()), self.k, self.by, f"{UNITS[self.by]}, lost"
+            ),
         )
 
 

@@ -65,7 +65,7 @@ def _cell(cell: Cell, name: str, x: float, y: float) -> Markup:
 
 def _colour(cell: Cell, box: dict[str, float]) -> Markup:
     if cell.state == "too few":
-        return element("rect", class_="hidden", **box)
+        return element("rect", class_="hidden", fill_opacity="0.4", **box)
     if cell.state == "empty":
         return element("rect", class_="under", fill_opacity="0.5", **box)
     if cell.value is None:

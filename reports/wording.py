@@ -142,7 +142,7 @@ def subject(title: str, metric: str, field: str, group: GroupKey | None) -> str:
     if field == "excess" or field.endswith("_excess"):
         told = ", ".join(filter(None, [told.removesuffix("excess").strip(), EXCESS]))
     where = place(group)
-    text = name[:1].upper() + name[1:]
+    text = (name[:1].upper() if name[:1].isascii() else name[:1]) + name[1:]  # β stays β
     text += f": {printable(told)}" if told and told.casefold() != name.casefold() else ""
     return f"{text}, for {where}" if where else text
 
