@@ -25,8 +25,11 @@ def draw_forest(data: Forest) -> Markup:
     height = TOP + PITCH * len(entries)
     changed = any(entry.change for entry in entries)
     end = SPLIT - 30 if changed else RIGHT - 20
-    levels = axis_over(_ends(reach for e in entries for reach in (e.real, e.synthetic)), LEFT + 10, end)
+    alone = not any(entry.real for entry in entries)  # then they are read against 0
+    levels = axis_over([*_ends(r for e in entries for r in (e.real, e.synthetic)), *[0.0] * alone], LEFT + 10, end)
     parts = [*_frame(levels, height, data.unit or "value"), *_levels(entries, levels, data.titles)]
+    if alone and not changed:
+        parts.append(_zero(levels, len(entries)))
     if changed:
         limits = _limits(data)
         changes = axis_over([0.0, *limits, *_ends(e.change for e in entries)], SPLIT + 10, RIGHT - 20)
@@ -88,8 +91,12 @@ def _levels(entries: list[Entry], axis: Axis, titles: tuple[str, str]) -> Iterab
             yield _reach(entry.synthetic, axis, _row(k) + off, "synthetic", titles[1])
 
 
+def _zero(axis: Axis, entries: int) -> Markup:
+    return element("line", class_="zero", x1=axis(0.0), x2=axis(0.0), y1=TOP - 6, y2=_row(entries - 1) + PITCH / 2)
+
+
 def _changes(entries: list[Entry], axis: Axis) -> Iterable[Markup]:
-    yield element("line", class_="zero", x1=axis(0.0), x2=axis(0.0), y1=TOP - 6, y2=_row(len(entries) - 1) + PITCH / 2)
+    yield _zero(axis, len(entries))
     for k, entry in enumerate(entries):
         if entry.change:
             yield _reach(entry.change, axis, _row(k), "change", "change")

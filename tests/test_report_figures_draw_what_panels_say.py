@@ -185,7 +185,7 @@ def test_a_ratio_and_its_inverse_are_equally_strong_in_other_colours() -> None:
     assert colour(value=100.0) == ("over", "0.50")
     assert colour(value=1.0)[1] == "0.00"
     assert colour(value=0.0, state="empty") == ("under", "0.5")
-    assert colour(value=0.3, state="too few") == ("hidden", "")
+    assert colour(value=0.3, state="too few") == ("hidden", "0.4")
 
 
 def test_cells_are_told_in_the_table() -> None:
@@ -214,6 +214,24 @@ def test_a_map_puts_points_into_the_cells_that_they_fall_into() -> None:
 def test_a_map_draws_at_most_four_thousand_points() -> None:
     (dots,) = parts(draw(map_panel(5000)).drawing, "path", "dots")
     assert dots["d"].count("M") == 4000
+
+
+def test_a_forest_of_one_colour_stands_against_zero_and_needs_no_legend() -> None:
+    reach = {"value": 0.5, "low": 0.4, "high": 0.6}
+    data = {"titles": ["real rows", "the release"], "entries": [{"label": "a long name " * 9, "synthetic": reach}]}
+    drawn = figure_of("forest", data)
+    (zero,) = parts(drawn.drawing, "line", "zero")
+    assert float(zero["x1"]) < min(float(line["x1"]) for line in parts(drawn.drawing, "line", "synthetic"))
+    assert drawn.legend == ()
+    assert drawn.columns == ("entry", "real rows", "the release", "change")
+    assert "the release: 0.5 [0.4, 0.6]" in drawn.drawing
+    lines = [e.text or "" for e in tree_of(drawn.drawing).iter() if e.attrib.get("class") == "label"]
+    assert all(len(line) <= 36 for line in lines)
+    assert draw(forest_panel()).legend == ("real", "synthetic", "change")
+
+
+def test_a_forest_without_entries_says_so() -> None:
+    assert "No entry has rows enough" in figure_of("forest", {"entries": []}).drawing
 
 
 def test_a_forest_shows_both_models_and_the_change_at_its_limits() -> None:
