@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from counterproof.metrics.calibration import expected
+from counterproof.metrics.comparisons import groups_alone, groups_to_overall, listed, pairs_of_groups, surely
 from counterproof.metrics.decisions import Rate, counted_rows, decided
 from counterproof.metrics.estimate import Better, Group
 from counterproof.metrics.gaps import Comparison
@@ -17,12 +18,10 @@ from counterproof.metrics.metric import MetricError
 from counterproof.metrics.models import chosen_learners
 from counterproof.metrics.rates import Cells, Table
 from counterproof.metrics.sample import Floats
-from counterproof.metrics.strata import Counts, Stratum, crowded_columns, strata
+from counterproof.metrics.strata import Stratum, crowded_columns, strata
 from counterproof.metrics.workbench import Workbench
 
-ALONE, CROSSED = 20, 8  # groups of a column, and of a crossing, up to which every pair is looked at
 PLAIN = Comparison()
-LISTED = 20  # groups of a crossing too small to say anything of that are listed one by one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,8 +126,27 @@ class Inquiry:
             else pairs_of_groups(table.rows, self.least, crossed=stratum.crossed)
         )
         cells = listed(cells, table.rows) if stratum.crossed else cells
+        if stratum.crossed or stratum.level:
+            cells = replace(cells, decidable=cells.decidable & self._sure(stratum, learner, rate, cells))
         several = len(self.question.rates) > 1
         return Block(learner=learner, stratum=stratum, rate=rate, table=table, cells=cells, several=several)
+
+    def _sure(self, stratum: Stratum, learner: str, rate: Rate, cells: Cells) -> NDArray[np.bool_]:
+        """Which cells of crossings a faithful release would surely pass: many cells must, all at once.
+
+        Views of halves read what the measurement found.
+        """
+        everything = np.ones(len(cells), dtype=bool)
+        if not self.question.limit:
+            return everything
+        where = (stratum.name, stratum.level, learner, rate, self.question.limit, self.how.method, self.positive)
+
+        def find() -> NDArray[np.bool_]:
+            if self.bench.is_null:
+                return everything
+            return surely(self.bench, lambda view: self.table(view, stratum, learner, rate), cells, self.question.limit)
+
+        return self.bench.shared(("surely passed", *where), find)
 
     def table(self, bench: Workbench, stratum: Stratum, learner: str, rate: Rate) -> Table:
         """One rate of the models of a view."""
@@ -204,64 +222,6 @@ def real_classes(bench: Workbench) -> list[str]:
     if common.sum() >= 2:
         names, counts = names[common], counts[common]
     return [str(name) for name in names[np.argsort(counts, kind="stable")]]
-
-
-# -- which cells --------------------------------------------------------------------------------
-
-
-def groups_alone(rows: Counts, minimum: int) -> Cells:
-    """Every group, the large ones first."""
-    order = np.concatenate([np.flatnonzero(rows >= minimum), np.flatnonzero(rows < minimum)])
-    return Cells(kind="group", first=order, second=order, decidable=rows[order] >= minimum)
-
-
-def groups_to_overall(rows: Counts, minimum: int) -> Cells:
-    """Every group against all rows."""
-    return replace(groups_alone(rows, minimum), kind="overall")
-
-
-def pairs_of_groups(rows: Counts, minimum: int, *, crossed: bool = False) -> Cells:
-    """All pairs of groups of at least ``minimum`` real trial rows, and every smaller group with the largest.
-
-    Of more than :data:`ALONE` large groups (:data:`CROSSED` where columns are crossed), each is paired
-    with the largest only: two others then differ by twice as much at most.
-    """
-    large, small = np.flatnonzero(rows >= minimum), np.flatnonzero(rows < minimum)
-    largest = int(rows.argmax()) if len(rows) else 0
-    if len(large) > (CROSSED if crossed else ALONE):
-        first, second = _with(largest, large[large != largest])
-    else:
-        above = np.triu_indices(len(large), 1)
-        first, second = large[above[0]], large[above[1]]
-    idle = small[(small != largest) & ~((rows[small] == 0) & (rows[largest] == 0) & (largest in small))]
-    low, high = _with(largest, idle)
-    return Cells(
-        kind="pair",
-        first=np.concatenate([first, low]),
-        second=np.concatenate([second, high]),
-        decidable=np.arange(len(first) + len(low)) < len(first),
-    )
-
-
-def _with(one: int, others: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    return np.minimum(others, one), np.maximum(others, one)
-
-
-def listed(cells: Cells, rows: Counts) -> Cells:
-    """Without the smallest groups beyond :data:`LISTED`; how many they are is told."""
-    few = np.flatnonzero(~cells.decidable)
-    if len(few) <= LISTED:
-        return cells
-    smaller = np.minimum(rows[cells.first], rows[cells.second])[few]
-    dropped = few[np.argsort(-smaller, kind="stable")[LISTED:]]
-    kept = np.setdiff1d(np.arange(len(cells)), dropped)
-    return replace(
-        cells,
-        first=cells.first[kept],
-        second=cells.second[kept],
-        decidable=cells.decidable[kept],
-        unlisted=len(dropped),
-    )
 
 
 # -- what cannot be assessed --------------------------------------------------------------------

@@ -428,3 +428,36 @@ def test_intervals_of_gaps_and_changes_cover(groups: int, gap: float) -> None:
         # 150 runs: three standard errors below 95 % are 89.7 %.
         assert covered >= 0.897, name
         assert width < 2.0, name
+
+
+def test_crossings_decide_where_a_faithful_release_would_surely_pass() -> None:
+    rng = np.random.default_rng(12)
+    x = rng.normal(size=(12_000, 3))
+    labels = np.where(x[:, 0] + 0.7 * rng.normal(size=12_000) > 0.3, "yes", "no")
+    groups = {"sex": rng.choice(["F", "M"], 12_000), "race": rng.choice(["a", "b"], 12_000, p=[0.7, 0.3])}
+
+    def asked(labels: np.ndarray, studying: int) -> tuple[Places, Workbench]:
+        made = bench_of(table(x, labels, groups=groups), learning=4000, studying=studying)
+        bench = replace(made, intersections=2)
+        return found_by(demographic_parity_difference, bench), bench
+
+    found, bench = asked(labels, 4000)
+    crossed = {g[0][1]: v for (f, g), v in found.items() if f == "change" and g and g[0][0] == "sex, race" and g[0][1]}
+    assert len(crossed) == 6
+    halves = [found_by(demographic_parity_difference, bench.halves(draw)) for draw in range(10)]
+    for name, value in crossed.items():
+        moved = [half["change", (("sex, race", name), LINEAR)].estimate.value for half in halves]
+        refit = np.mean(np.square(moved)) / 2
+        rows = [int(n) for n in value.reason.replace(" trial rows", "").split(" and ")]
+        # The halves' own paired error is at most that of independent decisions.
+        most = math.sqrt(refit + sum(0.25 * 2 / n for n in rows))
+        if 4.45 * math.sqrt(refit) > 0.10 or min(rows) < 400:
+            assert not value.decidable
+        elif 4.45 * most < 0.10:
+            assert value.decidable
+    assert not all(v.decidable for v in crossed.values())
+    broken = labels.copy()
+    broken[4000:8000] = np.where(rng.random(4000) < 0.5, "no", labels[4000:8000])
+    other, _ = asked(broken, 4000)
+    for name, value in crossed.items():
+        assert other["change", (("sex, race", name), LINEAR)].decidable == value.decidable

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 
 from counterproof.metrics.answers import minimax_change
 from counterproof.metrics.calibration import Residuals
+from counterproof.metrics.comparisons import groups_to_overall, pairs_of_groups
 from counterproof.metrics.decisions import FALSE_POSITIVE, PRECISION, SELECTION, TRUE_POSITIVE, Precisions, Shares
 from counterproof.metrics.estimate import Estimate
 from counterproof.metrics.gaps import Comparison, gap_difference, gap_ratio
-from counterproof.metrics.inquiry import groups_to_overall, pairs_of_groups
 from counterproof.metrics.rates import Cells, Table
 from counterproof.metrics.refits import Change, worst_change
 from counterproof.metrics.strata import Stratum
