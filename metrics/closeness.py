@@ -168,8 +168,8 @@ def nearest_neighbour_ratio(bench: Workbench) -> Iterator[Value]:
     rows it saw 1 % and 2 % of exact copies in 13 % and 28 % of releases). ``leakage.copies`` decides.
 
     Rows that share their nearest training row count as one in the interval, and fewer than 20 such
-    places are not assessable. Where about 5 % are copies, the 5 % quantile stands at a jump, and its
-    interval is wide by construction. What such distances cannot see: arXiv:2505.01524.
+    places are not assessable. Intervals of the 5 % quantile are wide by construction where about 5 % are
+    copies, at a jump, and below 72 places, of which none need be that low. What such distances cannot see: arXiv:2505.01524.
 
     Yields:
         ``value`` and ``median`` the differences of the quantiles, ``q05`` and ``q50`` the release's

@@ -74,8 +74,8 @@ def quantile_of(values: Floats, q: float, *units: Rows, level: float) -> Estimat
     """A quantile of numbers in [0, 1], with the quantiles that its own level cannot be told from.
 
     The share of values up to it has an error, with rows of one unit summed first; exact limits of the
-    share, at as many independent rows as that error tells of, are read as quantiles. Where that
-    many rows need not hold one value beyond the quantile, the end is 0 or 1.
+    share, at as many independent rows as that error tells of, are read as quantiles. Where as many
+    rows as there are even units need not hold one value beyond the quantile, the end is 0 or 1.
 
     Source: Woodruff 1952, doi:10.1080/01621459.1952.10483443; limits by Clopper and Pearson at the
     effective number of rows: Korn and Graubard 1998, Survey Methodology 24:193-201.
@@ -87,13 +87,14 @@ def quantile_of(values: Floats, q: float, *units: Rows, level: float) -> Estimat
     value = float(np.quantile(values, q))
     hit = np.asarray(values <= value, dtype=np.float64)
     error = error_of((hit - hit.mean()) / len(hit), *units)
-    rows = min(float(len(hit)), q * (1 - q) / error**2) if error > 0 else min(map(even_count, units))
+    even = min(map(even_count, units))
+    rows = min(float(len(hit)), q * (1 - q) / error**2) if error > 0 else even
     tail, hits = (1 - level) / 2, q * rows
     low, high = float(beta.ppf(tail, hits, rows - hits + 1)), float(beta.ppf(1 - tail, hits + 1, rows - hits))
     return Estimate(
         value=value,
-        low=0.0 if (1 - q) ** rows > tail else float(np.quantile(values, low)),
-        high=1.0 if q**rows > tail else float(np.quantile(values, high)),
+        low=0.0 if (1 - q) ** min(rows, even) > tail else float(np.quantile(values, low)),
+        high=1.0 if q ** min(rows, even) > tail else float(np.quantile(values, high)),
         level=level,
         method="Woodruff, by places",
     )
