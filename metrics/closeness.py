@@ -169,7 +169,8 @@ def nearest_neighbour_ratio(bench: Workbench) -> Iterator[Value]:
 
     Rows that share their nearest training row count as one in the interval, and fewer than 20 such
     places are not assessable. Intervals of the 5 % quantile are wide by construction where about 5 % are
-    copies, at a jump, and below 72 places, of which none need be that low. What such distances cannot see: arXiv:2505.01524.
+    copies, at a jump, and below 72 places, of which none need be that low. What such distances
+    cannot see: arXiv:2505.01524.
 
     Yields:
         ``value`` and ``median`` the differences of the quantiles, ``q05`` and ``q50`` the release's
