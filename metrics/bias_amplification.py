@@ -146,7 +146,9 @@ def _variance(bench: Workbench, part: Partition, classes: Classes, sample: Sampl
     _, source = np.unique(clusters[sample.rows][counted], return_inverse=True)
     sums = np.bincount(source, weights=parts)
     sources = len(sums)
-    return max(independent, float(sums @ sums) * sources / max(sources - 1, 1))
+    if sources < 2:  # one source says nothing of others: the largest variance that shares can have
+        return 0.25 * float(leaning.sum())
+    return max(independent, float(sums @ sums) * sources / (sources - 1))
 
 
 def _normal(bias: Bias, level: float) -> Estimate:

@@ -67,8 +67,8 @@ def slices(
 
 def _problem(bench: Workbench, learners: tuple[str, ...]) -> str:
     labelled = bench.trial.take(np.flatnonzero(bench.trial.labels != ""), "labelled")
-    if labelled.sources < 2:
-        return f"the real test rows with a value of {bench.corpus.label} have fewer than two sources"
+    if labelled.sources < 4:
+        return f"the real test rows with a value of {bench.corpus.label} have fewer than two sources for each half"
     for learner in learners:
         for trained_on, whose in ((bench.learning, "the real rows"), (bench.studying, "the release")):
             forecast = bench.forecast(learner, trained_on)

@@ -268,6 +268,12 @@ def test_sources_widen_the_interval() -> None:
     assert (wide.high - wide.low) / (plain.high - plain.low) > 2
 
 
+def test_one_source_knows_nothing_of_others() -> None:
+    parts = [people(200, seed) for seed in (1, 2, 3)]
+    e = whole(bias_amplification, held(*parts, clusters=np.repeat([0, 0, 1], 200)))
+    assert e.high - e.low > 1.9
+
+
 def test_wilson_of_whole_rows_is_wilson_of_worth() -> None:
     view = held(*three(2, 400))
     part = partition_by(view, ("sex",))

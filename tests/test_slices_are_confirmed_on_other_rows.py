@@ -203,6 +203,13 @@ def test_sources_widen_the_interval() -> None:
     assert wide.high - wide.low > 1.5 * (plain.high - plain.low)
 
 
+def test_three_sources_cannot_be_halved() -> None:
+    rng = np.random.default_rng(5)
+    view = trial(rng.random(N) < 0.2, rng.random(N) < 0.2, columns(), clusters=np.arange(N) % 3)
+    (value,) = found_in(view)
+    assert (value.status, value.reason.endswith("fewer than two sources for each half")) == ("not_assessable", True)
+
+
 def test_the_same_seed_gives_the_same_slices() -> None:
     rng = np.random.default_rng(6)
     wrong = rng.random(N) < 0.2, rng.random(N) < 0.2
