@@ -12,7 +12,7 @@ from counterproof.metrics.estimate import Better, Estimate, Group
 from counterproof.metrics.group_cells import LEAST, VALUES, Cell, Plan, plan_cells
 from counterproof.metrics.group_evidence import evidence_of, panels_of
 from counterproof.metrics.group_spread import Losses, loss_gap, size_slope, worst_loss
-from counterproof.metrics.metric import MetricError, Needs, Value, metric
+from counterproof.metrics.metric import MetricError, Needs, Tolerance, Value, metric
 from counterproof.metrics.partitions import Partition, partition_by, partitions
 from counterproof.metrics.workbench import Workbench
 
@@ -65,6 +65,17 @@ def by_class(bench: Workbench, *, k: int = 5, by: By = "kernel_distance") -> Ite
     unit="loss of the worst less that of the best group",
     draws=10,
     needs=Needs(groups=True, smallest_n=200),
+    tolerances=(
+        Tolerance(
+            field="gap",
+            operator="<=",
+            limit=0.5,
+            level="warn",
+            reason="fresh real rows passed 100 of 100 audits (census by sex and race at 1,000 and 4,000 rows, images "
+            "of ten classes at 1,000); one class blurred failed 30 of 30; with many small groups the interval is "
+            "too wide to pass",
+        ),
+    ),
 )
 def subgroup_fidelity(bench: Workbench, *, k: int = 5, by: By | Literal["auto"] = "auto") -> Iterator[Value]:
     """Whether some groups are rendered worse than others, at the same number of rows for all.
@@ -79,8 +90,8 @@ def subgroup_fidelity(bench: Workbench, *, k: int = 5, by: By | Literal["auto"] 
     kernel distance hardly any of the latter; a blurred class of 100 images is the other way round,
     because blurred images crowd. No quantity sees everything: the five stand beside each other.
 
-    A gap whose interval lies above 0 is a flaw; the value alone is above 0 by luck, see the floor. No
-    default gate: with ten groups of 100 rows the upper end of a faithful release's gap is too high to pass.
+    A gap whose interval lies above 0 is a flaw; the value alone is above 0 by luck, see the floor. Groups
+    that are crossed are many and small: their gap is wide, and its gate stays open.
 
     Yields:
         Five fields per group, ``worst``, ``gap`` and ``slope`` per column, ``gap`` and ``worst`` over all.
