@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 METRIC = "worst_group_accuracy"
 TITLE = "Metric frame"
 COUNTS = {"trial rows": "n", "positives": "positives", "negatives": "negatives"}
-MODELS = {"trained on real": "real", "on the release": "synthetic"}
+MODELS = {"real": "real", "release": "synthetic"}
 
 
 def metric_frame(record: Record, *, learner: str | None = None, intervals: bool = False) -> pd.DataFrame:

@@ -165,7 +165,7 @@ def _errors(rows: Floats, total: Floats, squares: Floats, *, reach: float) -> Fl
 def binned_error(scores: Floats, truth: NDArray[np.bool_], *, bins: int = 10) -> tuple[float, float]:
     """The expected calibration error over bins of equally many rows, and what it would be if all scores were right.
 
-    It cannot be below 0, so right scores too have some (Naeini, Cooper and Hauskrecht 2015; the
+    It cannot be below 0, so right scores too have some (Naeini, Cooper and Hauskrecht, AAAI 2015; the
     second number is the mean of the absolute normal deviations of the bins).
 
     >>> p = np.linspace(0.05, 0.95, 1000)

@@ -16,6 +16,10 @@ on the same real rows that neither saw, and yields:
   release's models for a group column as a whole. ``method="to_overall"`` compares each group with
   all rows, ``control`` compares within each value of other group columns.
 
+``learning`` and ``studying`` among the sizes are the rows that models learned from, 50,000 of either
+side at most. Training anew is simulated by ten splits of either side in two halves, whose models
+differ by training alone.
+
 Groups are the values of every group column and, with ``intersections``, of several at once: a pair
 is called ``F, Black – M, White`` in the column ``sex, race``. Groups with too few real trial rows
 are measured and listed, but cannot decide; where all groups are that small, the question is not
@@ -162,7 +166,7 @@ def equalized_odds_difference(
 ) -> Iterator[Value]:
     """How much the release changes the gaps of true and of false positive rates between groups.
 
-    Each of the two rates is a cell of its own; the worst of both decides.
+    Each of the two rates is a cell of its own; the worst of both decides, whatever ``agg`` is.
 
     Args:
         bench: The view.
@@ -199,7 +203,7 @@ def predictive_parity_difference(
 
     The precision (positive predictive value) of a group is the share of true positives among its
     rows for which the positive class is predicted (predictive parity: Chouldechova 2017,
-    arXiv:1610.07524). Each model is judged on the rows that it selects itself.
+    arXiv:1703.00056). Each model is judged on the rows that it selects itself.
 
     Args:
         bench: The view.
@@ -279,10 +283,10 @@ def worst_group_accuracy(
     """What the release costs each group in accuracy: its model minus the real one.
 
     ``real`` and ``synthetic`` are the accuracy of the worst group of each model, ``minimax`` the
-    second minus the first: by how much the release moves the error of whichever group is worst
-    of those large enough (minimax fairness: Martinez, Bertran and Sapiro 2020, arXiv:2011.03108), however the worst group
-    is called. It is defined for any number of classes, and for a model that decides the same for
-    every row. Its evidence holds a metric frame: counts and rates of both models for every group,
+    second minus the first: by how much the release moves the worst accuracy of any group that is
+    large enough, whichever that is (minimax fairness: Martinez, Bertran and Sapiro 2020,
+    arXiv:2011.01821). It is defined for any number of classes, and for a model that decides the same
+    for every row. Its evidence holds a metric frame: counts and rates of both models for every group,
     which ``counterproof.metric_frame(record)`` gives as a table.
 
     Args:

@@ -29,7 +29,7 @@ MEASURES: dict[str, Rate] = {
     "accuracy": ACCURACY,
     "precision": PRECISION,
 }
-MODELS = {"real": "trained on real", "synthetic": "on the release"}
+MODELS = {"real": "real", "synthetic": "release"}
 
 
 def metric_frame(inquiry: Inquiry, positive: str | None) -> Evidence:
@@ -50,7 +50,7 @@ def metric_frame(inquiry: Inquiry, positive: str | None) -> Evidence:
         title=FRAME,
         columns=("column", "group", "model", "trial rows", "positives", "negatives", *rates, "remark"),
         rows=tuple(rows),
-        note="Both models of each learner on the same real test rows.",
+        note="The models trained on real rows and on the release, of each learner, on the same real test rows.",
     )
 
 

@@ -132,7 +132,7 @@ def test_the_frame_holds_the_same_rates(metrics: ModuleType) -> None:
     whole = audited(table, worst_group_accuracy)["change", ()]
     (evidence,) = [part for part in whole.evidence if part.title == "Metric frame"]
     ours = pd.DataFrame(list(evidence.rows), columns=list(evidence.columns)).set_index(["column", "group"])
-    for model, suffix in {"real": "trained on real", "synthetic": "on the release"}.items():
+    for model, suffix in {"real": "real", "synthetic": "release"}.items():
         theirs = _by_group(metrics, functions, table, model)
         assert len(theirs) == 2 * 3 * 2
         for place, row in theirs.iterrows():
