@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
     from counterproof.reports.record import EvidenceReading, Record
 
-METRIC = "worst_group_accuracy"
 TITLE = "Metric frame"
 COUNTS = {"trial rows": "n", "positives": "positives", "negatives": "negatives"}
 MODELS = {"real": "real", "release": "synthetic"}
@@ -24,7 +23,7 @@ def metric_frame(record: Record, *, learner: str | None = None, intervals: bool 
     (``intersections``); groups too small to say anything of are there, without numbers.
 
     Args:
-        record: A record that measured ``fairness.worst_group_accuracy``.
+        record: A record of an audit with label and groups, that measured ``fairness.worst_group_accuracy``.
         learner: ``linear``, ``boosting``, …; without it the learners stand below each other.
         intervals: Wilson intervals of the rates beside them, at the record's confidence; each group
             for itself, and each row as one of its own, whatever its source.
@@ -57,7 +56,7 @@ def _found(record: Record) -> tuple[EvidenceReading, float]:
         for part in reading.evidence:
             if part.title == TITLE:
                 return part, reading.level
-    raise Refusal(f"the record holds no metric frame: audit fairness.{METRIC}, with a label and groups")
+    raise Refusal("the record holds no metric frame: audit the metrics of fairness, with a label and groups")
 
 
 def _column(name: str) -> tuple[str, str]:
