@@ -38,7 +38,9 @@ def census() -> pd.DataFrame:
     )
 
 
-def table_draw(draw: int, frame: pd.DataFrame, n: int, label: str, groups: tuple[str, ...]) -> Outcome:
+def table_draw(
+    draw: int, frame: pd.DataFrame, n: int, label: str, groups: tuple[str, ...], metrics: tuple[str, ...] = ()
+) -> Outcome:
     """One audit of fresh rows; with rows to spare, the rest (at most n) is the test role."""
     from counterproof import audit
 
@@ -48,7 +50,7 @@ def table_draw(draw: int, frame: pd.DataFrame, n: int, label: str, groups: tuple
     if len(roles["test"]) < n // 2:
         del roles["test"]
     started = time.perf_counter()
-    record = audit(**roles, label=label, groups=groups, seed=draw)
+    record = audit(**roles, label=label, groups=groups, metrics=metrics, seed=draw)
     return record.verdict, {g.expression: g.verdict for g in record.gates}, time.perf_counter() - started
 
 
@@ -109,6 +111,7 @@ def main() -> None:
     options.add_argument("--n", type=int, default=5000)
     options.add_argument("--draws", type=int, default=100)
     options.add_argument("--first", type=int, default=0)
+    options.add_argument("--metrics", default="", help="families or metrics, all by default; tables only")
     options.add_argument("--workers", type=int, default=2)
     chosen = options.parse_args()
     os.environ.setdefault("COUNTERPROOF_CACHE", tempfile.mkdtemp())
@@ -119,7 +122,8 @@ def main() -> None:
     else:
         frame = census() if chosen.table == "census" else pd.read_csv(chosen.table)
         groups = tuple(name for name in chosen.groups.split(",") if name)
-        one = partial(table_draw, frame=frame, n=chosen.n, label=chosen.label, groups=groups)
+        metrics = tuple(filter(None, chosen.metrics.split(",")))
+        one = partial(table_draw, frame=frame, n=chosen.n, label=chosen.label, groups=groups, metrics=metrics)
     context = multiprocessing.get_context("spawn")
     outcomes: list[Outcome] = []
     with ProcessPoolExecutor(chosen.workers, mp_context=context) as pool_of:
