@@ -56,6 +56,18 @@ class Block:
 
     title: str
     rows: tuple[Row, ...]
+    crossed: bool
+
+    @property
+    def asked(self) -> list[int]:
+        """The questions that were asked of any of these groups."""
+        columns = zip(*(row.squares for row in self.rows), strict=True)
+        return [at for at, column in enumerate(columns) if any(column)]
+
+    @property
+    def thin(self) -> bool:
+        """Whether fewer than half of the questions were asked of crossed columns: such a table is folded away."""
+        return self.crossed and 2 * len(self.asked) < len(self.rows[0].squares)
 
     @property
     def references(self) -> list[set[str]]:
@@ -78,10 +90,9 @@ class GroupTable:
     blocks: tuple[Block, ...]
     left_out: str
 
-    @property
-    def families(self) -> list[tuple[str, int]]:
-        """The families of the columns, with how many columns each has."""
-        names = [question.family for question in self.questions]
+    def families(self, asked: Sequence[int]) -> list[tuple[str, int]]:
+        """The families of some columns, with how many columns each has."""
+        names = [self.questions[at].family for at in asked]
         return [(name, names.count(name)) for name in dict.fromkeys(names)]
 
     @property
@@ -163,7 +174,7 @@ def _blocks(squares: Mapping[Place, list[Square | None]], names: Sequence[str]) 
         parts.setdefault(columns, []).append(Row(name=printable(named(place)[1]), squares=tuple(found)))
     rank = {name: k for k, name in enumerate(names)}
     for columns in sorted(parts, key=lambda c: (len(c), [rank.get(name, len(rank)) for name in c])):
-        yield Block(title=printable(" × ".join(columns)), rows=tuple(parts[columns]))
+        yield Block(title=printable(" × ".join(columns)), rows=tuple(parts[columns]), crossed=len(columns) > 1)
 
 
 def _left_out(groups: int, questions: int) -> str:

@@ -53,7 +53,8 @@ def test_questions_stand_in_the_order_of_the_families_and_groups_in_that_of_the_
     assert [block.title for block in table.blocks] == ["sex", "race", "race × sex"]
     assert [row.name for row in table.blocks[0].rows] == ["F", "M"]
     assert table.blocks[2].rows[0].name == "Black, F"
-    assert table.families == [("fidelity", 1), ("coverage", 1), ("utility", 1)]
+    assert table.families([0, 1, 2]) == [("fidelity", 1), ("coverage", 1), ("utility", 1)]
+    assert table.families([2]) == [("utility", 1)]
 
 
 def test_only_readings_of_single_groups_have_squares() -> None:
@@ -161,6 +162,21 @@ def test_the_group_that_others_are_held_against_is_called_the_reference() -> Non
     made = record([*whole, at("fairness.gap", 0.1, group={"race": "Black – White"}, better="zero")])
     assert group_table(made).blocks[0].references == [{"White"}, {""}]  # type: ignore[union-attr]
     assert render(made).count(">reference<") == 1
+
+
+def test_groups_of_which_little_was_asked_are_folded_away_not_dropped() -> None:
+    readings = [at(f"fidelity.m{k}", group={"sex": "F"}) for k in range(3)]
+    made = record([*readings, at("fidelity.m1", 0.0123, group={"sex": "F", "race": "Black"})])
+    table = group_table(made)
+    assert table is not None
+    assert [(block.title, block.asked, block.thin) for block in table.blocks] == [
+        ("sex", [0, 1, 2], False),
+        ("sex × race", [1], True),
+    ]
+    page = render(made)
+    folded = page[page.index("By sex × race: 1 group, 1 question<") :]
+    assert "0.0123" in folded[: folded.index("</details>")]
+    assert "0.0123" not in page[: page.index("By sex × race: 1 group")]
 
 
 def test_small_cells_are_said_in_every_output_and_nothing_real_with_them() -> None:
