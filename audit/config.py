@@ -157,7 +157,7 @@ def make_config(plain: dict[str, Any], *, source: str = "options") -> Config:
         elif first["type"] == "tuple_type":
             told = "give a list of texts"
         elif where == "gates.all_of" and first["type"] == "dict_type":
-            told = 'give a name to each list of gates: [gates.all_of] and below it "private and useful" = [gate, gate]'
+            told = 'give a name to each list of gates: [gates.all_of] and below it "fair and useful" = [gate, gate]'
         elif first["type"] == "missing":
             told = f"is missing; give {MISSING.get(where, 'it')}"
         raise Refusal(f"{source}: {where + ': ' if where else ''}{told}") from None

@@ -1,4 +1,4 @@
-"""Gates that must all hold: private and fair and useful at once.
+"""Gates that must all hold: no leak found, fair and useful, at once.
 
 An intersection-union test (Berger 1982, doi:10.1080/00401706.1982.10487790): the whole passes when every
 gate passes at its own plain confidence, which needs no correction; it fails when one of them fails, which is

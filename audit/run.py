@@ -78,7 +78,7 @@ def audit(
         metrics: Families, metric ids, or metrics that are not registered; all that apply by default.
         gates: Gates besides the default policy's, in the grammar of ``audit.toml``.
         warn: Gates that only warn.
-        all_of: Gates that must hold together, by the name of the whole: ``{"private and fair": [gate, gate]}``.
+        all_of: Gates that must hold together, by the name of the whole: ``{"fair and useful": [gate, gate]}``.
         encoder: ``auto``, ``efficientnet``, ``inception[:PROTOCOL]``, ``pixels``, ``timm:NAME``, ``transformers:NAME``,
             a TorchScript or ONNX file, or a ``torch.nn.Module``.
         recode: ``auto`` re-encodes all images alike where the formats of the roles differ, ``never`` leaves them.

@@ -25,7 +25,7 @@ from counterproof.reports.record import Reading, Record
 from counterproof.reports.terminal import plain_lines
 from counterproof.verdict import exit_code, judged
 
-NAME = "private and useful"
+NAME = "fair and useful"
 PRIVATE, USEFUL = "leakage.membership <= 0.6", "utility.tstr <= 0.02"
 
 
