@@ -112,6 +112,7 @@ def _is_date(bench: Workbench, name: str) -> bool:
 
 def bin_name(edges: NDArray[np.float64], at: int, *, is_date: bool) -> str:
     """The bin before the ``at``-th edge, in words."""
+
     def text(value: float) -> str:
         # numpy's dates reach the year 9999, which stands for "never" in many tables; pandas' nanoseconds do not
         return str(np.datetime64(math.floor(value), "s").astype("datetime64[D]")) if is_date else f"{value:.4g}"

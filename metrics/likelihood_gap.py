@@ -121,7 +121,8 @@ def _mixture(bench: Workbench) -> Mixture | None:
     points, centres = on_pooled_axes(bench, asked, count), on_pooled_axes(bench, bench.release, count)
     centred = points - points.mean(0)
     scale = math.sqrt(float((centred**2).mean()))
-    if scale == 0 or not math.isfinite(scale):
+    size = float(max(np.abs(points).max(), np.abs(centres).max()))
+    if not math.isfinite(scale) or scale <= TINY * size:
         return None
     found = nearest(points, centres, min(REACHED, len(centres)), memory=bench.memory, device=bench.device)
     broad = -(centred**2).sum(1) / (2 * scale**2) - count / 2 * math.log(2 * math.pi)

@@ -10,7 +10,7 @@ import numpy as np
 
 from counterproof.metrics.estimate import Estimate, Evidence
 from counterproof.metrics.intervals import newcombe
-from counterproof.metrics.matching import ALARM, Tally, fewest_hits
+from counterproof.metrics.matching import ALARM, Tally, fewest_hits, rows_used
 from counterproof.metrics.metric import MetricError, Needs, Tolerance, Value, metric
 from counterproof.metrics.near_copies import power
 from counterproof.metrics.nearness import tail_p
@@ -108,7 +108,7 @@ def _measured(bench: Workbench, found: Uniques, member: Flags, sets: Flags, fiel
     return Value(
         field=field,
         estimate=estimate,
-        n={"train": sizes[0], "holdout": sizes[1], "release": len(bench.release)},
+        n=rows_used(bench),
         alarm=alarm_of(found, records, told, field),
         reason=_remark(found, records, sets, field),
         evidence=(*_columns(found, told, member), *_values(bench, found, told, member)),

@@ -302,9 +302,12 @@ def test_credit_of_one_list_by_hand() -> None:
 
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda m: m.id)
-def test_rows_that_are_all_equal_tell_nothing(metric: Metric) -> None:
-    same = np.ones((60, 3))
-    for v in metric.values(bench(same, same, same), metric.configure({})):
+@pytest.mark.parametrize("release", ["the same point", "another point", "everywhere"])
+def test_rows_that_are_all_equal_tell_nothing(metric: Metric, release: str) -> None:
+    same = np.full((60, 3), 0.1)
+    made = np.random.default_rng(0).normal(size=(60, 3)) if release == "everywhere" else same
+    made = made + (release == "another point")
+    for v in metric.values(bench(same, same, made), metric.configure({})):
         assert v.status == "not_assessable" or v.estimate is not None
         assert v.estimate is None or np.isfinite([v.estimate.value, v.estimate.low, v.estimate.high]).all()
 
