@@ -6,6 +6,7 @@ was measured per group. A row is one group: a value of a group column, or of sev
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from counterproof.reports.squares import ORDER, Look, Square, squares_of, verdic
 from counterproof.reports.text import printable
 from counterproof.reports.wording import LOOKS, subject
 
+RANGE = re.compile(r"([≤(>]) ?(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)(?=$|, )")
 MOST = 300  # squares on the page; the others stand in the record
 ASKED = 15  # questions
 DIRECTIONS: Mapping[Better, str] = {"lower": "lower is better", "higher": "higher is better", "zero": "0 is no change"}
@@ -169,12 +171,24 @@ def _kept(squares: Mapping[Place, list[Square | None]], most: int) -> dict[Place
 def _blocks(squares: Mapping[Place, list[Square | None]], names: Sequence[str]) -> Iterable[Block]:
     """Rows by the columns they are groups of: single ones in the order of the configuration, then crossings."""
     parts: dict[tuple[str, ...], list[Row]] = {}
-    for place, found in squares.items():
+    for place, found in sorted(squares.items(), key=lambda item: [range_order(value) for _, value in item[0]]):
         columns = tuple(column for column, _ in place)
         parts.setdefault(columns, []).append(Row(name=printable(named(place)[1]), squares=tuple(found)))
     rank = {name: k for k, name in enumerate(names)}
     for columns in sorted(parts, key=lambda c: (len(c), [rank.get(name, len(rank)) for name in c])):
         yield Block(title=printable(" × ".join(columns)), rows=tuple(parts[columns]), crossed=len(columns) > 1)
+
+
+def range_order(value: str | None) -> tuple[int, float]:
+    """Where a range of numbers stands among the others; what is no range stays where it is.
+
+    >>> sorted(["(100, 200]", "(27, 100]", "> 200", "≤ 27"], key=range_order)
+    ['≤ 27', '(27, 100]', '(100, 200]', '> 200']
+    """
+    found = RANGE.match(value or "")
+    if found is None:
+        return 0, 0.0
+    return {"≤": -1, "(": 0, ">": 1}[found[1]], float(found[2])
 
 
 def _left_out(groups: int, questions: int) -> str:
