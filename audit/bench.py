@@ -111,7 +111,9 @@ def overlap_of(train: Sample, other: Sample) -> Overlap:
     others = len(other) - 1
     _, inverse, counts = np.unique(other.digests, return_inverse=True, return_counts=True)
     drawn, grown = min(len(train), others), max(1.0, len(train) / others)
-    missed = np.asarray(hypergeom.pmf(0, others, counts[inverse] - 1, drawn))
+    # One probability for each number of twins: a hundred thousand of the same take half a minute.
+    twins, which = np.unique(counts - 1, return_inverse=True)
+    missed = np.asarray(hypergeom.pmf(0, others, twins, drawn))[which][inverse]
     return Overlap(shared, min(float((1 - missed).sum()) * grown, len(other)))
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Any, Literal
 
 from counterproof.cells import Cell, Place, Terms, judge_cell, place
@@ -176,8 +177,8 @@ def matches(gate: Gate, group: GroupKey) -> bool:
 
 def _reading(gate: Gate, cells: list[Cell], adjusted: int, small_cells: str) -> GateReading:
     # Who names one group asks about it, however small; only lists of cells set small ones aside.
-    listed = [c for c in cells if c.reading.decidable or c.verdict == "fail" or not gate.many]
-    too_few = [c for c in cells if c not in listed]
+    told = [c.reading.decidable or c.verdict == "fail" or not gate.many for c in cells]
+    listed, too_few = list(compress(cells, told)), [c for c, shown in zip(cells, told, strict=True) if not shown]
     verdict = _verdict(listed, too_few, small_cells)
     leading = next((c for c in [*listed, *too_few] if c.verdict == verdict), cells[0])
     first = leading.reading
