@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from counterproof.intake import Intake
+from counterproof.metrics.categories import RARE
+from counterproof.metrics.partitions import MISSING
 
-RARE = "(rare values)"
-MISSING = "(missing)"  # how readers see a missing value
 Texts = NDArray[np.str_]
 
 

@@ -141,7 +141,7 @@ class Wrapped:
         reference, candidate = self._rows(bench, bench.reference), self._rows(bench, bench.candidate)
         value = self._computed(reference, candidate, rng)
         if bench.is_null:
-            return Value(estimate=Estimate(value=value, low=value, high=value, level=bench.level), n=bench.sizes)
+            return Value(estimate=Estimate.point(value, level=bench.level), n=bench.sizes)
         spread = self._spread(bench, reference, candidate, halves, rng)
         luck = np.std([value, *(self._computed(reference, candidate, rng) for _ in range(AGAIN))], ddof=1)
         reach = float(student.ppf(0.5 + bench.level / 2, halves - 1) * np.hypot(spread, luck))

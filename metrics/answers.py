@@ -86,15 +86,11 @@ def null_values(inquiry: Inquiry) -> Iterator[Value]:
         for i, value, decidable in _told(block)
     ]
     for change in changes:
-        yield Value(estimate=_point(change.value), field="change", group=change.group)
+        yield Value(estimate=Estimate.point(change.value, method="one re-split"), field="change", group=change.group)
     for where, several in wholes(inquiry, changes):
         value = worst_change(several, inquiry.question.better, inquiry.bench.level).value
         if where or several[0].decidable:
-            yield Value(estimate=_point(value), field="change", group=where)
-
-
-def _point(value: float) -> Estimate:
-    return Estimate(value=value, low=value, high=value, method="one re-split")
+            yield Value(estimate=Estimate.point(value, method="one re-split"), field="change", group=where)
 
 
 def _told(block: Block) -> Iterator[tuple[int, float, bool]]:

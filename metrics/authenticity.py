@@ -68,7 +68,7 @@ def authenticity(bench: Workbench) -> Iterator[Value]:
     authentic = below(among[index[:, 0]], distance[:, 0])
     share = float(authentic.mean())
     if bench.is_null:
-        yield Value(estimate=Estimate(value=share, low=share, high=share, level=bench.level))
+        yield Value(estimate=Estimate.point(share, level=bench.level))
         return
     place = place_of(near, index[:, 0])
     crowded = too_crowded(place, "authenticity")

@@ -67,7 +67,7 @@ def closer_to_train(bench: Workbench) -> Iterator[Value]:
     found = credit(near, member)
     share = float(found.mean())
     if bench.is_null:
-        yield Value(estimate=Estimate(value=share, low=share, high=share, level=bench.level))
+        yield Value(estimate=Estimate.point(share, level=bench.level))
         return
     if (found == 0.5).all():
         reason = "every release row is equally far from train and from holdout rows: nothing can be told"

@@ -10,14 +10,12 @@ from numpy.typing import NDArray
 
 from counterproof.metrics.rates import Cells, Table
 from counterproof.metrics.refits import REFITS
+from counterproof.metrics.shares import SURE
 from counterproof.metrics.strata import Counts
 from counterproof.metrics.workbench import Workbench
 
 ALONE, CROSSED = 20, 8  # groups of a column, and of a crossing, up to which every pair is looked at
 LISTED = 20  # groups of a crossing too small to say anything of that are listed one by one
-# A faithful release passes with probability 0.997 where the limit is 1.645 standard errors of the bound and
-# 2.8 of luck away (see representation.SURE).
-SURE = 4.45
 
 
 def groups_alone(rows: Counts, minimum: int) -> Cells:

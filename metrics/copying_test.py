@@ -133,9 +133,9 @@ def copying_test(bench: Workbench, *, cells: int = 3, tau: int = FEWEST) -> Iter
     weight = np.where(counted, tests.holdout, 0) / tests.holdout[counted].sum()
     value = float(weight[counted] @ tests.z[counted])
     if bench.is_null:
-        yield Value(estimate=_point(bench, value))
+        yield Value(estimate=Estimate.point(value, level=bench.level))
         for cell in map(int, np.flatnonzero(counted)):
-            yield Value(group=_group(cell), estimate=_point(bench, float(tests.z[cell])))
+            yield Value(group=_group(cell), estimate=Estimate.point(float(tests.z[cell]), level=bench.level))
         return
     crowded = too_crowded(release.place, "the data-copying test", int(counted.sum()))
     if crowded:
@@ -238,10 +238,6 @@ def parts_of(tests: Cells, release: Side, holdout: Side) -> Floats:
 
 
 # -- words ------------------------------------------------------------------------------------------
-
-
-def _point(bench: Workbench, value: float) -> Estimate:
-    return Estimate(value=value, low=value, high=value, level=bench.level)
 
 
 def _estimate(bench: Workbench, value: float, parts: Floats, sides: tuple[Side, Side], means: int) -> Estimate:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -123,6 +124,18 @@ class Decisions(Table):
         found: Counts = self.counts.sum(0)[None] - self.counts
         return found
 
+    @abstractmethod
+    def _rates(self, counts: Counts, side: Side) -> Rates:
+        """Of such counts, by the decisions of one model."""
+
+    def rates(self, side: Side) -> Rates:
+        """By the decisions of one model."""
+        return self._rates(self.counts, side)
+
+    def rest(self, side: Side) -> Rates:
+        """The same over all other groups."""
+        return self._rates(self.all_but, side)
+
     def _tied(self, votes: Votes, own: Floats, everyone: Floats, members: Counts, kept: NDArray[np.bool_]) -> Ties:
         clusters = self.bench.corpus.clusters
         assert clusters is not None
@@ -149,14 +162,6 @@ class Shares(Decisions):
         """Rows that a group is counted over."""
         found: Counts = self._counted(self.counts).sum((1, 2))
         return found
-
-    def rates(self, side: Side) -> Rates:
-        """By the decisions of one model."""
-        return self._rates(self.counts, side)
-
-    def rest(self, side: Side) -> Rates:
-        """The same over all other groups."""
-        return self._rates(self.all_but, side)
 
     @cached_property
     def change(self) -> Floats:
@@ -204,14 +209,6 @@ class Precisions(Decisions):
     def rows(self) -> Counts:
         """Rows that a group is counted over."""
         return self.rates("real").rows
-
-    def rates(self, side: Side) -> Rates:
-        """By the decisions of one model."""
-        return self._rates(self.counts, side)
-
-    def rest(self, side: Side) -> Rates:
-        """The same over all other groups."""
-        return self._rates(self.all_but, side)
 
     @cached_property
     def change(self) -> Floats:

@@ -106,7 +106,7 @@ def _values(bench: Workbench, found: Worth, of: int) -> Iterator[Value]:
     counted = {"clusters": float((sizes > 1).sum()), "largest": float(sizes.max())}
     part = "" if len(found.sample) == of else f"among {len(found.sample)} rows drawn at random"
     for field, count in counted.items():
-        exact = Estimate(value=count, low=count, high=count, level=bench.level, method="counted")
+        exact = Estimate.point(count, level=bench.level, method="counted")
         unit = "clusters of several rows" if field == "clusters" else "rows of the largest cluster"
         yield Value(field=field, estimate=exact, n=n, unit=unit, better="lower", reason=part)
 

@@ -74,7 +74,10 @@ def _sides(bench: Workbench) -> tuple[Dealt, Dealt]:
 def _corrected(bench: Workbench, sides: tuple[Dealt, Dealt], *, hard: bool) -> tuple[list[Value], Influence | None]:
     if bench.is_null:
         plain, full = plain_and_corrected(*sides)
-        found = {"full": _bare(full, bench.level), "uncorrected": _bare(plain, bench.level)}
+        found = {
+            "full": Estimate.point(full, level=bench.level),
+            "uncorrected": Estimate.point(plain, level=bench.level),
+        }
         if bench.reference.features.shape[1] <= CHEAP and bench.draw in range(-1, DRAWS) and not hard:
             found["infinity"] = _infinity(bench, sides, None)
         return list(_valued(bench, found)), None
@@ -103,10 +106,6 @@ def _uncorrected(bench: Workbench) -> tuple[list[Value], Influence]:
 def _clusters(bench: Workbench) -> tuple[Rows | None, Rows | None]:
     clusters = bench.corpus.clusters
     return (None, None) if clusters is None else (clusters[bench.reference.rows], clusters[bench.candidate.rows])
-
-
-def _bare(value: float, level: float) -> Estimate:
-    return Estimate(value=value, low=value, high=value, level=level)
 
 
 def _valued(bench: Workbench, found: dict[str, Estimate]) -> Iterator[Value]:

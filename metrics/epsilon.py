@@ -95,7 +95,7 @@ def _claim(bench: Workbench, claimed: float | None, found: Bound | None) -> Valu
     if found is None:
         return Value(field="claim", status="not_assessable", reason="too few records to try the claimed ε")
     over = found.value - claimed
-    estimate = Estimate(value=over, low=over, high=over, level=bench.level, method="lower bound less the claim")
+    estimate = Estimate.point(over, level=bench.level, method="lower bound less the claim")
     alarm = f"the claimed ε = {claimed:g} is falsified: these attacks prove at least {found.value:.2f}"
     reason = f"the claimed ε = {claimed:g} is not falsified, which does not confirm it"
     if found.ceiling <= claimed:

@@ -69,6 +69,11 @@ class Estimate:
             )
         return cls(value=value, low=value - reach, high=value + reach, level=level, method=method)
 
+    @classmethod
+    def point(cls, value: float, *, level: float = 0.95, method: str = "normal") -> Estimate:
+        """A value without width: of a re-split, of which only values are wanted, or a count."""
+        return cls(value=value, low=value, high=value, level=level, method=method)
+
     def bound(self, side: Side, confidence: float) -> float:
         """The one-sided bound at another confidence.
 

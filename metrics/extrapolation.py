@@ -68,7 +68,7 @@ def frechet_infinity(
             total[subset] += weight / len(subset)
     value = float(weights @ found)
     if rows is None:
-        return Estimate(value=value, low=value, high=value, level=level)
+        return Estimate.point(value, level=level)
     parts = (held[0] * rows.left, held[1] * rows.right)
     errors = [parts_error(part - part.mean(), source) for part, source in zip(parts, clusters, strict=True)]
     return Estimate.normal(value, math.hypot(*errors, _scatter(1 / shares, found)), level=level, method=METHOD)

@@ -88,7 +88,7 @@ def frechet_distance(bench: Workbench, *, components: int = 256, full_dimensions
     others, rows = in_all_dimensions(bench, widest=full_dimensions)
     if bench.is_null:
         at = estimate.value
-        yield Value(estimate=Estimate(value=at, low=at, high=at, level=bench.level), n=bench.sizes)
+        yield Value(estimate=Estimate.point(at, level=bench.level), n=bench.sizes)
         yield from others
         return
     rows = rows or influence(reference, candidate)

@@ -49,7 +49,7 @@ def kernel_distance(bench: Workbench) -> Iterator[Value]:
     sums = bench.kernel()
     value = discrepancy(sums)
     if bench.is_null:
-        yield Value(estimate=Estimate(value=value, low=value, high=value, level=bench.level), n=bench.sizes)
+        yield Value(estimate=Estimate.point(value, level=bench.level), n=bench.sizes)
         return
     if min(bench.reference.sources, bench.candidate.sources) < 2:
         reason = "the rows of one side come from one source: how far another would differ cannot be told"

@@ -181,7 +181,7 @@ def _worst(bench: Workbench, tables: list[Table], classes: Classes) -> Value:
     changes = np.concatenate([table.change[:, asked][keep] for table, keep in zip(tables, kept, strict=True)])
     value = float(np.abs(changes).max())
     if bench.is_null:
-        return Value(field="worst", estimate=Estimate(value=value, low=value, high=value, level=bench.level))
+        return Value(field="worst", estimate=Estimate.point(value, level=bench.level))
     level = bench.level ** (1 / cells)
     ends = [share_changes(table.before, table.after, level) for table in tables]
     low, high = (

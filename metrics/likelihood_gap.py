@@ -98,7 +98,7 @@ def likelihood_gap(bench: Workbench) -> Iterator[Value]:
     likelihood = log_likelihood(mixture, width) / mixture.axes
     gap = float(likelihood[member].mean() - likelihood[~member].mean())
     if bench.is_null:
-        yield Value(estimate=Estimate(value=gap, low=gap, high=gap, level=bench.level))
+        yield Value(estimate=Estimate.point(gap, level=bench.level))
         return
     error = _error(bench, mixture, likelihood, member)
     cut = len(mixture.asked) < len(bench.real)

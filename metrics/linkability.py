@@ -92,7 +92,7 @@ def linkability(
         return
     found = bench.shared(("linkability", tuple(splits.items()), k, attacks), lambda: link(bench, targets, splits, k))
     guess = chance_of_a_link(len(bench.release), k)
-    baseline = Estimate(value=guess, low=guess, high=guess, level=bench.level, method="two random choices")
+    baseline = Estimate.point(guess, level=bench.level, method="two random choices")
     rates: dict[Group, Rates] = {}
     for name, links in found.items():
         hits = links.linked[targets.member].sum(), links.linked[~targets.member].sum()

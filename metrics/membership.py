@@ -13,6 +13,7 @@ from counterproof.metrics.estimate import Estimate, Evidence, Panel
 from counterproof.metrics.inquest import Inquest, area_estimate, hold_inquest, smallest_area
 from counterproof.metrics.intervals import clopper_pearson
 from counterproof.metrics.metric import Needs, Tolerance, Value, metric
+from counterproof.metrics.partitions import MISSING
 from counterproof.metrics.sample import Floats, Rows
 from counterproof.metrics.suspects import LEAST, MOST, Flags, Suspects, line_up
 from counterproof.metrics.workbench import Workbench
@@ -126,7 +127,7 @@ def _groups(bench: Workbench, tried: Tried) -> Iterator[Value]:
         told, counts = np.unique(values[bench.real.rows], return_counts=True)
         of_unit = values[suspects.sample.rows[first]]
         for value, count in zip(told, counts, strict=True):
-            group = ((column, str(value) or "(missing)"),)
+            group = ((column, str(value) or MISSING),)
             if count < bench.small_cell and not bench.show_real:
                 reason = f"too few to say: fewer than {bench.small_cell} real rows"
                 yield Value(group=group, status="not_assessable", reason=reason, decidable=False)

@@ -108,7 +108,7 @@ class Scoring:
         gaps = self.gaps(bench, learners)
         if bench.is_null:
             worst = max(gaps.values())
-            yield Value(field="gap", estimate=Estimate(value=worst, low=worst, high=worst, level=bench.level))
+            yield Value(field="gap", estimate=Estimate.point(worst, level=bench.level))
             return
         rng = bench.generator(self.id)
         drawn = [self.gaps(bench, learners, np.sort(bench.trial.half(rng))) for _ in range(halves)]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from counterproof.metrics.estimate import Group
-from counterproof.metrics.partitions import CROWD, partitions
+from counterproof.metrics.partitions import CROWD, MISSING, partitions
 from counterproof.metrics.sample import Mixed, Rows
 from counterproof.metrics.workbench import Workbench
 
@@ -110,7 +110,7 @@ def _names(bench: Workbench, mixed: Mixed, at: int) -> Callable[[int], str]:
         if frame is None:
             return f"category {code}"
         value = frame[column].iloc[row]
-        return "(missing)" if frame[column].isna().iloc[row] else str(value)
+        return MISSING if frame[column].isna().iloc[row] else str(value)
 
     return name
 

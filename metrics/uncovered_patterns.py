@@ -109,7 +109,7 @@ def _unmet(bench: Workbench, space: Space, order: int, least: int) -> Value | No
 
 
 def _exactly(count: int, level: float) -> Estimate:
-    return Estimate(value=float(count), low=float(count), high=float(count), level=level, method="counted")
+    return Estimate.point(float(count), level=level, method="counted")
 
 
 def _headline(bench: Workbench, space: Space, search: Search) -> Value:

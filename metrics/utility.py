@@ -202,13 +202,12 @@ def _labelled(sample: Sample) -> Sample:
 def _null_values(bench: Workbench, learners: tuple[str, ...]) -> Iterator[Value]:
     found = losses(bench, learners)
     for (field, learner), loss in found.items():
-        yield Value(estimate=_point(loss), field=field, group=(("learner", learner),))
+        yield Value(estimate=Estimate.point(loss, method="one re-split"), field=field, group=(("learner", learner),))
     for field in ("gap", "accuracy_gap"):
-        yield Value(estimate=_point(max(found[field, learner] for learner in learners)), field=field)
-
-
-def _point(value: float) -> Estimate:
-    return Estimate(value=value, low=value, high=value, method="one re-split")
+        yield Value(
+            estimate=Estimate.point(max(found[field, learner] for learner in learners), method="one re-split"),
+            field=field,
+        )
 
 
 def _measured(bench: Workbench, learners: tuple[str, ...]) -> Iterator[Value]:

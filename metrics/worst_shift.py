@@ -104,14 +104,15 @@ def _null_values(trial: Trial) -> Iterator[Value]:
     for loss, field in FIELDS.items():
         inside = {key: SIGN[loss] * value for key, value in found.items() if key[2] == loss}
         for (name, learner, _), value in inside.items():
-            yield Value(estimate=_point(value), field=field, group=_group(names[name], learner))
+            yield Value(
+                estimate=Estimate.point(value, method="one re-split"), field=field, group=_group(names[name], learner)
+            )
         decidable = [value for (name, *_), value in inside.items() if names[name].enough]
         if decidable:
-            yield Value(estimate=_point((min if BETTER[loss] == "higher" else max)(decidable)), field=field)
-
-
-def _point(value: float) -> Estimate:
-    return Estimate(value=value, low=value, high=value, method="one re-split")
+            yield Value(
+                estimate=Estimate.point((min if BETTER[loss] == "higher" else max)(decidable), method="one re-split"),
+                field=field,
+            )
 
 
 def _measured(trial: Trial) -> Iterator[Value]:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from simulations.simulate_gap_coverage import simulate
-from trials import bench_of, decisions, staged, table
+from trials import Places, bench_of, decisions, people, staged, table
 
 from counterproof.engine import measure
 from counterproof.metrics.fairness import (
@@ -27,7 +27,6 @@ from counterproof.metrics.intervals import newcombe, paired_error
 from counterproof.metrics.metric import Metric, MetricError, Value
 from counterproof.metrics.workbench import Workbench
 
-Places = dict[tuple[str, tuple[tuple[str, str | None], ...]], Value]
 MODELS = ("real", "synthetic")
 LINEAR = ("learner", "linear")
 GAPS = (
@@ -37,22 +36,6 @@ GAPS = (
     predictive_parity_difference,
     calibration_difference,
 )
-
-
-def people(n: int = 3000, seed: int = 0) -> pd.DataFrame:
-    rng = np.random.default_rng(seed)
-    rows = pd.DataFrame(
-        {
-            "sex": rng.choice(["F", "M"], n),
-            "race": rng.choice(["a", "b", "c"], n, p=[0.6, 0.3, 0.1]),
-            "age": rng.choice(["old", "young"], n),
-            "truth": rng.random(n) < 0.4,
-        }
-    )
-    shift = 0.15 * (rows["sex"] == "F") - 0.1 * (rows["race"] == "c")
-    for model, (hit, miss) in {"real": (0.75, 0.2), "synthetic": (0.65, 0.3)}.items():
-        rows[model] = rng.random(n) < np.where(rows["truth"], hit, miss) + shift
-    return rows
 
 
 def bench_for(rows: pd.DataFrame, *, intersections: int = 2, **options: Any) -> Workbench:

@@ -6,14 +6,17 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from counterproof.metrics.metric import Value
 from counterproof.metrics.models import Forecast
 from counterproof.metrics.refits import REFITS
 from counterproof.metrics.sample import Corpus, Mixed, Sample
 from counterproof.metrics.workbench import Workbench
 
 Labels = Sequence[str] | NDArray[np.str_]
+Places = dict[tuple[str, tuple[tuple[str, str | None], ...]], Value]
 
 
 def table(
@@ -114,3 +117,20 @@ def staged(
 def decisions(chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Probabilities of a model that decides for the second of two classes where told so."""
     return np.column_stack([~chosen, chosen]).astype(np.float64)
+
+
+def people(n: int = 3000, seed: int = 0) -> pd.DataFrame:
+    """Three group columns, the truth, and what two models decide, which treat the groups otherwise."""
+    rng = np.random.default_rng(seed)
+    table = pd.DataFrame(
+        {
+            "sex": rng.choice(["F", "M"], n),
+            "race": rng.choice(["a", "b", "c"], n, p=[0.6, 0.3, 0.1]),
+            "age": rng.choice(["old", "young"], n),
+            "truth": rng.random(n) < 0.4,
+        }
+    )
+    shift = 0.15 * (table["sex"] == "F") - 0.1 * (table["race"] == "c")
+    for model, (hit, miss) in {"real": (0.75, 0.2), "synthetic": (0.65, 0.3)}.items():
+        table[model] = rng.random(n) < np.where(table["truth"], hit, miss) + shift
+    return table

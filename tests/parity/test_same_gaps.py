@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from trials import decisions, staged
+from trials import Places, decisions, people, staged
 
 from counterproof.metrics.fairness import (
     demographic_parity_difference,
@@ -19,10 +19,9 @@ from counterproof.metrics.fairness import (
     predictive_parity_difference,
     worst_group_accuracy,
 )
-from counterproof.metrics.metric import Metric, Value
+from counterproof.metrics.metric import Metric
 from counterproof.metrics.workbench import Workbench
 
-Places = dict[tuple[str, tuple[tuple[str, str | None], ...]], Value]
 COLUMNS = (("sex",), ("race",), ("sex", "race"), ("sex", "race", "age"))
 METHODS = ("between_groups", "to_overall")
 RATES = {
@@ -30,22 +29,6 @@ RATES = {
     equal_opportunity_difference.id: "true_positive_rate",
     predictive_parity_difference.id: "precision",
 }
-
-
-def people(n: int = 1500, seed: int = 0) -> pd.DataFrame:
-    rng = np.random.default_rng(seed)
-    table = pd.DataFrame(
-        {
-            "sex": rng.choice(["F", "M"], n),
-            "race": rng.choice(["a", "b", "c"], n, p=[0.6, 0.3, 0.1]),
-            "age": rng.choice(["old", "young"], n),
-            "truth": rng.random(n) < 0.4,
-        }
-    )
-    shift = 0.15 * (table["sex"] == "F") - 0.1 * (table["race"] == "c")
-    for model, (hit, miss) in {"real": (0.75, 0.2), "synthetic": (0.65, 0.3)}.items():
-        table[model] = rng.random(n) < np.where(table["truth"], hit, miss) + shift
-    return table
 
 
 def audited(table: pd.DataFrame, metric: Metric, *, intersections: int = 3, **options: Any) -> Places:
@@ -71,7 +54,7 @@ def metrics(peer: Callable[[str], ModuleType]) -> ModuleType:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_functions_give_the_same(metrics: ModuleType, method: str) -> None:
-    table = people()
+    table = people(1500)
     asked = {
         "demographic_parity": (demographic_parity_difference, {}),
         "equal_opportunity": (equal_opportunity_difference, {}),
@@ -95,7 +78,7 @@ def test_functions_give_the_same(metrics: ModuleType, method: str) -> None:
 def test_control_features_are_held_fixed_alike(metrics: ModuleType, method: str) -> None:
     import sklearn.metrics
 
-    table = people()
+    table = people(1500)
     functions = {
         "selection_rate": metrics.selection_rate,
         "true_positive_rate": metrics.true_positive_rate,
@@ -121,7 +104,7 @@ def test_control_features_are_held_fixed_alike(metrics: ModuleType, method: str)
 def test_the_frame_holds_the_same_rates(metrics: ModuleType) -> None:
     import sklearn.metrics
 
-    table = people()
+    table = people(1500)
     functions = {
         "selection rate": metrics.selection_rate,
         "true positive rate": metrics.true_positive_rate,
@@ -153,7 +136,7 @@ def _by_group(metrics: ModuleType, functions: Mapping[str, Any], table: pd.DataF
 
 @pytest.mark.parametrize("method", METHODS)
 def test_rates_of_zero_are_no_ratio(metrics: ModuleType, method: str) -> None:
-    table = people()
+    table = people(1500)
     table["synthetic"] &= table["sex"] == "F"
     found = audited(table, demographic_parity_difference, method=method, intersections=1)
     theirs = metrics.demographic_parity_ratio(
