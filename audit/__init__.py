@@ -15,24 +15,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from counterproof.frames import metric_frame as metric_frame
-    from counterproof.grammar import GateError as GateError
-    from counterproof.metrics.estimate import Estimate as Estimate
-    from counterproof.metrics.metric import Metric as Metric
-    from counterproof.metrics.metric import Needs as Needs
-    from counterproof.metrics.metric import Tolerance as Tolerance
-    from counterproof.metrics.metric import Value as Value
-    from counterproof.metrics.metric import metric as metric
-    from counterproof.refusal import Refusal as Refusal
-    from counterproof.reports.judgement import Judgement as Judgement
-    from counterproof.reports.record import Record as Record
-    from counterproof.run import audit as audit
-    from counterproof.run import audit_config as audit_config
+    from counterproof.judging.tokens import GateError
+    from counterproof.metric_frame import metric_frame
+    from counterproof.metrics.estimate import Estimate
+    from counterproof.metrics.metric import Metric, Needs, Tolerance, Value, metric
+    from counterproof.refusal import Refusal
+    from counterproof.reports.judgement import Judgement
+    from counterproof.reports.record import Record
+    from counterproof.run import audit, audit_config
+
 
 # Loaded when first asked for: the command line and the pytest plugin must start without torch.
 _HOMES = {
-    "metric_frame": "counterproof.frames",
-    "GateError": "counterproof.grammar",
+    "metric_frame": "counterproof.metric_frame",
+    "GateError": "counterproof.judging.grammar",
     "Estimate": "counterproof.metrics.estimate",
     "Metric": "counterproof.metrics.metric",
     "Needs": "counterproof.metrics.metric",
@@ -45,6 +41,8 @@ _HOMES = {
     "audit": "counterproof.run",
     "audit_config": "counterproof.run",
 }
+
+
 __all__ = [
     "Estimate",
     "GateError",

@@ -23,7 +23,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from counterproof.reports.record import GateReading, Record
+    from counterproof.reports.model import GateReading
+    from counterproof.reports.record import Record
+
 
 FLIPPED = {"<=": ">=", "<": ">", ">=": "<=", ">": "<"}
 

@@ -14,32 +14,38 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from counterproof.bench import check_contamination, check_overlap, set_bench
 from counterproof.config import ROLES, Config, check_roles, make_config, read_config
-from counterproof.conjunctions import AllOf, Requirement
-from counterproof.discretion import discreet
-from counterproof.engine import measure
-from counterproof.gates import resolve_gate
-from counterproof.grammar import Gate, Level, parse_gate
-from counterproof.intake import Intake, take_in
-from counterproof.journal import in_words
-from counterproof.ledger import count_audit
-from counterproof.metrics.metric import FAMILIES, Metric, MetricError, installed, load
+from counterproof.inputs.timings import in_words
+from counterproof.judging.gates import resolve_gate
+from counterproof.judging.grammar import Gate, Level, parse_gate
+from counterproof.judging.joint_gates import AllOf, Requirement
+from counterproof.judging.policy import policy_gates
+from counterproof.judging.verdict import judged
+from counterproof.loading.intake import Intake
+from counterproof.loading.load import take_in
+from counterproof.loading.suppression import discreet
+from counterproof.measuring.contamination import check_contamination, check_overlap
+from counterproof.measuring.measure import measure
+from counterproof.measuring.shadow_generator import Generator, synthesiser_of
+from counterproof.measuring.workbench_setup import set_bench
+from counterproof.metrics.engine.tiles import torch_on_one_thread
+from counterproof.metrics.errors import MetricError
+from counterproof.metrics.metric import FAMILIES, Metric, installed, load
 from counterproof.metrics.sample import Sample
-from counterproof.metrics.tiles import torch_on_one_thread
-from counterproof.policy import policy_gates
+from counterproof.progress import Silent, Stages
 from counterproof.refusal import Refusal
-from counterproof.regeneration import Generator, synthesiser_of
-from counterproof.reports.record import Manifest, NotAssessed, Reading, Record, RoleReading, StageReading
-from counterproof.stages import Silent, Stages
-from counterproof.store import cache_folder
-from counterproof.verdict import judged
+from counterproof.reports.model import Manifest, NotAssessed, Reading, RoleReading, StageReading
+from counterproof.reports.record import Record
+from counterproof.state import cache_folder, count_audit
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+
 LEVELS: tuple[Level, ...] = ("fail", "warn")
+
+
 PACKAGES = ("counterproof", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "torch")
 
 
@@ -262,7 +268,7 @@ def device_for(wanted: str) -> str:
     """
     if wanted == "cpu":
         return "cpu"
-    from counterproof.encoders import device_named
+    from counterproof.encoders.base import device_named
 
     return str(device_named(wanted))
 

@@ -10,9 +10,17 @@ from statistics import NormalDist
 from typing import Any, Literal
 
 Better = Literal["lower", "higher", "zero"]
+
+
 Status = Literal["measured", "not_assessable", "not_applicable", "error"]
+
+
 Side = Literal["low", "high"]
+
+
 Scale = Literal["linear", "log"]
+
+
 Group = tuple[tuple[str, str | None], ...]
 """Where a measurement was taken: ``(("sex", "F"), ("income", ">50K"))``; a column without a
 value (``(("sex", None),)``) means the column as a whole, ``()`` the data set as a whole."""
@@ -130,7 +138,7 @@ class Panel:
     """All that one figure needs; the report computes nothing.
 
     ``kind`` is one of ``marginals``, ``map``, ``pairs``, ``cells``, ``forest``, ``bars``, ``curves``,
-    ``mosaic``; the shape of ``data`` for each stands in ``reports/figures.py``.
+    ``mosaic``; the shape of ``data`` for each stands in ``reports/figures/draw.py``.
     """
 
     kind: Literal["marginals", "map", "pairs", "cells", "forest", "bars", "curves", "mosaic"]

@@ -15,22 +15,30 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Better, Estimate, Evidence, Group, Panel, Status
+from counterproof.metrics.sample import Modality
 
 if TYPE_CHECKING:
     from counterproof.metrics.workbench import Workbench
 
+
 Family = Literal["fidelity", "coverage", "leakage", "fairness", "utility"]
+
+
 FAMILIES: tuple[str, ...] = get_args(Family)
+
+
 Null = Literal["resplit", "membership", "halves", "none"]
-Modality = Literal["table", "image", "features"]
+
+
 Plant = Literal["copies", "near_copies", "rare_values"]
+
+
 PLANTS: tuple[Plant, ...] = get_args(Plant)
+
+
 ENTRY_POINTS = "counterproof.metrics"
-
-
-class MetricError(ValueError):
-    """A metric was declared, named or configured wrongly; the message says how."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,18 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from counterproof.metrics.metric import Modality
-
 if TYPE_CHECKING:
     import pandas as pd
 
+
+Modality = Literal["table", "image", "features"]
+
+
+Flags = NDArray[np.bool_]
+
+
 Rows = NDArray[np.intp]
+
+
 Floats = NDArray[np.float64]
+
+MISSING_TEXT = "(missing)"  # how readers see a missing value
+RARE_TEXT = "(rare values)"  # and values that too few real rows carry to be shown
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

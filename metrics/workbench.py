@@ -17,19 +17,27 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from counterproof.metrics.geometry import Geometry, Plan
-from counterproof.metrics.graph import Graph
-from counterproof.metrics.growth import grown
-from counterproof.metrics.kernel_sums import KernelSums
-from counterproof.metrics.models import LEARNERS, Forecast, fit_forecast
-from counterproof.metrics.neighbours import Neighbours, gower_neighbours, nearest
+from counterproof.metrics.engine.incremental_neighbours import grown
+from counterproof.metrics.engine.kernel_sums import KernelSums
+from counterproof.metrics.engine.knn_graph import Graph
+from counterproof.metrics.engine.learners import LEARNERS, Forecast, fit_forecast
+from counterproof.metrics.engine.nearest_neighbours import Neighbours, gower_neighbours, nearest
+from counterproof.metrics.engine.shared_pass import Geometry, Plan
 from counterproof.metrics.sample import Corpus, Floats, Mixed, Rows, Sample
 
 T = TypeVar("T")
+
+
 Synthesiser = Callable[[Rows, int], Floats]
 """Fits the generator on rows of the corpus by a seed, and returns the features of what it makes."""
+
+
 DRAWS = 20
+
+
 ANCHOR = -1
+
+
 K = 5
 
 

@@ -9,6 +9,8 @@ from typing import Literal
 from counterproof.metrics.estimate import Better, Estimate
 
 Verdict = Literal["pass", "fail", "inconclusive", "error", "not_applicable"]
+
+
 Operator = Literal["<=", "<", ">=", ">"]
 
 

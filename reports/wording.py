@@ -8,7 +8,7 @@ from typing import Literal
 
 from counterproof.metrics.estimate import Better, Scale
 from counterproof.reports.judgement import Verdict, number
-from counterproof.reports.record import (
+from counterproof.reports.model import (
     QUESTIONS,
     TOGETHER,
     ControlReading,
@@ -16,7 +16,7 @@ from counterproof.reports.record import (
     GroupKey,
     NotAssessed,
     Reading,
-    Record,
+    RecordData,
 )
 from counterproof.reports.text import interval, printable
 
@@ -41,11 +41,22 @@ LOOKS: Mapping[State, Look] = {  # worst first: the order of every list
     "not_applicable": Look("Not applicable", "–"),
     "not_assessed": Look("Not assessed", "–"),
 }
+
+
 RANK: Mapping[State, int] = {state: rank for rank, state in enumerate(LOOKS)}
+
+
 OPERATORS: Mapping[str, str] = {"<=": "≤", ">=": "≥", "<": "<", ">": ">"}
+
+
 OPPOSITES: Mapping[str, str] = {"<=": ">", ">=": "<", "<": "≥", ">": "≤"}
+
+
 REAL = "Contains real records: made with --show-real, handle it like the real data."
+
+
 EXCESS = "excess over real against real"
+
 
 PASSES: Mapping[str, str] = {
     "fidelity": "Yes: within every limit, what was measured looks like fresh real data.",
@@ -54,6 +65,8 @@ PASSES: Mapping[str, str] = {
     "fairness": "Yes: within every limit, groups fare as they do with real data.",
     "utility": "Yes: within every limit, it does the job that was tried as real data do.",
 }
+
+
 FAILS: Mapping[str, str] = {
     "fidelity": "No: it differs from real data by more than the limits allow.",
     "coverage": "No: something that real data hold is missing or thin.",
@@ -61,6 +74,8 @@ FAILS: Mapping[str, str] = {
     "fairness": "No: groups fare worse than the limits allow.",
     "utility": "No: it does the job worse than the limits allow.",
 }
+
+
 OTHERWISE: Mapping[str, str] = {
     "inconclusive": "The data at hand cannot tell: the intervals reach across a limit, or something needed is missing.",
     "error": "Unknown: a metric of this question crashed, and what did not run has not passed.",
@@ -172,7 +187,7 @@ def family_of(gate: GateReading) -> str:
     return gate.family or "other"
 
 
-def line_of(record: Record, gate: GateReading) -> Line:
+def line_of(record: RecordData, gate: GateReading) -> Line:
     """A gate with the words of the readings it judged."""
     if gate.members:
         members = tuple(line_of(record, member) for member in gate.members)
@@ -192,7 +207,7 @@ def line_of(record: Record, gate: GateReading) -> Line:
     return Line(gate=gate, state=state_of(gate), title=words, better=exact[0].better, scale=exact[0].scale)
 
 
-def ladder(record: Record) -> dict[str, list[Line]]:
+def ladder(record: RecordData) -> dict[str, list[Line]]:
     """Every gate by family, worst first inside it; families in the order of the questions."""
     rungs: dict[str, list[Line]] = {family: [] for family in families(record)}
     for gate in record.gates:
@@ -202,7 +217,7 @@ def ladder(record: Record) -> dict[str, list[Line]]:
     return rungs
 
 
-def applicable(record: Record) -> dict[str, list[Line]]:
+def applicable(record: RecordData) -> dict[str, list[Line]]:
     """The ladder without the policy's gates that do not apply to these data; who asked for a gate sees it."""
     return {
         family: [line for line in lines if line.state != "not_applicable" or line.gate.source == "config"]
@@ -210,7 +225,7 @@ def applicable(record: Record) -> dict[str, list[Line]]:
     }
 
 
-def set_aside(record: Record) -> str:
+def set_aside(record: RecordData) -> str:
     """The policy's gates that do not apply, by reason, in one line; empty where all apply."""
     reasons = {(r.metric, r.field): r.reason for r in record.measurements if r.status == "not_applicable"}
     aside: dict[str, list[str]] = {}
@@ -223,19 +238,19 @@ def set_aside(record: Record) -> str:
     return f"not applicable: {'; '.join(told)}" if aside else ""
 
 
-def families(record: Record) -> list[str]:
+def families(record: RecordData) -> list[str]:
     """All families of a record: the five questions, then whatever else it holds."""
     named = [*record.families, *map(family_of, record.gates), *(m.family for m in record.measurements)]
     return list(dict.fromkeys([*QUESTIONS, *named]))
 
 
-def family_state(record: Record, family: str) -> State:
+def family_state(record: RecordData, family: str) -> State:
     """The verdict of one question."""
     found = record.families.get(family)
     return found.verdict if found else "not_assessed"
 
 
-def answer(record: Record, family: str) -> str:
+def answer(record: RecordData, family: str) -> str:
     """The plain-language answer to one question."""
     state = family_state(record, family)
     if state == "pass":
@@ -243,7 +258,7 @@ def answer(record: Record, family: str) -> str:
     return FAILS.get(family, "Outside a limit.") if state == "fail" else OTHERWISE[state]
 
 
-def overall(record: Record) -> tuple[Verdict, str]:
+def overall(record: RecordData) -> tuple[Verdict, str]:
     """Verdict and reason of the whole; a record that judged nothing has passed nothing."""
     judged = any(gate.verdict != "not_applicable" for gate in record.gates)
     if record.verdict == "pass" and not judged:
@@ -251,7 +266,7 @@ def overall(record: Record) -> tuple[Verdict, str]:
     return record.verdict, printable(record.because)
 
 
-def not_assessed(record: Record) -> list[NotAssessed]:
+def not_assessed(record: RecordData) -> list[NotAssessed]:
     """What was not assessed, the same said once."""
     said = {(part.metric, part.reason): part for part in record.not_assessed}
     return list(said.values())
@@ -267,7 +282,7 @@ def tried(readings: Sequence[Reading]) -> list[tuple[str, ControlReading]]:
     return sorted(found.values(), key=lambda one: one[1].found is not False)
 
 
-def shows_real(record: Record) -> bool:
+def shows_real(record: RecordData) -> bool:
     """Whether any part of the record may hold contents of real records."""
     return record.manifest.shows_real or any(
         any(table.shows_real for table in reading.evidence) or any(panel.shows_real for panel in reading.panels)

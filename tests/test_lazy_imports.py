@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from shells import MAIN, python, rows, saved
+from helpers.cli import MAIN, python, rows, saved
 
 HEAVY = ("torch", "sklearn")
 TELL = f"import sys; sys.stderr.write('loaded:' + ','.join(m for m in {HEAVY!r} if m in sys.modules))"
@@ -59,7 +59,7 @@ def test_judging_again_with_all_its_files(record: Path, tmp_path: Path) -> None:
         "import counterproof; dir(counterproof)",
         "from counterproof import Record, Refusal, GateError, Judgement, Estimate, Metric, Value, metric",
         "import counterproof.pytest_plugin",
-        "import counterproof.demo",
+        "import counterproof.cli.demo",
         "from counterproof.metrics.metric import installed, load; [load(name) for name in installed()]",
     ],
 )

@@ -8,8 +8,8 @@ from torchmetrics import MetricCollection
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 import counterproof as cp
-from counterproof.metrics.adapter import from_torchmetrics
-from counterproof.metrics.meters import FrechetDistance, ManifoldMetrics
+from counterproof.metrics.integrations.from_torchmetrics import from_torchmetrics
+from counterproof.metrics.integrations.meters import FrechetDistance, ManifoldMetrics
 
 
 def real_rows(n: int, source: torch.Generator) -> Tensor:

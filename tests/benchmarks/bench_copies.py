@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from desks import desk
+from helpers.records import desk
 
-from counterproof.metrics.copies import copies
+from counterproof.metrics.leakage.copies import copies
+from counterproof.metrics.leakage.rare_values import rare_values
 from counterproof.metrics.metric import Metric
-from counterproof.metrics.rare_values import rare_values
 
 
 def table(rng: np.random.Generator, n: int) -> pd.DataFrame:

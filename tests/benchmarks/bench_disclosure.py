@@ -20,14 +20,14 @@ from typing import Any
 
 import pandas as pd
 
-from counterproof.bench import set_bench
 from counterproof.config import Run
-from counterproof.engine import measure
-from counterproof.intake import take_in
-from counterproof.metrics.attribute_inference import attribute_inference
-from counterproof.metrics.linkability import linkability
+from counterproof.loading.load import take_in
+from counterproof.measuring.measure import measure
+from counterproof.measuring.workbench_setup import set_bench
+from counterproof.metrics.leakage.attribute_inference import attribute_inference
+from counterproof.metrics.leakage.linkability import linkability
+from counterproof.metrics.leakage.singling_out import singling_out
 from counterproof.metrics.metric import Metric
-from counterproof.metrics.singling_out import singling_out
 from counterproof.run import one_thread
 
 CENSUS = Path(__file__).parents[2] / "audit" / "data" / "census"

@@ -25,12 +25,12 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from counterproof.efficientnet import load
-from counterproof.encoders import AT_ONCE, BATCH
-from counterproof.folding import ChannelsLast, folded
-from counterproof.inception import Inception
-from counterproof.intake import take_in
-from counterproof.pipeline import cores
+from counterproof.encoders.base import AT_ONCE, BATCH
+from counterproof.encoders.efficientnet import load
+from counterproof.encoders.folding import ChannelsLast, folded
+from counterproof.encoders.inception import Inception
+from counterproof.inputs.threads import cores
+from counterproof.loading.load import take_in
 
 Forward = Callable[[Tensor], Tensor]
 

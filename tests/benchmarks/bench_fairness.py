@@ -22,11 +22,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import pandas as pd
-from desks import desk
+from helpers.records import desk
 from simulations.simulate_gap_coverage import stratum_of
 
-from counterproof.metrics.decisions import FALSE_POSITIVE, SELECTION, TRUE_POSITIVE, Rate, Shares
-from counterproof.metrics.gaps import Comparison, gap_difference, gap_ratio
+from counterproof.metrics.fairness._group_rates.confusion_counts import (
+    FALSE_POSITIVE,
+    SELECTION,
+    TRUE_POSITIVE,
+    Rate,
+    Shares,
+)
+from counterproof.metrics.fairness._group_rates.gaps import Comparison, gap_difference, gap_ratio
 from counterproof.metrics.metric import load
 
 BOOTS, GROUPS = 100, 10

@@ -17,9 +17,9 @@ import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from counterproof.metrics.frechet import frechet_distance_between
-from counterproof.metrics.influence import influence
-from counterproof.metrics.unbiased_frechet import both_estimates, dealt
+from counterproof.metrics.fidelity.frechet_distance import frechet_distance_between
+from counterproof.metrics.frechet.bias_corrected import both_estimates, dealt
+from counterproof.metrics.frechet.influence import influence
 
 Rows = NDArray[np.float32]
 Run = Callable[[Rows, Rows], float]

@@ -26,13 +26,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 import torch
 
-from counterproof.metrics.balls import balls_between
-from counterproof.metrics.cubes import SumWish
-from counterproof.metrics.graph import side_wishes
-from counterproof.metrics.neighbours import nearest
-from counterproof.metrics.shortlist import ListWish
-from counterproof.metrics.survey import survey
-from counterproof.metrics.tiles import Part
+from counterproof.metrics.engine.kernel_tiles import SumWish
+from counterproof.metrics.engine.knn_graph import side_wishes
+from counterproof.metrics.engine.nearest_neighbours import nearest
+from counterproof.metrics.engine.pairwise_pass import survey
+from counterproof.metrics.engine.shortlist import ListWish
+from counterproof.metrics.engine.tiles import Part
+from counterproof.metrics.prdc.balls import balls_between
 
 Work = Callable[[], object]
 

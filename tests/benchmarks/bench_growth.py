@@ -29,12 +29,12 @@ import torch
 from bench_geometry import resident, rows_of
 from growth_plot import Line, drawn
 
-from counterproof.metrics.balls import balls_between
-from counterproof.metrics.cubes import SumWish
-from counterproof.metrics.moments import Moments
-from counterproof.metrics.survey import survey
-from counterproof.metrics.tiles import Part
-from counterproof.metrics.unbiased_frechet import both_estimates, dealt
+from counterproof.metrics.engine.kernel_tiles import SumWish
+from counterproof.metrics.engine.pairwise_pass import survey
+from counterproof.metrics.engine.tiles import Part
+from counterproof.metrics.frechet.bias_corrected import both_estimates, dealt
+from counterproof.metrics.frechet.moments import Moments
+from counterproof.metrics.prdc.balls import balls_between
 
 Work = Callable[[], object]
 SIZES = tuple(1000 * 2**power for power in range(7))
@@ -105,8 +105,8 @@ def kernel(n: int, d: int) -> Work:
 
 def encoding(n: int, width: int) -> Work:
     """Features of images of 64 pixels by the embedded network."""
-    from counterproof.encoders import encoder_for
-    from counterproof.encoding import encode
+    from counterproof.encoders.batches import encode
+    from counterproof.encoders.registry import encoder_for
 
     image = np.random.default_rng(width).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     encoder = encoder_for("efficientnet", largest=64)

@@ -20,15 +20,16 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from bench_copies import table
-from desks import desk
+from helpers.records import desk
 
-from counterproof.engine import measure
-from counterproof.metrics.authenticity import authenticity
-from counterproof.metrics.closeness import closer_to_train, nearest_neighbour_ratio
-from counterproof.metrics.copies import copies
-from counterproof.metrics.copying_test import copying_test
-from counterproof.metrics.likelihood_gap import likelihood_gap
-from counterproof.metrics.membership import membership
+from counterproof.measuring.measure import measure
+from counterproof.metrics.leakage.authenticity import authenticity
+from counterproof.metrics.leakage.closer_to_train import closer_to_train
+from counterproof.metrics.leakage.copies import copies
+from counterproof.metrics.leakage.data_copying import copying_test
+from counterproof.metrics.leakage.likelihood_gap import likelihood_gap
+from counterproof.metrics.leakage.membership import membership
+from counterproof.metrics.leakage.nearest_neighbour_ratio import nearest_neighbour_ratio
 from counterproof.metrics.metric import Metric
 from counterproof.metrics.workbench import Workbench
 from counterproof.run import one_thread

@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benches import bench
+from helpers.workbenches import bench
 
-from counterproof.engine import measure
-from counterproof.metrics.representation import representation
-from counterproof.metrics.uncovered_patterns import uncovered
+from counterproof.measuring.measure import measure
+from counterproof.metrics.coverage.representation import representation
+from counterproof.metrics.coverage.uncovered_patterns import uncovered
 from counterproof.metrics.workbench import Workbench
 
 

@@ -20,11 +20,11 @@ import torch
 from bench_geometry import rows_of
 
 from counterproof import Record, audit
-from counterproof.metrics.cubes import SumWish
-from counterproof.metrics.graph import side_wishes
+from counterproof.metrics.engine.kernel_tiles import SumWish
+from counterproof.metrics.engine.knn_graph import side_wishes
+from counterproof.metrics.engine.pairwise_pass import survey
+from counterproof.metrics.engine.tiles import Part
 from counterproof.metrics.metric import installed
-from counterproof.metrics.survey import survey
-from counterproof.metrics.tiles import Part
 
 FAMILIES = ("fidelity.", "coverage.")
 LEFT_OUT = ("fidelity.detectability",)  # trains models: hours at this size, and none of it geometry

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from types import ModuleType
 
 import pytest
-from peers import stub_torchvision
+from helpers.reference_implementations import stub_torchvision
 
 Peer = Callable[[str], ModuleType]
 

@@ -12,10 +12,10 @@ import torch
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
-from counterproof.metrics.balls import balls_between
-from counterproof.metrics.frechet import frechet_distance_between
-from counterproof.metrics.kernel import kernel_distance_between
-from counterproof.metrics.meters import FrechetDistance
+from counterproof.metrics.engine.mmd import kernel_distance_between
+from counterproof.metrics.fidelity.frechet_distance import frechet_distance_between
+from counterproof.metrics.integrations.meters import FrechetDistance
+from counterproof.metrics.prdc.balls import balls_between
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 Peer = Callable[[str], ModuleType]

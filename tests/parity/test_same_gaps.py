@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from trials import Places, decisions, people, staged
+from helpers.staged_models import Places, decisions, people, staged
 
-from counterproof.metrics.fairness import (
+from counterproof.metrics.fairness.group_gaps import (
     demographic_parity_difference,
     equal_opportunity_difference,
     equalized_odds_difference,

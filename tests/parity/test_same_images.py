@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from networks import drawn_inception
+from helpers.networks import drawn_inception
 from numpy.typing import NDArray
 from PIL import Image
 
-from counterproof.encoders import encoder_for
-from counterproof.encoding import encode
-from counterproof.metrics.balls import balls_between
-from counterproof.metrics.frechet import frechet_distance_between
-from counterproof.metrics.kernel import kernel_distance_between
+from counterproof.encoders.batches import encode
+from counterproof.encoders.registry import encoder_for
+from counterproof.metrics.engine.mmd import kernel_distance_between
+from counterproof.metrics.fidelity.frechet_distance import frechet_distance_between
+from counterproof.metrics.prdc.balls import balls_between
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.slow]
 Peer = Callable[[str], ModuleType]

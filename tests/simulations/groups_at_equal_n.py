@@ -12,16 +12,15 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benches import bench
+from helpers.workbenches import bench
 
-from counterproof.metrics.balls import balls_between
-from counterproof.metrics.cell_likeness import FIELDS, likeness
-from counterproof.metrics.cell_losses import losses_of
-from counterproof.metrics.group_cells import plan_cells
-from counterproof.metrics.group_spread import loss_gap, worst_loss
-from counterproof.metrics.kernel import kernel_distance_between
-from counterproof.metrics.partitions import partition_by
+from counterproof.metrics.engine.mmd import kernel_distance_between
+from counterproof.metrics.prdc.balls import balls_between
 from counterproof.metrics.sample import Floats
+from counterproof.metrics.shared.partitions import partition_by
+from counterproof.metrics.subgroups.losses import loss_gap, losses_of, worst_loss
+from counterproof.metrics.subgroups.plan import plan_cells
+from counterproof.metrics.subgroups.scores import FIELDS, likeness
 
 SIZES = {"small": 100, "large": 600}
 REPEATS = int(sys.argv[1]) if len(sys.argv) > 1 else 100

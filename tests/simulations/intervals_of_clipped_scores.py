@@ -13,11 +13,13 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benches import bench
+from helpers.workbenches import bench
 
-from counterproof.metrics.clipped import clipped_coverage, clipped_density
-from counterproof.metrics.realism import realism
-from counterproof.metrics.typicality import alpha_precision, beta_recall
+from counterproof.metrics.coverage.beta_recall import beta_recall
+from counterproof.metrics.coverage.clipped_coverage import clipped_coverage
+from counterproof.metrics.fidelity.alpha_precision import alpha_precision
+from counterproof.metrics.fidelity.clipped_density import clipped_density
+from counterproof.metrics.fidelity.realism import realism
 
 METRICS = (clipped_density, clipped_coverage, realism, alpha_precision, beta_recall)
 SCENES = {

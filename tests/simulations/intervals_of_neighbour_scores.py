@@ -16,9 +16,12 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benches import bench
+from helpers.workbenches import bench
 
-from counterproof.metrics.manifold import coverage, density, precision, recall
+from counterproof.metrics.coverage.coverage import coverage
+from counterproof.metrics.coverage.recall import recall
+from counterproof.metrics.fidelity.density import density
+from counterproof.metrics.fidelity.precision import precision
 
 METRICS = (precision, recall, density, coverage)
 RELEASES = {"fresh": (1.0, 0.0), "shifted by 0.15, shrunk to 0.9": (0.9, 0.15)}

@@ -18,9 +18,9 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 import peers  # noqa: E402
-from networks import SIZES, drawn_inception, picture  # noqa: E402
+from helpers.networks import SIZES, drawn_inception, picture  # noqa: E402
 
-from counterproof.protocols import TORCHMETRICS  # noqa: E402
+from counterproof.encoders.protocols import TORCHMETRICS  # noqa: E402
 
 PLACES = [(i % 3, i * 37 % 299, i * 101 % 299) for i in range(24)]
 PARTS = list(range(0, 2048, 128))

@@ -16,14 +16,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from counterproof.metrics.answers import measured_changes
-from counterproof.metrics.calibration import CALIBRATION
-from counterproof.metrics.decisions import ACCURACY, FALSE_POSITIVE, PRECISION, SELECTION, TRUE_POSITIVE
-from counterproof.metrics.inquiry import Question, inquire
+from counterproof.metrics.fairness._group_rates.assessment import Question, inquire
+from counterproof.metrics.fairness._group_rates.calibration import CALIBRATION
+from counterproof.metrics.fairness._group_rates.confusion_counts import (
+    ACCURACY,
+    FALSE_POSITIVE,
+    PRECISION,
+    SELECTION,
+    TRUE_POSITIVE,
+)
+from counterproof.metrics.fairness._group_rates.values import measured_changes
 from counterproof.metrics.metric import Value
-from counterproof.metrics.refits import Change
 from counterproof.metrics.sample import Corpus, Mixed, Sample
-from counterproof.metrics.utility import tstr
+from counterproof.metrics.shared.retraining import Change
+from counterproof.metrics.utility.tstr import tstr
 from counterproof.metrics.workbench import Workbench
 
 COLUMNS = 5

@@ -19,12 +19,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benches import bench
-from desks import desk
+from helpers.records import desk
+from helpers.workbenches import bench
 
-from counterproof.metrics.copies import copy_alarm, same_columns
-from counterproof.metrics.matching import ALARM, find_matches, tally
-from counterproof.metrics.near_copies import near_p, near_runs
+from counterproof.metrics.leakage._copy_search.matching import find_matches, tally
+from counterproof.metrics.leakage._copy_search.near_copies import near_p, near_runs
+from counterproof.metrics.leakage.copies import copy_alarm, same_columns
+from counterproof.metrics.statistics.exact_tests import ALARM
 from counterproof.metrics.workbench import Workbench
 
 N = 1000
@@ -127,8 +128,8 @@ def changed(images: NDArray[np.uint8], how: str, rng: np.random.Generator) -> ND
 
 def encoded(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Features of the default encoder."""
-    from counterproof.encoders import encoder_for
-    from counterproof.encoding import encode
+    from counterproof.encoders.batches import encode
+    from counterproof.encoders.registry import encoder_for
 
     return encode(encoder_for("auto", largest=images.shape[1]), np.repeat(images[..., None], 3, axis=-1))
 

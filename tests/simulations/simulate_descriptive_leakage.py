@@ -21,13 +21,14 @@ from scipy.stats import t as student
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benches import bench
+from helpers.workbenches import bench
 
-from counterproof.metrics.authenticity import authenticity
-from counterproof.metrics.closeness import closer_to_train, nearest_neighbour_ratio
-from counterproof.metrics.copying_test import copying_test
 from counterproof.metrics.estimate import Estimate
-from counterproof.metrics.likelihood_gap import likelihood_gap
+from counterproof.metrics.leakage.authenticity import authenticity
+from counterproof.metrics.leakage.closer_to_train import closer_to_train
+from counterproof.metrics.leakage.data_copying import copying_test
+from counterproof.metrics.leakage.likelihood_gap import likelihood_gap
+from counterproof.metrics.leakage.nearest_neighbour_ratio import nearest_neighbour_ratio
 from counterproof.metrics.metric import Metric
 from counterproof.metrics.workbench import Workbench
 

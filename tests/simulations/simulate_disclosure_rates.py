@@ -16,15 +16,15 @@ import numpy as np
 import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benches import bench
+from helpers.workbenches import bench
 
-from counterproof.metrics.attack_rates import excess_risk
-from counterproof.metrics.attribute_inference import attribute_inference
-from counterproof.metrics.intervals import wilson
-from counterproof.metrics.linkability import linkability
+from counterproof.metrics.leakage.attribute_inference import attribute_inference
+from counterproof.metrics.leakage.linkability import linkability
+from counterproof.metrics.leakage.singling_out import singling_out
 from counterproof.metrics.metric import Metric
 from counterproof.metrics.sample import Mixed
-from counterproof.metrics.singling_out import singling_out
+from counterproof.metrics.statistics.proportions import wilson
+from counterproof.metrics.statistics.ratios import excess_risk
 from counterproof.metrics.workbench import Workbench
 
 REPEATS = int(sys.argv[1]) if len(sys.argv) > 1 else 1000

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from counterproof.metrics.estimate import Estimate
-from counterproof.metrics.extrapolation import frechet_infinity
+from counterproof.metrics.frechet.bias_corrected import both_estimates, dealt
+from counterproof.metrics.frechet.extrapolation import frechet_infinity
 from counterproof.metrics.sample import Floats, Rows
-from counterproof.metrics.unbiased_frechet import both_estimates, dealt
 
 PER_SOURCE = 4
 

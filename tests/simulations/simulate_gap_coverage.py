@@ -20,15 +20,22 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from counterproof.metrics.answers import minimax_change
-from counterproof.metrics.calibration import Residuals
-from counterproof.metrics.comparisons import groups_to_overall, pairs_of_groups
-from counterproof.metrics.decisions import FALSE_POSITIVE, PRECISION, SELECTION, TRUE_POSITIVE, Precisions, Shares
 from counterproof.metrics.estimate import Estimate
-from counterproof.metrics.gaps import Comparison, gap_difference, gap_ratio
-from counterproof.metrics.rates import Cells, Table
-from counterproof.metrics.refits import Change, worst_change
-from counterproof.metrics.strata import Stratum
+from counterproof.metrics.fairness._group_rates.calibration import Residuals
+from counterproof.metrics.fairness._group_rates.confusion_counts import (
+    FALSE_POSITIVE,
+    PRECISION,
+    SELECTION,
+    TRUE_POSITIVE,
+    Precisions,
+    Shares,
+)
+from counterproof.metrics.fairness._group_rates.gaps import Comparison, gap_difference, gap_ratio
+from counterproof.metrics.fairness._group_rates.group_pairs import groups_to_overall, pairs_of_groups
+from counterproof.metrics.fairness._group_rates.rates import Cells, Table
+from counterproof.metrics.fairness._group_rates.strata import Stratum
+from counterproof.metrics.fairness._group_rates.values import minimax_change
+from counterproof.metrics.shared.retraining import Change, worst_change
 
 Floats = NDArray[np.float64]
 POSITIVE, SAME, TINY = 0.4, 0.7, 5

@@ -23,14 +23,14 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benches import bench
+from helpers.workbenches import bench
 from simulate_policy import census
 
-from counterproof.engine import measure
-from counterproof.intake import take_in, take_in_one
+from counterproof.loading.load import take_in, take_in_one
+from counterproof.measuring.measure import measure
 from counterproof.metrics.estimate import Group
+from counterproof.metrics.fairness.subgroup_fidelity import subgroup_fidelity
 from counterproof.metrics.sample import Floats
-from counterproof.metrics.subgroups import subgroup_fidelity
 
 Plant = Callable[[np.random.Generator, Floats, dict[str, np.ndarray], np.ndarray], None]
 FASHION = Path(__file__).parents[1] / "data" / "fashion"

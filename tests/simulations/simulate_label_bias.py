@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benches import bench
+from helpers.workbenches import bench
 
-from counterproof.metrics.bias_amplification import bias_amplification
-from counterproof.metrics.label_association import LIMIT, label_association
+from counterproof.metrics.fairness.bias_amplification import bias_amplification
+from counterproof.metrics.fairness.label_association import LIMIT, label_association
 from counterproof.metrics.metric import Metric, Value
 from counterproof.metrics.workbench import Workbench
 

@@ -28,14 +28,15 @@ from scipy.stats import norm
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import NearestNeighbors
 
-from counterproof.bench import set_bench
 from counterproof.config import Run
-from counterproof.intake import take_in
-from counterproof.metrics.epsilon import epsilon, lower_bounds
-from counterproof.metrics.inquest import Inquest, area_estimate, broken_ranks
-from counterproof.metrics.intervals import clopper_pearson
-from counterproof.metrics.membership import membership
+from counterproof.loading.load import take_in
+from counterproof.measuring.workbench_setup import set_bench
+from counterproof.metrics.leakage._membership.evaluation import Inquest, broken_ranks
+from counterproof.metrics.leakage.epsilon import epsilon, lower_bounds
+from counterproof.metrics.leakage.membership import membership
 from counterproof.metrics.metric import Value
+from counterproof.metrics.statistics.auc import area_estimate
+from counterproof.metrics.statistics.proportions import clopper_pearson
 from counterproof.run import one_thread
 
 Rows = NDArray[np.float64]

@@ -73,7 +73,7 @@ def image_draw(draw: int, path: str, n: int) -> Outcome:
 
 def encode_pool(path: Path, out: Path) -> None:
     """Encode a pool of images once: ``images`` (n, h, w) and ``labels`` to ``features``."""
-    from counterproof.intake import take_in
+    from counterproof.loading.load import take_in
 
     with np.load(path, allow_pickle=False) as stored:
         images, labels = stored["images"], stored["labels"]

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from counterproof.metrics.fairness.proxy import proxy
 from counterproof.metrics.metric import Value
-from counterproof.metrics.proxy import proxy
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benches import bench
+from helpers.workbenches import bench
 
 SHARES = {"two": [0.7, 0.3], "rare": [0.9, 0.1], "five": [0.4, 0.25, 0.15, 0.1, 0.1]}
 

@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from desks import desk
+from helpers.records import desk
 
-from counterproof.metrics.rare_values import rare_values
+from counterproof.metrics.leakage.rare_values import rare_values
 
 LIMITS = (0.01, 0.02, 0.05)
 Flaw = Callable[[pd.DataFrame, pd.DataFrame, np.random.Generator], pd.DataFrame]

@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from desks import desk
+from helpers.records import desk
 
-from counterproof.metrics.slices import slices
+from counterproof.metrics.fairness.slices import slices
 
 REPEATS = int(sys.argv[1]) if len(sys.argv) > 1 else 60
 

@@ -20,11 +20,11 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from benches import bench
+from helpers.workbenches import bench
 
-from counterproof.metrics.adapter import from_torchmetrics
 from counterproof.metrics.estimate import Estimate
-from counterproof.metrics.meters import FrechetDistance
+from counterproof.metrics.integrations.from_torchmetrics import from_torchmetrics
+from counterproof.metrics.integrations.meters import FrechetDistance
 
 N, D = 400, 8
 

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from counterproof.metrics.uncovered_mass import uncovered_mass
+from counterproof.metrics.coverage.uncovered_mass import uncovered_mass
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benches import bench
+from helpers.workbenches import bench
 
 Floats = NDArray[np.float64]
 GROUPS = ("a", "b", "c", "d")

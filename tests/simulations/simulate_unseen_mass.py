@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 
-from counterproof.metrics.unseen import unseen_mass
+from counterproof.metrics.statistics.missing_mass import unseen_mass
 
 SHAPES = {
     "Zipf 1.1": 1 / np.arange(1, 20_001) ** 1.1,

@@ -19,14 +19,13 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benches import bench
+from helpers.workbenches import bench
 
+from counterproof.metrics.coverage._patterns.lattice import OPEN
+from counterproof.metrics.coverage._patterns.search import search_patterns, space_of
+from counterproof.metrics.coverage.representation import representation
+from counterproof.metrics.coverage.uncovered_patterns import uncovered
 from counterproof.metrics.metric import Value
-from counterproof.metrics.pattern_search import search_patterns
-from counterproof.metrics.pattern_space import space_of
-from counterproof.metrics.patterns import OPEN
-from counterproof.metrics.representation import representation
-from counterproof.metrics.uncovered_patterns import uncovered
 from counterproof.metrics.workbench import Workbench
 
 Rows = dict[str, np.ndarray]

@@ -1,0 +1,180 @@
+"""The command line. Verbs import what they need when they run: ``--help`` stays fast."""
+
+from __future__ import annotations
+
+import io
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from counterproof.cli.context import progress, refusals
+from counterproof.cli.statistics_command import statistics
+from counterproof.cli.weights_command import weights
+
+if TYPE_CHECKING:
+    from counterproof.reports.record import Record
+
+
+DEFAULT_OUT = Path("counterproof-report")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="counterproof")
+def main() -> None:
+    """Audit synthetic data before it is released.
+
+    Exit codes: 0 pass, 1 a gate failed, 2 usage or refused data, 3 inconclusive, 4 a metric crashed.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a log in ASCII is no reason to crash
+
+
+main.add_command(statistics)
+
+
+main.add_command(weights)
+
+
+@main.command()
+@click.argument("config", required=False, type=click.Path(path_type=Path))
+@click.option("--train", help="Real rows that the generator learned from.")
+@click.option("--holdout", help="Real rows that it never saw.")
+@click.option("--real", help="Real rows of unknown exposure, in place of the two.")
+@click.option("--test", help="Further real rows for utility and fairness.")
+@click.option("--synthetic", help="The release under audit.")
+@click.option("--label", help="The label column.")
+@click.option("--groups", help="Group columns, separated by commas.")
+@click.option("--intersections", type=click.IntRange(1, 4), help="Group columns that are crossed at once; default 1.")
+@click.option("--cluster", help="Column that names the source record of a row.")
+@click.option(
+    "--encoder", help="auto, efficientnet, inception[:PROTOCOL], pixels, timm:NAME, or a TorchScript or ONNX file."
+)
+@click.option("--metrics", help="Families or metric ids, separated by commas; default: all that apply.")
+@click.option("--gate", "gates", multiple=True, help="A gate besides the default policy's; may be repeated.")
+@click.option("--warn", "warns", multiple=True, help="A gate that only warns; may be repeated.")
+@click.option("--policy", type=click.Choice(["standard", "none"]), help="Default gates, or only those given.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), help="Where images are encoded.")
+@click.option("--seed", type=int, help="Seed of every random step.")
+@click.option("--without-holdout", type=click.Choice(["refuse", "allow"]), help="May leakage stay unassessed?")
+@click.option("--allow-overlap", is_flag=True, default=None, help="Accept holdout rows that stand in train.")
+@click.option("--show-real", is_flag=True, default=None, help="Show contents of real records in the report.")
+@click.option("--out", type=click.Path(path_type=Path), default=DEFAULT_OUT, show_default=True, help="Output folder.")
+def run(config: Path | None, out: Path, **options: Any) -> None:
+    """Audit a release: by CONFIG (audit.toml), or by options.
+
+    \b
+    counterproof run --train train.csv --holdout holdout.csv --synthetic release.csv \\
+                     --label income --groups sex,race
+    """  # noqa: D301 (click's mark for lines to keep is a backspace)
+    with refusals():
+        from counterproof.cli.output import check_writable, tell, write_all
+        from counterproof.judging.verdict import exit_code
+
+        check_writable(out)
+        record = _audited(config, options)
+        paths = write_all(record, out)
+        tell(record, paths)
+        sys.exit(exit_code(record))
+
+
+def _audited(path: Path | None, options: dict[str, Any]) -> Record:
+    from counterproof.config import make_config, read_config
+    from counterproof.run import choose, run_audit, sources_of
+
+    given = {name: value for name, value in options.items() if value not in (None, ())}
+    if path is not None:
+        config = read_config(path)
+        plain = config.model_dump(exclude_none=True)
+    else:
+        plain = {"data": {}, "run": {}, "gates": {}, "metrics": {}}
+    for name, value in given.items():
+        section, key = _PLACES[name]
+        plain[section][key] = tuple(filter(None, value.split(","))) if name in ("groups", "metrics") else value
+    config = make_config(plain)
+    with progress(len(choose(config.run.metrics)) + 1) as stages:
+        return run_audit(
+            config,
+            sources_of(config),
+            encoder=config.data.encoder,
+            progress=stages,
+            command=shlex.join(["counterproof", *sys.argv[1:]]),
+        )
+
+
+_PLACES = {
+    **{name: ("data", name) for name in ("train", "holdout", "real", "test", "synthetic")},
+    **{name: ("data", name) for name in ("label", "groups", "cluster", "encoder")},
+    **{name: ("run", name) for name in ("metrics", "policy", "device", "seed", "intersections")},
+    **{name: ("run", name) for name in ("without_holdout", "allow_overlap", "show_real")},
+    "gates": ("gates", "fail"),
+    "warns": ("gates", "warn"),
+}
+
+
+@main.command()
+@click.option("--out", type=click.Path(path_type=Path), default=Path("counterproof-demo"), show_default=True)
+@click.option("--release", "releases", multiple=True, help="Which of the shipped releases; may be repeated.")
+def demo(out: Path, releases: tuple[str, ...]) -> None:
+    """Audit two releases of the census data that ship with counterproof."""
+    with refusals():
+        from counterproof.cli.demo import RELEASES, run_demo
+
+        run_demo(out, releases or RELEASES)
+
+
+@main.command()
+@click.argument("record", type=click.Path(path_type=Path))
+@click.option("--gate", "gates", multiple=True, help="A further gate; may be repeated.")
+@click.option("--warn", "warns", multiple=True, help="A further gate that only warns.")
+@click.option("--policy", type=click.Choice(["standard", "none"]), default="standard", show_default=True)
+@click.option("--baseline", type=click.Path(path_type=Path), help="A record that `baseline` in gates means.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write record, report, JUnit and summary here.")
+def gate(record: Path, out: Path | None, **options: Any) -> None:
+    """Judge RECORD (record.json) again, by its gates and further ones, without recomputing."""
+    with refusals():
+        from counterproof.cli.output import read_record, tell, write_all
+        from counterproof.judging.rejudge import rejudged
+        from counterproof.judging.verdict import exit_code
+
+        baseline = options["baseline"]
+        judged = rejudged(
+            read_record(record),
+            fail=options["gates"],
+            warn=options["warns"],
+            keep_policy=options["policy"] == "standard",
+            baseline=None if baseline is None else read_record(baseline),
+        )
+        tell(judged, write_all(judged, out) if out is not None else {})
+        sys.exit(exit_code(judged))
+
+
+@main.group(name="metrics")
+def metrics_group() -> None:
+    """The metrics that are installed."""
+
+
+@metrics_group.command(name="list")
+def list_metrics() -> None:
+    """One line per metric."""
+    with refusals():
+        from counterproof.cli.metric_catalogue import lines
+
+        click.echo("\n".join(lines()))
+
+
+@metrics_group.command()
+@click.argument("identifier")
+def show(identifier: str) -> None:
+    """What a metric measures, how to read it, its options and default gates."""
+    with refusals():
+        from counterproof.cli.metric_catalogue import page
+
+        click.echo(page(identifier))
+
+
+if __name__ == "__main__":
+    main()

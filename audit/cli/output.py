@@ -1,0 +1,90 @@
+"""What an audit leaves behind: four files, and a table at the terminal."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from counterproof.refusal import Refusal
+from counterproof.reports.record import Record
+from counterproof.reports.serialise import write_text
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+FILES = ("report.html", "record.json", "junit.xml", "summary.md")  # what a reader opens first, first
+
+
+def plain(text: str) -> str:
+    """Text without control characters: names of files and columns may hold terminal escapes."""
+    return _CONTROL.sub("�", text)
+
+
+def check_writable(folder: Path) -> None:
+    """Find out before an hour of work, not after it.
+
+    Raises:
+        Refusal: The folder cannot be made or written.
+    """
+    there = folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=folder)
+        os.close(handle)
+        os.unlink(name)
+        if not there:
+            folder.rmdir()  # an audit that is refused leaves nothing behind
+    except OSError as error:
+        raise Refusal(f"{folder}: cannot be written ({error.strerror}); give another folder with --out") from None
+
+
+def write_all(record: Record, folder: Path) -> dict[str, Path]:
+    """Write record, report, JUnit and summary; all are made before the first is written.
+
+    Raises:
+        Refusal: The folder cannot be written.
+    """
+    from counterproof.reports.outputs.html import render
+    from counterproof.reports.outputs.junit import junit
+    from counterproof.reports.outputs.markdown import markdown
+
+    paths = {name: folder / name for name in FILES}
+    texts = (render(record), record.to_json(), junit(record), markdown(record))
+    try:
+        for path, text in zip(paths.values(), texts, strict=True):
+            write_text(path, text)
+    except OSError as error:
+        raise Refusal(f"{folder}: cannot be written ({error.strerror}); give another folder with --out") from None
+    return paths
+
+
+def read_record(path: Path) -> Record:
+    """Read ``record.json``.
+
+    Raises:
+        Refusal: It cannot be read or is no record.
+    """
+    try:
+        return Record.read(path)
+    except OSError as error:
+        raise Refusal(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError:
+        raise Refusal(f"{path}: is not a record of schema counterproof/record/1") from None
+
+
+def tell(record: Record, paths: Mapping[str, Path]) -> None:
+    """Print the verdict: a table at a terminal, plain lines elsewhere."""
+    from counterproof.reports.outputs.terminal import plain_lines, verdict_table
+
+    if sys.stdout.isatty():
+        from rich.console import Console
+
+        Console().print(verdict_table(record))
+    else:
+        print("\n".join(plain_lines(record)))
+    for name, path in paths.items():
+        print(f"{name}: {plain(str(path))}")

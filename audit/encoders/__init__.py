@@ -1,0 +1,1 @@
+"""Encoders: tables and images to features."""

@@ -1,0 +1,276 @@
+"""Tables of all roles made one: the same columns, kinds and forms, and what did not fit, by name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from counterproof.inputs.columns import KINDS, Form, kind_of, parse
+from counterproof.inputs.tables import Table
+from counterproof.metrics.sample import Rows
+from counterproof.refusal import Refusal
+
+ORDER = ("train", "holdout", "real", "test", "synthetic")
+
+
+OPAQUE = ("identifier", "text")
+
+
+CLASSES = 50  # a label with more distinct numbers is a quantity
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Wanted:
+    """Columns that the audit was asked to use.
+
+    Attributes:
+        label: The label column, if any.
+        groups: Group columns.
+        cluster: Column that names the source of each row, if any.
+        kinds: Kinds that override what is inferred.
+    """
+
+    label: str | None = None
+    groups: tuple[str, ...] = ()
+    cluster: str | None = None
+    kinds: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Each wanted column and what for."""
+        asked = [(self.label, "label"), *((group, "group") for group in self.groups), (self.cluster, "cluster")]
+        return {name: use for name, use in asked if name is not None}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Stack:
+    """All roles in one table.
+
+    Attributes:
+        frame: Rows of all roles, columns in canonical form.
+        kinds: Kind of each column.
+        roles: Positions of each role's rows.
+        compared: Columns that the release holds too and that are not identifiers.
+        constant: Columns of one value in real data.
+        findings: What did not fit, in sentences.
+    """
+
+    frame: pd.DataFrame
+    kinds: dict[str, str]
+    roles: dict[str, Rows]
+    compared: tuple[str, ...]
+    constant: tuple[str, ...]
+    findings: list[str]
+
+
+def positions(sizes: Mapping[str, int]) -> dict[str, Rows]:
+    """Where the rows of each role lie when roles are stacked in their fixed order."""
+    found: dict[str, Rows] = {}
+    start = 0
+    for role in ORDER:
+        if role in sizes:
+            found[role] = np.arange(start, start + sizes[role], dtype=np.intp)
+            start += sizes[role]
+    return found
+
+
+def reconcile(tables: Mapping[str, Table], wanted: Wanted) -> Stack:
+    """Make the tables of all roles one; kinds come from the real ones.
+
+    Raises:
+        Refusal: A wanted column is absent or useless, real and synthetic share no column, a value
+            is infinite, or an override names no column or kind.
+    """
+    tables = {role: tables[role] for role in ORDER if role in tables}
+    findings: list[str] = []
+    _refuse_absent(tables, wanted)
+    columns = _shared_columns(tables, wanted, findings)
+    _refuse_overrides(wanted, columns)
+    made: dict[str, pd.Series[Any]] = {}
+    kinds: dict[str, str] = {}
+    constant: list[str] = []
+    for name in columns:
+        column = _column(name, tables, wanted, findings)
+        if column is None:
+            continue
+        made[name], kinds[name], single = column
+        constant += [name] if single else []
+    inside = tables["synthetic"].frame.columns
+    return Stack(
+        frame=pd.DataFrame(made),
+        kinds=kinds,
+        roles=positions({role: len(table.frame) for role, table in tables.items()}),
+        compared=tuple(name for name in made if name in inside and kinds[name] != "identifier"),
+        constant=tuple(constant),
+        findings=findings,
+    )
+
+
+# -- which columns ----------------------------------------------------------------------------------
+
+
+def _refuse_absent(tables: Mapping[str, Table], wanted: Wanted) -> None:
+    for name, use in wanted.columns.items():
+        for role, table in tables.items():
+            if role == "synthetic" and use == "cluster":
+                continue  # releases rarely say whom their rows were made from
+            if name not in table.frame.columns:
+                near = difflib.get_close_matches(name, list(table.frame.columns), n=1)
+                hint = f"; did you mean {near[0]!r}" if near else ""
+                raise Refusal(f"{role} ({table.source}) has no column {name!r}, which is wanted as {use}{hint}")
+
+
+def _shared_columns(tables: Mapping[str, Table], wanted: Wanted, findings: list[str]) -> list[str]:
+    """Columns of the real roles; what only some roles hold becomes a finding."""
+    real = {role: table for role, table in tables.items() if role != "synthetic"}
+    every = list(dict.fromkeys(name for table in real.values() for name in table.frame.columns))
+    columns = [name for name in every if all(name in table.frame.columns for table in real.values())]
+    for name in every:
+        lacking = [role for role, table in real.items() if name not in table.frame.columns]
+        if lacking:
+            findings.append(f"column {name!r} is not in {', '.join(lacking)}: left out of the audit")
+    inside = tables["synthetic"].frame.columns
+    missing = [name for name in columns if name not in inside]
+    extra = [name for name in inside if name not in every]
+    if len(missing) == len(columns):
+        raise Refusal(f"synthetic ({tables['synthetic'].source}) shares no column with the real data")
+    alone = [name for name in missing if name == wanted.cluster]
+    findings += [f"column {name!r} is missing from synthetic: every row is its own source" for name in alone]
+    lost = [name for name in missing if name not in alone]
+    findings += [f"column {name!r} is missing from synthetic: counted as missing in every row" for name in lost]
+    findings += [f"column {name!r} is only in synthetic: left out of the audit" for name in extra]
+    return columns
+
+
+def _refuse_overrides(wanted: Wanted, columns: Sequence[str]) -> None:
+    for name, kind in wanted.kinds.items():
+        if name not in columns:
+            raise Refusal(f"kinds names the column {name!r}, which the real data do not have")
+        if kind not in KINDS:
+            raise Refusal(f"column {name!r}: {kind!r} is no kind; use one of {', '.join(KINDS)}")
+
+
+# -- one column -------------------------------------------------------------------------------------
+
+
+def _column(
+    name: str, tables: Mapping[str, Table], wanted: Wanted, findings: list[str]
+) -> tuple[pd.Series[Any], str, bool] | None:
+    """A column of all roles, its kind and whether real data hold one value only; None if nothing is in it."""
+    forms = {role: _form(name, table) for role, table in tables.items()}
+    real = {role: form for role, form in forms.items() if role != "synthetic"}
+    if not any(len(form.present) for form in real.values()):
+        if name in wanted.columns:
+            raise Refusal(f"column {name!r}, wanted as {wanted.columns[name]}, has no value in the real data")
+        findings.append(f"column {name!r} has no value in the real data: left out of the audit")
+        return None
+    kind = _decide(name, real, tables, wanted)
+    parsed = {role: parse(form, kind) for role, form in forms.items()}
+    for role, column in parsed.items():
+        _refuse_infinite(name, column, tables[role].source)
+    _report(name, kind, forms, parsed, tables, findings)
+    known = pd.concat([parsed[role] for role in real], ignore_index=True)
+    if not known.notna().any():
+        raise Refusal(f"no real value of column {name!r} can be read as {kind}; change kinds")
+    single = known.nunique(dropna=False) == 1
+    if single:
+        if name == wanted.label:
+            raise Refusal(f"the label {name!r} has one value in the real data: nothing can be learned from it")
+        findings.append(f"column {name!r} has one value in the real data: kept out of the features")
+    return pd.concat([known, *([parsed["synthetic"]])], ignore_index=True), kind, bool(single)
+
+
+def _form(name: str, table: Table) -> Form:
+    if name in table.frame.columns:
+        return table.form(name)
+    return Form("text", pd.Series([None] * len(table.frame), dtype=object))
+
+
+def _decide(name: str, real: Mapping[str, Form], tables: Mapping[str, Table], wanted: Wanted) -> str:
+    """The kind of a column, as overridden, as its use asks, or as inferred."""
+    if name in wanted.kinds:
+        return wanted.kinds[name]
+    if name == wanted.cluster:
+        return "identifier"
+    fitted = {role: form for role, form in real.items() if role != "test"}
+    kind: str = kind_of(name, list(fitted.values()), typed=all(tables[role].typed for role in fitted))
+    if name == wanted.label and kind == "number":
+        numbers = pd.concat([parse(form, "number") for form in fitted.values()])
+        return "category" if numbers.nunique() <= CLASSES else "number"
+    if kind in OPAQUE and (name == wanted.label or name in wanted.groups):
+        return "category"
+    return kind
+
+
+def _refuse_infinite(name: str, column: pd.Series[Any], source: str) -> None:
+    if column.dtype == np.float64:
+        bad = np.flatnonzero(np.isinf(column.to_numpy()))
+        if len(bad):
+            more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
+            raise Refusal(
+                f"{source}: column {name!r} is infinite in row {bad[0]}{more} (the first row is 0); "
+                "make it a number or leave it empty"
+            )
+
+
+# -- findings ---------------------------------------------------------------------------------------
+
+
+def _report(
+    name: str,
+    kind: str,
+    forms: Mapping[str, Form],
+    parsed: Mapping[str, pd.Series[Any]],
+    tables: Mapping[str, Table],
+    findings: list[str],
+) -> None:
+    if kind in OPAQUE:
+        what = "an identifier" if kind == "identifier" else "free text"
+        findings.append(f"column {name!r} is {what}: kept out of the features")
+        return
+    for role, form in forms.items():
+        lost = form.values.notna().to_numpy() & parsed[role].isna().to_numpy()
+        if lost.any():
+            findings.append(_unreadable(name, kind, role, form, lost))
+    if kind in ("category", "boolean") and name in tables["synthetic"].frame.columns:
+        findings += _unseen(name, parsed)
+    if kind == "number":
+        findings += _fractions(name, parsed)
+
+
+def _unreadable(name: str, kind: str, role: str, form: Form, lost: Any) -> str:
+    """Values that are not what the column is."""
+    count, total = int(lost.sum()), len(form.present)
+    if count == total:
+        return f"column {name!r} is of another type in {role}: {kind} in real data, {form.sort} there; all missing"
+    first = f"first in row {np.flatnonzero(lost)[0]}, where the first row is 0"
+    return f"column {name!r}: {count} of {total} values in {role} are no {kind} and count as missing ({first})"
+
+
+def _unseen(name: str, parsed: Mapping[str, pd.Series[Any]]) -> list[str]:
+    """Categories of the release alone, told by row: a copied record may have lent them, from another column."""
+    known = set().union(*(set(column.dropna().unique()) for role, column in parsed.items() if role != "synthetic"))
+    made = parsed["synthetic"]
+    odd = (made.notna() & ~made.isin(list(known))).to_numpy()
+    if not odd.any():
+        return []
+    count = made[odd].nunique()
+    what = "a category" if count == 1 else f"{count} categories"
+    rows = f"{int(odd.sum())} rows" if odd.sum() > 1 else "1 row"
+    first = f"first in row {np.flatnonzero(odd)[0]}, where the first row is 0"
+    return [f"column {name!r}: synthetic holds {what} never seen in real data, in {rows} ({first})"]
+
+
+def _fractions(name: str, parsed: Mapping[str, pd.Series[Any]]) -> list[str]:
+    real = np.concatenate([column.to_numpy() for role, column in parsed.items() if role != "synthetic"])
+    made = parsed["synthetic"].to_numpy()
+    if np.all((real == np.floor(real)) | np.isnan(real)):
+        broken = int(np.sum(made != np.floor(made)) - np.isnan(made).sum())
+        if broken:
+            return [f"column {name!r}: whole numbers in real data, fractions in {broken} synthetic rows"]
+    return []

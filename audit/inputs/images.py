@@ -1,0 +1,154 @@
+"""One policy for every picture: whatever was stored becomes 8-bit RGB.
+
+Grey is repeated, palettes are expanded, transparency is laid over white, CMYK is converted, the
+EXIF orientation is applied, 16-bit values are divided by 257, and floats count as 0 to 1. Of an
+animation the first frame counts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import warnings
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from counterproof.inputs.digests import SIZE
+from counterproof.inputs.jpeg import quality_of
+from counterproof.refusal import Refusal
+
+Pixels = NDArray[np.uint8]
+
+
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
+
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+
+
+LARGEST = 64 * 2**20  # pixels; more is a decompression bomb
+
+
+THUMBNAIL = 128
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """Decoded pixels.
+
+    Attributes:
+        pixels: ``(h, w, 3)``.
+        remark: What was converted, such as ``16-bit``; empty for 8-bit RGB and grey.
+        stored: How the pixels were stored: ``PNG``, ``JPEG q75``, …, ``array``.
+    """
+
+    pixels: Pixels
+    remark: str = ""
+    stored: str = "array"
+
+
+class Unreadable(ValueError):
+    """A file that is no image, or a broken one."""
+
+
+def decode(raw: bytes, name: str) -> Picture:
+    """A file's bytes as pixels.
+
+    Raises:
+        Unreadable: It cannot be decoded.
+        Refusal: It would unpack to more than :data:`LARGEST` pixels, or than there is memory for.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            image = Image.open(io.BytesIO(raw), formats=FORMATS)
+            if image.width * image.height > LARGEST:
+                raise Image.DecompressionBombError
+            image.load()
+            return replace(_plain(image), stored=stored_as(image, raw))
+        except Image.DecompressionBombError:
+            raise Refusal(
+                f"{name}: unpacks to more than {LARGEST // 2**20} million pixels (a decompression bomb?); remove it"
+            ) from None
+        except (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, ArithmeticError) as error:
+            raise Unreadable(str(error) or type(error).__name__) from None
+        except MemoryError:
+            raise Refusal(f"{name}: there is not enough memory to decode it; make it smaller or remove it") from None
+
+
+def stored_as(image: Image.Image, raw: bytes) -> str:
+    """How a file stores its pixels: the format, and what it lost.
+
+    ``JPEG q75`` is JPEG of about that quality, ``WEBP lossless`` and ``TIFF jpeg`` speak for themselves.
+    """
+    tables = getattr(image, "quantization", None)
+    if tables:
+        return f"JPEG q{quality_of(tables)}"
+    if image.format == "WEBP":
+        return "WEBP lossless" if b"VP8L" in raw[12:4096] else "WEBP lossy"
+    if image.format == "TIFF":
+        return f"TIFF {image.info.get('compression', 'raw')}"
+    return image.format or "unknown"
+
+
+def _plain(image: Image.Image) -> Picture:
+    """Any mode as 8-bit RGB."""
+    turned = ImageOps.exif_transpose(image) or image
+    mode = turned.mode
+    if mode.startswith("I") or mode == "F":
+        return from_array(np.asarray(turned.convert("F") if mode == "F" else turned, dtype=_depth(mode)))
+    if mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in turned.info:
+        return Picture(_over_white(turned.convert("RGBA")), "transparent")
+    remark = "" if mode in ("RGB", "L", "1") else {"P": "palette"}.get(mode, mode)
+    return Picture(np.asarray(turned.convert("RGB"), dtype=np.uint8), remark)
+
+
+def _depth(mode: str) -> type[np.generic]:
+    return np.float32 if mode == "F" else np.int64
+
+
+def _over_white(image: Image.Image) -> Pixels:
+    white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+    return np.asarray(Image.alpha_composite(white, image).convert("RGB"), dtype=np.uint8)
+
+
+def from_array(values: NDArray[Any]) -> Picture:
+    """``(h, w)`` or ``(h, w, 1 | 3 | 4)`` as 8-bit RGB; integers above 8 bits count as 16-bit, floats as 0 to 1.
+
+    >>> from_array(np.array([[0, 65535]], dtype=np.uint16)).pixels[0, :, 0].tolist()
+    [0, 255]
+    """
+    kind, remark = values.dtype.kind, ""
+    if kind == "f":
+        scaled, remark = np.clip(np.nan_to_num(values), 0, 1) * 255.0, "float"
+    elif kind == "b":
+        scaled = values * 255.0
+    elif values.dtype == np.uint8:
+        scaled = values
+    else:
+        scaled, remark = np.clip(values, 0, 65535) / 257.0, "16-bit"
+    pixels = np.rint(scaled).astype(np.uint8)
+    pixels = pixels[..., None] if pixels.ndim == 2 else pixels
+    if pixels.shape[2] == 1:
+        return Picture(np.ascontiguousarray(np.repeat(pixels, 3, axis=2)), remark)
+    if pixels.shape[2] == 4:
+        return Picture(_over_white(Image.fromarray(np.ascontiguousarray(pixels))), "transparent")
+    return Picture(np.ascontiguousarray(pixels), remark)
+
+
+def pixel_digest(pixels: Pixels) -> bytes:
+    """Equal exactly for equal pixels of one shape."""
+    return hashlib.blake2b(f"{pixels.shape}".encode() + pixels.tobytes(), digest_size=SIZE).digest()
+
+
+def thumbnail(pixels: Pixels) -> bytes:
+    """PNG bytes, no side longer than :data:`THUMBNAIL`."""
+    image = Image.fromarray(pixels)
+    image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+    out = io.BytesIO()
+    image.save(out, "PNG", optimize=True)
+    return out.getvalue()

@@ -1,0 +1,140 @@
+"""Labels, groups and sources of rows as strings and numbers, from columns in canonical form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from counterproof.inputs.alignment import CLASSES, Stack, Wanted, reconcile
+from counterproof.inputs.columns import Form, text_of
+from counterproof.inputs.tables import Table
+from counterproof.metrics.sample import Rows
+from counterproof.refusal import Refusal
+
+FEW = 12  # a numeric group column with more distinct values is cut into quintiles
+
+
+CROWD = 200
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Attributes:
+    """What rows are grouped by.
+
+    Attributes:
+        label: Name of the label column, empty where it is no category.
+        labels: ``(n,)`` labels; missing is the empty string.
+        groups: ``(n,)`` values by group column.
+        clusters: ``(n,)`` source of each row.
+        findings: What was done to them, in sentences.
+    """
+
+    label: str = ""
+    labels: NDArray[np.str_] | None = None
+    groups: dict[str, NDArray[np.str_]] = field(default_factory=dict)
+    clusters: NDArray[np.intp] | None = None
+    findings: list[str] = field(default_factory=list)
+
+
+def attributes_of(stack: Stack, wanted: Wanted) -> Attributes:
+    """The attributes that were asked for."""
+    findings: list[str] = []
+    real = np.concatenate([rows for role, rows in stack.roles.items() if role != "synthetic"])
+    label, labels = wanted.label or "", None
+    if wanted.label is not None:
+        if stack.kinds[wanted.label] in ("number", "datetime"):
+            findings.append(
+                f"label {wanted.label!r} is a quantity of more than {CLASSES} values: "
+                "utility and fairness need a categorical label"
+            )
+            label = ""
+        else:
+            labels = _strings(stack.frame[wanted.label])
+    groups = {name: _group(name, stack, real, findings) for name in wanted.groups}
+    clusters = None if wanted.cluster is None else _clusters(stack.frame[wanted.cluster], stack.roles)
+    return Attributes(label=label, labels=labels, groups=groups, clusters=clusters, findings=findings)
+
+
+def described(tables: Mapping[str, tuple[Table | None, str]], wanted: Wanted) -> Attributes:
+    """Labels, groups and sources of rows that are no table, from the tables beside them.
+
+    Raises:
+        Refusal: A wanted column stands in no table of a role.
+    """
+    if not wanted.columns:
+        return Attributes()
+    chosen: dict[str, Table] = {}
+    for role, (table, source) in tables.items():
+        if table is None:
+            name, use = next(iter(wanted.columns.items()))
+            raise Refusal(f"{role} ({source}) has no table beside it to take the {use} {name!r} from")
+        kept = [name for name in wanted.columns if name in table.frame.columns]
+        chosen[role] = Table(table.frame[kept], table.source, table.typed)
+    stack = reconcile(chosen, wanted)
+    found = attributes_of(stack, wanted)
+    return Attributes(
+        label=found.label,
+        labels=found.labels,
+        groups=found.groups,
+        clusters=found.clusters,
+        findings=stack.findings + found.findings,
+    )
+
+
+def _strings(column: pd.Series[Any]) -> NDArray[np.str_]:
+    sort = {"f": "number", "M": "datetime"}.get(column.dtype.kind, "text")
+    texts = text_of(Form(sort, column))  # type: ignore[arg-type]
+    return np.array(["" if text is None else text for text in texts], dtype=np.str_)
+
+
+def _group(name: str, stack: Stack, real: Rows, findings: list[str]) -> NDArray[np.str_]:
+    column = stack.frame[name]
+    if column.dtype != object and column.iloc[real].nunique() > FEW:
+        findings.append(f"group {name!r} has many values: cut into fifths of the real data")
+        values = _fifths(column, real)
+    else:
+        values = _strings(column)
+    found, counts = np.unique(values[real][values[real] != ""], return_counts=True)
+    alone = int((counts == 1).sum())
+    if alone:
+        what = "one value" if alone == 1 else f"{alone} values"
+        findings.append(f"group {name!r} has {what} with a single real row: too few to say anything of")
+    if len(found) == 1:
+        findings.append(f"group {name!r} has one value in the real data: there is nothing to compare")
+    if len(found) > CROWD:
+        findings.append(f"group {name!r} has {len(found)} values: most are too small to judge")
+    return values
+
+
+def _fifths(column: pd.Series[Any], real: Rows) -> NDArray[np.str_]:
+    """Quintiles of the real data; the outer ones are open, so that every synthetic value has a place."""
+    dated = column.dtype.kind == "M"
+    values = column.to_numpy()
+    gone = np.isnat(values) if dated else np.isnan(values)
+    plain = values.astype(np.int64).astype(float) if dated else values
+    known = plain[real][~gone[real]]
+    edges = np.unique(np.quantile(known, [0.2, 0.4, 0.6, 0.8]))
+    edges = edges[edges < known.max()]
+    if not len(edges):
+        edges = np.array([known[known < known.max()].max()])
+    ends = [str(np.datetime64(int(edge), "us"))[:10] if dated else f"{edge:g}" for edge in edges]
+    if len(set(ends)) < len(ends):  # too close for short names
+        ends = [str(np.datetime64(int(edge), "us")) if dated else repr(float(edge)) for edge in edges]
+    names = [f"≤ {ends[0]}", *(f"({a}, {b}]" for a, b in pairwise(ends)), f"> {ends[-1]}"]
+    place = np.searchsorted(edges, plain, side="left")
+    return np.where(gone, "", np.array(names, dtype=np.str_)[np.minimum(place, len(names) - 1)])
+
+
+def _clusters(column: pd.Series[Any], roles: Mapping[str, Rows]) -> NDArray[np.intp]:
+    """Sources as numbers; a row without one is its own source, and synthetic sources are no real ones."""
+    codes = pd.factorize(column, use_na_sentinel=True)[0].astype(np.intp)
+    alone = codes < 0
+    codes[alone] = codes.max(initial=-1) + 1 + np.arange(alone.sum())
+    codes[roles["synthetic"]] += codes.max(initial=-1) + 1
+    return codes

@@ -1,0 +1,1 @@
+"""Gates and verdicts: from measurements to pass, fail or inconclusive."""

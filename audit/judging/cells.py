@@ -1,0 +1,206 @@
+"""One reading held against one gate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from counterproof.judging.grammar import Gate
+from counterproof.judging.sentences import sentence, subject
+from counterproof.judging.tokens import GateError
+from counterproof.metrics.estimate import Estimate
+from counterproof.reports.judgement import Verdict, distance, holds, judge, rows_needed, worst
+from counterproof.reports.model import CellReading, Reading
+from counterproof.reports.record import Record
+
+RANK: Mapping[Verdict, int] = {"fail": 0, "error": 1, "inconclusive": 2, "pass": 3, "not_applicable": 4}
+
+
+Place = tuple[str, str, frozenset[tuple[str, str | None]]]
+
+
+def place(reading: Reading, name: str = "") -> Place:
+    """Where a reading stands: metric, field and group."""
+    return reading.metric, name or reading.field, frozenset(reading.group.items())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What is the same for every cell of a gate.
+
+    Attributes:
+        confidence: Of the one-sided bound that a PASS needs inside.
+        fail_confidence: The same for a FAIL, adjusted for the number of gates and cells.
+        without_holdout: Whether leakage that cannot be assessed is let pass by.
+        readings: Every reading of the record.
+        baseline: An earlier record to compare with.
+    """
+
+    confidence: float
+    fail_confidence: float
+    without_holdout: Literal["refuse", "allow"] = "refuse"
+    readings: Mapping[Place, Reading] = field(default_factory=dict)
+    baseline: Record | None = None
+
+    def base(self, reading: Reading) -> Reading | None:
+        """The reading that an excess over the floor is the excess of."""
+        if reading.field != "excess":
+            return self.readings.get(place(reading, reading.field.removesuffix("_excess")))
+        return next((r for r in self.readings.values() if r.headline and _together(r, reading)), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """A judged reading, with the limits after floor and baseline were put in."""
+
+    reading: Reading
+    verdict: Verdict
+    why: str
+    limit: float | None = None
+    fail_limit: float | None = None
+    bound: float | None = None
+    margin: float | None = None
+    n_needed: int | None = None
+
+    @property
+    def order(self) -> tuple[int, bool, float]:
+        """Worst first: failing, facts before estimates, then by what is left to the limit."""
+        slack = float("-inf") if self.margin is None else self.margin
+        return RANK[self.verdict], not self.reading.alarm, slack
+
+    def entry(self) -> CellReading:
+        """As the record lists it."""
+        r = self.reading
+        return CellReading(group=r.group, verdict=self.verdict, value=r.value, low=r.low, high=r.high, why=self.why)
+
+
+def judge_cell(gate: Gate, reading: Reading, terms: Terms) -> Cell:
+    """Judge one reading.
+
+    Raises:
+        GateError: The limit needs a floor or a baseline that is not there or cannot be compared.
+    """
+    base = terms.base(reading) if reading.field.endswith("excess") else None
+    alarm = reading.alarm or (base.alarm if base is not None else "")
+    if alarm:
+        stated = gate.limit.value if gate.limit.kind == "number" else None
+        return Cell(reading=reading, verdict="fail", why=alarm, limit=stated)
+    estimate = reading.estimate
+    if estimate is None:
+        return Cell(reading=reading, verdict=_state(reading, terms), why=_reason(reading))
+    limit = resolved_limit(gate, reading, terms.baseline)
+    fail_limit = limit if gate.fail is None else gate.fail
+    if fail_limit != limit and not holds(limit, gate.operator, fail_limit):
+        raise GateError(f"gate {gate.expression or gate}: the limit to fail is stricter than the limit to pass")
+    return _judged(gate, reading, base, estimate, limit, fail_limit, terms)
+
+
+def _judged(
+    gate: Gate,
+    reading: Reading,
+    base: Reading | None,
+    estimate: Estimate,
+    limit: float,
+    fail_limit: float,
+    terms: Terms,
+) -> Cell:
+    better, operator = reading.better, gate.operator
+    verdict = judge(
+        estimate,
+        operator,
+        limit,
+        fail_limit,
+        better=better,
+        confidence=terms.confidence,
+        fail_confidence=terms.fail_confidence,
+    )
+    if verdict == "pass" and reading.rows < reading.smallest_n and reading.n:
+        verdict = "inconclusive"
+    if verdict == "pass" and reading.blindness:
+        why = f"{subject(reading)} is blind on these data: {reading.blindness}"
+        return Cell(reading=reading, verdict="inconclusive", why=why, limit=limit, fail_limit=fail_limit)
+    bound = worst(estimate, operator, better=better, confidence=terms.confidence)
+    margin = distance(estimate, operator, limit, better=better)
+    needed = _rows(gate, reading, estimate, limit, fail_limit, terms) if verdict == "inconclusive" else None
+    why = sentence(
+        gate, reading, base, verdict=verdict, limit=limit, fail_limit=fail_limit, bound=bound, n_needed=needed
+    )
+    return Cell(
+        reading=reading,
+        verdict=verdict,
+        why=why,
+        limit=limit,
+        fail_limit=fail_limit,
+        bound=bound,
+        margin=margin,
+        n_needed=needed,
+    )
+
+
+def _rows(
+    gate: Gate, reading: Reading, estimate: Estimate, limit: float, fail_limit: float, terms: Terms
+) -> int | None:
+    """Rows that would decide an open cell; None where no number of them would."""
+    inside = distance(estimate, gate.operator, limit, better=reading.better) > 0
+    outside = distance(estimate, gate.operator, fail_limit, better=reading.better) < 0
+    if not inside and not outside:
+        return None
+    line, confidence = (limit, terms.confidence) if inside else (fail_limit, terms.fail_confidence)
+    needed = rows_needed(estimate, line, reading.rows, confidence, reading.better)
+    return max(reading.smallest_n, needed or 0) or None
+
+
+def resolved_limit(gate: Gate, reading: Reading, baseline: Record | None) -> float:
+    """The limit as a number, for this reading.
+
+    Raises:
+        GateError: There is no such floor or baseline, or it cannot be compared.
+    """
+    limit, gated = gate.limit, gate.expression or str(gate)
+    if limit.kind == "number":
+        return limit.value
+    if limit.kind == "baseline":
+        return _baseline(gated, reading, baseline) + limit.value
+    if reading.floor is None:
+        raise GateError(f"gate {gated}: {subject(reading)} has no floor; write a number instead")
+    if limit.kind == "floor":
+        return reading.floor.value + limit.value
+    if abs(reading.floor.value) <= reading.floor.spread:
+        told = f"the floor of {subject(reading)} lies about 0, so a multiple of it is a toss of a coin"
+        raise GateError(f"gate {gated}: {told}; gate {reading.metric}.excess instead")
+    return limit.value * reading.floor.value
+
+
+def _baseline(gated: str, reading: Reading, baseline: Record | None) -> float:
+    if baseline is None:
+        raise GateError(f"gate {gated}: no baseline record was given to compare with")
+    old = next((r for r in baseline.measurements if place(r) == place(reading)), None)
+    if old is None or old.value is None:
+        raise GateError(f"gate {gated}: the baseline record has no value of {subject(reading)}")
+    for name, told in (("algo", "version of the metric"), ("params", "parameters"), ("protocol", "protocol")):
+        then, now = getattr(old, name), getattr(reading, name)
+        if then != now:
+            raise GateError(f"gate {gated}: the baseline has another {told} ({then!r}, now {now!r}); audit it again")
+    return old.value
+
+
+def _together(one: Reading, other: Reading) -> bool:
+    return one.metric == other.metric and one.group == other.group
+
+
+def _state(reading: Reading, terms: Terms) -> Verdict:
+    if reading.status == "not_applicable":
+        return "not_applicable"
+    if reading.status == "not_assessable":
+        excused = reading.family == "leakage" and terms.without_holdout == "allow"
+        return "not_applicable" if excused else "inconclusive"
+    return "error"
+
+
+def _reason(reading: Reading) -> str:
+    told = {
+        "not_applicable": "does not apply here",
+        "not_assessable": "cannot be assessed on these data",
+    }.get(reading.status, "could not be measured")
+    return f"{subject(reading)} {told}: {reading.reason or 'the metric gives no reason'}"

@@ -1,0 +1,256 @@
+"""Gates judged on the readings of a record, and on nothing else.
+
+A gate passes when every cell that can be decided passes, each at the plain confidence: an
+intersection of tests needs no correction. It fails when one cell fails at the confidence adjusted
+for the number of gates and cells: a union of tests does. Gates that must hold together are one more
+intersection, see :mod:`counterproof.judging.joint_gates`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import compress
+from typing import Any, Literal
+
+from counterproof.judging.cells import Cell, Place, Terms, judge_cell, place
+from counterproof.judging.grammar import Gate, split_name
+from counterproof.judging.joint_gates import AllOf, Requirement, joined, leaves
+from counterproof.judging.tokens import GateError
+from counterproof.metrics.metric import FAMILIES, installed
+from counterproof.reports.judgement import Verdict
+from counterproof.reports.model import GateReading, GroupKey, Reading
+from counterproof.reports.record import Record
+
+
+def judge_gates(
+    gates: Sequence[Requirement],
+    measurements: Sequence[Reading],
+    *,
+    confidence: float = 0.95,
+    small_cells: Literal["allow", "block"] = "allow",
+    without_holdout: Literal["refuse", "allow"] = "refuse",
+    baseline: Record | None = None,
+) -> list[GateReading]:
+    """Judge every gate.
+
+    Args:
+        gates: What is required.
+        measurements: What was measured.
+        confidence: Of the one-sided bound that decides.
+        small_cells: Whether cells too small to decide block a PASS.
+        without_holdout: ``allow`` lets leakage that cannot be assessed pass by; only ever give it
+            for an audit that has no holdout.
+        baseline: An earlier record, for limits relative to it.
+
+    Raises:
+        GateError: A gate of the configuration names what does not exist, or its limit cannot be
+            made. (A gate of the policy becomes an error of its own, never an exception.)
+    """
+    court = _Court(
+        measurements=measurements,
+        readings={place(reading): reading for reading in measurements},
+        known={reading.metric for reading in measurements} | set(installed()),
+        strict=max(1, sum(gate.level == "fail" for gate in leaves(gates))),
+        confidence=confidence,
+        small_cells=small_cells,
+        without_holdout=without_holdout,
+        baseline=baseline,
+    )
+    return [
+        joined(one.name, [court.judge(gate) for gate in one.gates]) if isinstance(one, AllOf) else court.judge(one)
+        for one in gates
+    ]
+
+
+def resolve_gate(gate: Gate, known: Collection[str]) -> Gate:
+    """The gate with metric and field told apart.
+
+    Raises:
+        GateError: No known metric is called that; the message names the nearest.
+    """
+    metric, part = split_name(gate.name, known)
+    if metric not in known:
+        raise GateError(f"gate {gate.expression or gate}: no metric is called {gate.name}{_nearest(gate.name, known)}")
+    return replace(gate, metric=metric, field=part)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Court:
+    """Where gates are judged: the readings and the rules of one record.
+
+    Gates judge ``measurements``, where a place that was read twice counts twice and the worst
+    decides; ``readings`` finds one by its place.
+    """
+
+    measurements: Sequence[Reading]
+    readings: Mapping[Place, Reading]
+    known: Collection[str]
+    strict: int
+    confidence: float
+    small_cells: Literal["allow", "block"]
+    without_holdout: Literal["refuse", "allow"]
+    baseline: Record | None
+
+    def judge(self, gate: Gate) -> GateReading:
+        """Judge one gate; what the policy gets wrong is an error of that gate alone."""
+        try:
+            gate = resolve_gate(gate, self.known)
+            picked = pick(gate, [r for r in self.measurements if r.metric == gate.metric])
+            adjusted = self.strict * max(1, len(picked))
+            terms = Terms(
+                confidence=self.confidence,
+                fail_confidence=1 - (1 - self.confidence) / adjusted,
+                without_holdout=self.without_holdout,
+                readings=self.readings,
+                baseline=self.baseline,
+            )
+            cells = sorted((judge_cell(gate, reading, terms) for reading in picked), key=lambda cell: cell.order)
+        except GateError as error:
+            if gate.source == "config":
+                raise
+            return self._missing(gate, str(error).removeprefix(f"gate {gate.expression or gate}: "))
+        if not cells:
+            return self._missing(gate, self._why_missing(gate))
+        return _reading(gate, cells, adjusted, self.small_cells)
+
+    def _why_missing(self, gate: Gate) -> str:
+        places = [r.where for r in self.measurements if r.metric == gate.metric and r.group]
+        if not any(r.metric == gate.metric for r in self.measurements):
+            return f"{gate.metric} was not measured in this audit"
+        near = _nearest(gate.where.strip("[]"), places)
+        return f"{gate.name} was not measured at {gate.where or 'the data set as a whole'}{near}"
+
+    def _missing(self, gate: Gate, why: str) -> GateReading:
+        """A gate with nothing to judge: it fails closed."""
+        family = next((r.family for r in self.measurements if r.metric == gate.metric), "")
+        prefix = gate.metric.partition(".")[0]
+        return GateReading(
+            **_declared(gate),
+            field=gate.field,
+            group=_group(gate),
+            family=family or (prefix if prefix in FAMILIES else ""),
+            verdict="error",
+            why=why,
+        )
+
+
+def pick(gate: Gate, readings: Sequence[Reading]) -> list[Reading]:
+    """The readings of its metric that a gate is about.
+
+    A gate on every cell is also about what could not be measured, so that a column that cannot be
+    assessed does not drop out of sight. Where nothing was measured, the metric's state stands in.
+
+    Raises:
+        GateError: The metric has no such field; the message names the nearest.
+    """
+    of_field = [r for r in readings if (r.field == gate.field if gate.field else r.headline)]
+    states = _states(gate, readings, stand_in=not of_field)
+    if readings and not of_field and not states:
+        near = _nearest(gate.name, {f"{r.metric}.{r.field}" for r in readings})
+        raise GateError(f"gate {gate.expression or gate}: {gate.metric} has no field {gate.field or 'value'}{near}")
+    picked = [r for r in of_field if matches(gate, r.group)]
+    if gate.cells:
+        seen = {place(r) for r in picked}
+        picked += [r for r in states if r.status != "not_applicable" and place(r) not in seen]
+    return picked or [r for r in states if not r.group] or (states if not of_field else [])
+
+
+def _states(gate: Gate, readings: Sequence[Reading], *, stand_in: bool) -> list[Reading]:
+    """Readings without a value of the gate's field, or else of the metric as a whole."""
+    unmeasured = [r for r in readings if r.status != "measured"]
+    own = {gate.field, gate.field.removesuffix("_excess")}
+    headline = [r for r in unmeasured if r.headline]
+    if gate.field in ("", "excess"):
+        return headline
+    return [r for r in unmeasured if r.field in own] or (headline if stand_in else [])
+
+
+def matches(gate: Gate, group: GroupKey) -> bool:
+    """Whether a gate is about this group."""
+    if gate.cells:
+        return bool(group) and None not in group.values()
+    wanted = {s.column: s for s in gate.selectors}
+    if wanted.keys() != group.keys():
+        return False
+    return all(value is not None if (s := wanted[c]).every else value == s.value for c, value in group.items())
+
+
+def _reading(gate: Gate, cells: list[Cell], adjusted: int, small_cells: str) -> GateReading:
+    # Who names one group asks about it, however small; only lists of cells set small ones aside.
+    told = [c.reading.decidable or c.verdict == "fail" or not gate.many for c in cells]
+    listed, too_few = list(compress(cells, told)), [c for c, shown in zip(cells, told, strict=True) if not shown]
+    verdict = _verdict(listed, too_few, small_cells)
+    leading = next((c for c in [*listed, *too_few] if c.verdict == verdict), cells[0])
+    first = leading.reading
+    return GateReading(
+        **_declared(gate),
+        field=first.field,
+        group=_group(gate),
+        family=first.family,
+        verdict=verdict,
+        limit=leading.limit,
+        fail_limit=leading.fail_limit,
+        value=first.value,
+        low=first.low,
+        high=first.high,
+        bound=leading.bound,
+        floor=first.floor.value if first.floor else 0.0 if first.field.endswith("excess") else None,
+        margin=leading.margin,
+        n_needed=max(c.n_needed or 0 for c in [*listed, leading]) or None,
+        why=_why(gate, verdict, leading, listed, too_few),
+        cells=[c.entry() for c in listed] if gate.many else [],
+        too_few=[c.entry() for c in too_few],
+        adjusted_for=adjusted,
+    )
+
+
+def _verdict(listed: list[Cell], too_few: list[Cell], small_cells: str) -> Verdict:
+    found = {cell.verdict for cell in listed}
+    crashed = any(cell.verdict == "error" for cell in too_few)
+    blocked = small_cells == "block" and any(cell.verdict != "pass" for cell in too_few)
+    if "fail" in found:
+        return "fail"
+    if "error" in found or crashed:
+        return "error"
+    if "inconclusive" in found or blocked:
+        return "inconclusive"
+    return "pass" if "pass" in found else "not_applicable"
+
+
+def _why(gate: Gate, verdict: Verdict, leading: Cell, listed: list[Cell], too_few: list[Cell]) -> str:
+    few = f"; {_count(len(too_few), 'cell')} too small to say" if too_few and gate.many else ""
+    if verdict == "not_applicable" and too_few and not listed:
+        return "no cell is large enough to say at this size"
+    if not gate.many or len(listed) <= 1:
+        return leading.why + few
+    same = sum(cell.verdict == verdict for cell in listed)
+    if verdict == "pass":
+        return f"all {_count(same, 'cell')} pass, the nearest to its limit: {leading.why}{few}"
+    others = f" (and {same - 1} more of {len(listed)} cells)" if same > 1 else ""
+    return f"{leading.why}{others}{few}"
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"
+
+
+def _declared(gate: Gate) -> dict[str, Any]:
+    return {
+        "expression": gate.expression or str(gate),
+        "metric": gate.metric,
+        "source": gate.source,
+        "level": gate.level,
+        "operator": gate.operator,
+        "tolerance_reason": gate.tolerance_reason,
+    }
+
+
+def _group(gate: Gate) -> GroupKey | None:
+    return None if gate.many else {s.column: s.value for s in gate.selectors}
+
+
+def _nearest(name: str, among: Collection[str]) -> str:
+    near = difflib.get_close_matches(name, sorted(among), n=3, cutoff=0.4)
+    return f"; did you mean {' or '.join(near)}?" if near else ""

@@ -1,0 +1,166 @@
+"""From judged gates to the verdict of each question, of the whole, and the exit code.
+
+FAIL outweighs a crash, a crash outweighs INCONCLUSIVE; nothing decided is never a PASS, and gates
+of level ``warn`` change nothing but the list of warnings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from counterproof.judging.gates import judge_gates
+from counterproof.judging.joint_gates import Requirement
+from counterproof.metrics.metric import FAMILIES
+from counterproof.reports.judgement import Verdict
+from counterproof.reports.model import TOGETHER, FamilyReading, GateReading, Manifest, NotAssessed, Reading
+from counterproof.reports.record import Record
+
+Whole = Literal["pass", "fail", "inconclusive", "error"]
+
+
+EXIT: Mapping[str, int] = {"pass": 0, "fail": 1, "inconclusive": 3, "error": 4}
+
+
+USAGE = 2
+
+
+WORST: tuple[Whole, ...] = ("fail", "error", "inconclusive", "pass")
+
+
+VERBS = {"fail": "fails", "error": "could not be judged", "inconclusive": "is inconclusive", "pass": "passes"}
+
+
+def judged(
+    *,
+    gates: Sequence[Requirement],
+    measurements: Sequence[Reading],
+    manifest: Manifest,
+    not_assessed: Sequence[NotAssessed] = (),
+    confidence: float = 0.95,
+    small_cells: Literal["allow", "block"] = "allow",
+    without_holdout: Literal["refuse", "allow"] = "refuse",
+    baseline: Record | None = None,
+) -> Record:
+    """The record of an audit: measurements, judged; see :func:`counterproof.judging.gates.judge_gates`.
+
+    ``without_holdout="allow"`` only excuses audits that had no holdout.
+
+    Raises:
+        GateError: A gate of the configuration names what does not exist or cannot be compared.
+    """
+    held = any(role.role == "holdout" for role in manifest.roles)
+    readings = judge_gates(
+        gates,
+        measurements,
+        confidence=confidence,
+        small_cells=small_cells,
+        without_holdout="refuse" if held else without_holdout,
+        baseline=baseline,
+    )
+    verdict, because, warnings = verdict_of(readings, measurements)
+    return Record(
+        verdict=verdict,
+        because=because,
+        warnings=warnings,
+        families=families_of(readings, measurements),
+        measurements=list(measurements),
+        gates=readings,
+        manifest=manifest,
+        not_assessed=list(not_assessed),
+    )
+
+
+def families_of(gates: Sequence[GateReading], measurements: Sequence[Reading]) -> dict[str, FamilyReading]:
+    """The verdict of each of the five questions: the worst of its gates, those of a joint requirement among them.
+
+    Where several gates must hold together, that is one question more.
+    """
+    single = [member for gate in gates for member in gate.members or [gate]]
+    found = {family: _family(family, single, measurements) for family in FAMILIES}
+    if any(gate.members for gate in gates):
+        found[TOGETHER] = _family(TOGETHER, gates, measurements)
+    return found
+
+
+def verdict_of(gates: Sequence[GateReading], measurements: Sequence[Reading]) -> tuple[Whole, str, list[str]]:
+    """The verdict of the whole, the sentence behind it, and the warnings."""
+    strict = [gate for gate in gates if gate.level == "fail"]
+    verdict = _worst([gate.verdict for gate in strict]) or "inconclusive"
+    return verdict, _because(verdict, strict), [*_warned(gates), *_unheeded(gates, measurements)]
+
+
+def _worst(verdicts: Sequence[Verdict]) -> Whole | None:
+    return next((verdict for verdict in WORST if verdict in verdicts), None)
+
+
+def _because(verdict: Whole, strict: Sequence[GateReading]) -> str:
+    if not strict:
+        return "nothing was required: there is no gate that could fail"
+    leading = _leading(verdict, strict)
+    if verdict == "pass":
+        return f"every gate passed: {_extent(leading)}"
+    if not leading:
+        return "nothing could be decided: no gate applies to these data"
+    first, others = leading[0], len(leading) - 1
+    more = f"; {others} more gate{' fails' if others == 1 else 's fail'}" if verdict == "fail" and others else ""
+    return f"{first.family or first.metric} {VERBS[verdict]}: {first.why} ({first.metric}){more}"
+
+
+def _family(family: str, gates: Sequence[GateReading], measurements: Sequence[Reading]) -> FamilyReading:
+    of_family = [gate for gate in gates if gate.family == family]
+    strict = [gate for gate in of_family if gate.level == "fail"]
+    verdict = _worst([gate.verdict for gate in strict])
+    if verdict == "pass":
+        return FamilyReading(verdict=verdict, because=[f"every gate passed: {_extent(_leading(verdict, strict))}"])
+    if verdict is not None:
+        open_ones = [gate for found in WORST[:-1] for gate in _leading(found, strict)]
+        return FamilyReading(verdict=verdict, because=[f"{gate.why} ({gate.metric})" for gate in open_ones])
+    because = [f"{gate.why} ({gate.metric})" for gate in strict]
+    if not because:
+        measured = any(r.family == family and r.status == "measured" for r in measurements)
+        because = ["measured, but no gate that could fail looks at it" if measured else "nothing was measured"]
+    return FamilyReading(verdict="not_assessed", because=because)
+
+
+def _leading(verdict: Whole, gates: Sequence[GateReading]) -> list[GateReading]:
+    """The gates of one verdict: facts first (they have no margin), then in their order."""
+    found = [gate for gate in gates if gate.verdict == verdict]
+    return sorted(found, key=lambda gate: gate.margin is not None)
+
+
+def _extent(gates: Sequence[GateReading]) -> str:
+    single = [member for gate in gates for member in gate.members or [gate]]
+    cells = sum(max(1, len(gate.cells)) for gate in single)
+    small = sum(len(gate.too_few) for gate in single)
+    told = f"{len(gates)} gate{'' if len(gates) == 1 else 's'}, {cells} cell{'' if cells == 1 else 's'}"
+    return f"{told}, {small} more too small to say" if small else told
+
+
+def _warned(gates: Sequence[GateReading]) -> list[str]:
+    return [
+        f"{VERBS[gate.verdict]}, as a warning: {gate.why} ({gate.metric})"
+        for gate in gates
+        if gate.level == "warn" and gate.verdict not in ("pass", "not_applicable")
+    ]
+
+
+def _unheeded(gates: Sequence[GateReading], measurements: Sequence[Reading]) -> list[str]:
+    """Facts that no gate looks at: an alarm of one field is not heeded by the gate of another."""
+    alarms = [reading for reading in measurements if reading.alarm]
+    heeded = {(r.metric, r.alarm) for r in alarms if any(_heeds(gate, r) for gate in gates)}
+    unheeded = dict.fromkeys((r.metric, r.alarm) for r in alarms if (r.metric, r.alarm) not in heeded)
+    return [f"no gate looks at this: {alarm} ({metric})" for metric, alarm in unheeded]
+
+
+def _heeds(gate: GateReading, reading: Reading) -> bool:
+    """Whether a gate reads this field and group, or its excess over the floor."""
+    if gate.members:
+        return any(_heeds(member, reading) for member in gate.members)
+    fields = {reading.field, f"{reading.field}_excess"} | ({"excess"} if reading.headline else set())
+    return gate.metric == reading.metric and gate.field in fields and gate.group in (None, reading.group)
+
+
+def exit_code(record: Record) -> int:
+    """What a pipeline sees: 0 pass, 1 fail, 3 inconclusive, 4 a metric crashed."""
+    return EXIT[record.verdict]

@@ -1,0 +1,1 @@
+"""All roles read, aligned and encoded: from inputs to one corpus."""

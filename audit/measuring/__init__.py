@@ -1,0 +1,1 @@
+"""From one corpus to measurements: the workbench, floors, planted controls."""

@@ -1,0 +1,112 @@
+"""Whether the roles are what they claim: rows that train shares with holdout, test and release."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import fisher_exact, hypergeom, poisson
+
+from counterproof.metrics.sample import Sample
+from counterproof.refusal import Refusal
+
+OVERLAP = 1e-3
+
+
+CONTAMINATED = 1e-6
+
+
+HELD = 0.25  # no faithful release holds a quarter of a role's records beyond natural duplicates
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """Rows of one role that also stand in train, and how many the data's own duplicates explain."""
+
+    shared: int
+    natural: float
+
+    @property
+    def beyond_chance(self) -> bool:
+        """Whether sharing is the explanation: the natural count is itself known from few twins."""
+        return bool(poisson.sf(self.shared - 1, self.natural + 3 * np.sqrt(self.natural) + 1) < OVERLAP)
+
+
+def overlap_of(train: Sample, other: Sample) -> Overlap:
+    """Rows of ``other`` that also stand in train, against those that would without sharing.
+
+    Its own twins tell how often equal rows arise: how many of its rows would find a twin among as
+    many other rows of it as there are training rows. Where train is longer than that, the count
+    grows at most in proportion.
+    """
+    shared = int(np.isin(other.digests, train.digests).sum())
+    others = len(other) - 1
+    _, inverse, counts = np.unique(other.digests, return_inverse=True, return_counts=True)
+    drawn, grown = min(len(train), others), max(1.0, len(train) / others)
+    # One probability for each number of twins: a hundred thousand of the same take half a minute.
+    twins, which = np.unique(counts - 1, return_inverse=True)
+    missed = np.asarray(hypergeom.pmf(0, others, twins, drawn))[which][inverse]
+    return Overlap(shared, min(float((1 - missed).sum()) * grown, len(other)))
+
+
+def check_overlap(samples: Mapping[str, Sample], sources: Mapping[str, str], *, allow: bool) -> list[str]:
+    """State holdout and test rows that stand in train; more than natural duplicates is a refusal.
+
+    Raises:
+        Refusal: A role shares rows with train and ``allow`` is not set.
+    """
+    told: list[str] = []
+    for role in ("holdout", "test"):
+        if "train" not in samples or role not in samples:
+            continue
+        found = overlap_of(samples["train"], samples[role])
+        if found.beyond_chance and not allow:
+            raise Refusal(
+                f"{sources[role]}: {found.shared} of its {len(samples[role])} rows also stand in train "
+                f"({found.natural:.0f} would be natural duplicates), so it is no {role}; "
+                "remove them, or set allow_overlap = true"
+            )
+        if found.shared:
+            explained = f"{found.natural:.0f} would by the data's own duplicates"
+            told.append(f"{found.shared} {role} rows equal a training row; {explained}")
+    return told
+
+
+def check_contamination(samples: Mapping[str, Sample], sources: Mapping[str, str]) -> None:
+    """Refuse a release that holds rows the generator must never have seen.
+
+    Either its matches with a role outnumber those with train beyond chance, or it holds so much of
+    the role that coincidence is no explanation.
+
+    Raises:
+        Refusal: Holdout or test rows stand in the release beyond what chance explains.
+    """
+    if "train" not in samples:
+        return
+    release, train = samples["synthetic"], samples["train"]
+    hits, of = _matched(train, release)
+    for role in ("holdout", "test"):
+        if role not in samples:
+            continue
+        theirs, size = _matched(samples[role], release)
+        table = np.array([[theirs, size - theirs], [hits, of - hits]])
+        if fisher_exact(table, alternative="greater").pvalue < CONTAMINATED or _held(samples[role], train, release):
+            raise Refusal(
+                f"{sources['synthetic']}: {theirs} of {size} distinct {role} records stand in the release, against "
+                f"{hits} of {of} training records: it is contaminated by {role} rows and cannot be audited with them"
+            )
+
+
+def _held(sample: Sample, train: Sample, release: Sample) -> bool:
+    """Whether the release holds a large part of these rows that natural duplicates do not explain."""
+    natural = overlap_of(train, sample).natural / len(sample)
+    share = np.isin(sample.digests, release.digests).mean()
+    return bool(share > natural + HELD) and len(sample) >= 20
+
+
+def _matched(sample: Sample, release: Sample) -> tuple[int, int]:
+    """Distinct records (with clusters: sources) that the release holds, and how many there are."""
+    clusters = sample.corpus.clusters
+    units = np.unique(sample.digests, return_inverse=True)[1] if clusters is None else clusters[sample.rows]
+    return len(np.unique(units[np.isin(sample.digests, release.digests)])), len(np.unique(units))

@@ -1,0 +1,124 @@
+"""Controls: leaks are planted in a copy of the release, and every metric that claims to find them must.
+
+A metric that misses what it claims to find is *blind* on these data. Its numbers stay, but nothing
+passes by them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from counterproof.measuring.planted_leaks import planted
+from counterproof.metrics.estimate import Control, Estimate
+from counterproof.metrics.metric import Metric, Plant, Value
+from counterproof.metrics.statistics.exact_tests import ALARM, fewest
+from counterproof.metrics.workbench import Workbench
+
+AGAIN = 4  # times as many are planted once more, to tell a dull metric from a blind one
+
+
+SPACES = 2  # searches that a metric may have to pay for
+
+
+MARGIN = 1e-12
+
+
+def try_controls(
+    metric: Metric, bench: Workbench, params: Mapping[str, Any], values: Sequence[Value]
+) -> dict[str, tuple[Control, ...]]:
+    """Plant what the metric claims to find, and see whether it does.
+
+    Found means: an alarm that the release itself does not set off, or an estimate beyond the
+    release's interval on the bad side.
+
+    Args:
+        metric: What is tried.
+        bench: The measurement.
+        params: The metric's parameters.
+        values: What it said of the release itself.
+
+    Returns:
+        The controls of every field that has some.
+    """
+    made: dict[str, list[Control]] = {}
+    for kind, field in metric.controls.items():
+        before = _of_field(values, field)
+        if before is not None and before.status == "measured":
+            made.setdefault(field, []).append(_tried(metric, bench, params, kind, before))
+    return {field: tuple(controls) for field, controls in made.items()}
+
+
+def _of_field(values: Sequence[Value], field: str) -> Value | None:
+    return next((value for value in values if value.field == field and not value.group), None)
+
+
+def _tried(metric: Metric, bench: Workbench, params: Mapping[str, Any], kind: Plant, before: Value) -> Control:
+    named = kind.replace("_", " ")
+    if before.alarm:
+        return Control(kind=kind, planted=0, found=None, told=f"no {named} planted: the release itself sets it off")
+    least = before.claims.get(kind) or least_number(bench)
+    if least is None:
+        return Control(kind=kind, planted=0, found=None, told=f"no {named} planted: these sizes can show none")
+    missed: list[int] = []
+    for k in (least, AGAIN * least):
+        view = planted(bench, kind, k)
+        if view is None:
+            break
+        try:
+            after = _of_field(list(metric.values(view, params)), before.field)
+        except Exception as error:
+            told = f"planted {k} {named}: the metric broke down ({type(error).__name__})"
+            return Control(kind=kind, planted=k, found=False, told=told)
+        if after is not None and shows(metric, before, after):
+            return Control(kind=kind, planted=k, found=True, told=f"{_missed(missed)}planted {k} {named}: found")
+        missed.append(k)
+    if not missed:
+        told = f"no {named} planted: the data do not hold {least} that could be"
+        return Control(kind=kind, planted=0, found=None, told=told)
+    return Control(
+        kind=kind,
+        planted=missed[-1],
+        found=False,
+        told=f"{_missed(missed[:-1])}planted {missed[-1]} {named}: not found",
+    )
+
+
+def _missed(missed: Sequence[int]) -> str:
+    return "".join(f"planted {k}: not found, " for k in missed)
+
+
+def least_number(bench: Workbench) -> int | None:
+    """The fewest records, all of them members, that any search of records could tell from chance.
+
+    Counted over records that stand once in the real data, or over their sources.
+    """
+    if bench.train is None or bench.holdout is None:
+        return None
+    digests, counts = np.unique(bench.real.digests, return_counts=True)
+    single = digests[counts == 1]
+    sides = [
+        side.take(np.flatnonzero(np.isin(side.digests, single)), "single") for side in (bench.train, bench.holdout)
+    ]
+    sizes = [side.sources for side in sides]
+    return fewest(sizes, ALARM / SPACES) if all(sizes) else None
+
+
+def shows(metric: Metric, before: Value, after: Value) -> bool:
+    """Whether a metric says more of the planted release than of the release itself."""
+    if after.alarm and not before.alarm:
+        return True
+    old, new = before.estimate, after.estimate
+    if old is None or new is None:
+        return False
+    better = after.better or metric.better
+    return _beyond(old, new, better)
+
+
+def _beyond(old: Estimate, new: Estimate, better: str) -> bool:
+    worse = new.value > old.high + MARGIN, new.value < old.low - MARGIN
+    if better == "zero":
+        return any(worse)
+    return worse[better == "higher"]

@@ -1,0 +1,1 @@
+"""Is everything there? One metric a file."""

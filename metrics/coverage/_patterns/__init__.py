@@ -1,0 +1,1 @@
+"""Maximal uncovered patterns: search, evidence, remedy."""

@@ -1,0 +1,1 @@
+"""Shares of cells against real or declared shares."""

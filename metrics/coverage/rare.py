@@ -1,0 +1,271 @@
+"""Is what is rare in real data there: rare categories and classes, tails of numbers, sparse regions?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from counterproof.metrics.coverage._rare_kinds import Kind, rare_kinds
+from counterproof.metrics.errors import MetricError
+from counterproof.metrics.estimate import Estimate, Evidence, Group
+from counterproof.metrics.metric import Needs, Tolerance, Value, metric
+from counterproof.metrics.sample import Sample
+from counterproof.metrics.statistics.missing_mass import unseen_mass
+from counterproof.metrics.statistics.proportions import clopper_pearson
+from counterproof.metrics.statistics.ratios import EMPTY, ShareRatio, count_rows
+from counterproof.metrics.workbench import Workbench
+
+LIMIT = 0.33
+
+
+SPARSE = 0.05  # share of real rows, those with the farthest neighbours, that make the sparse regions
+
+
+SPARSE_DRAWS = 5  # re-splits that look for sparse regions: each searches for neighbours of all rows
+
+
+SHOWN = 40
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Reading:
+    """One kind of rows, counted on both sides of a view."""
+
+    kind: Kind
+    ratio: ShareRatio
+
+    @property
+    def name(self) -> str:
+        """The kind in words."""
+        return ", ".join(f"{column}={value}" for column, value in self.kind.group)
+
+
+@metric(
+    id="coverage.rare",
+    family="coverage",
+    title="rare values, tails and sparse regions",
+    better="higher",
+    unit="ratio of shares",
+    needs=Needs(smallest_n=2),
+    tolerances=(
+        Tolerance(
+            "tails",
+            ">=",
+            LIMIT,
+            "two thirds of the extremes may be gone, as generators that guard extremes leave out half; tails of 1 % on "
+            "either side decide from about 2,000 rows on, and one that the release empties beyond chance always fails",
+            cells=True,
+        ),
+        Tolerance(
+            "categories",
+            ">=",
+            LIMIT,
+            "as for tails; dropping rare categories may be deliberate protection, so this warns",
+            cells=True,
+            level="warn",
+        ),
+    ),
+)
+def rare(bench: Workbench, *, rare: float = 0.05, tail: float = 0.01, k: int = 5) -> Iterator[Value]:
+    """Share of each rare kind of rows in the release, over its share in real data; the kind kept least decides.
+
+    1 is faithful, 0.5 half as many as there should be, 0 none. Intervals are exact for two rare
+    counts. A kind that the release leaves out beyond chance is an alarm; one of too few rows to be
+    decided at this size is measured and listed as "too few to say". Of kinds of fewer than
+    ``small_cell`` real rows nothing is told.
+
+    Args:
+        bench: The samples.
+        rare: Share of real rows up to which a category is rare.
+        tail: Share of real rows on either side of a number column that is its tail.
+        k: Real neighbour whose distance says how sparse a region is.
+
+    Yields:
+        ``tails`` for each number column, both sides and each alone (``[column=age]``,
+        ``[column=age,cell=low]``); ``categories`` for each rare value (``[column=race,cell=Other]``:
+        table columns, or label and groups); ``sparse``, rows farther from their ``k``-th real
+        neighbour than 95 % of real rows are; ``value``, the lowest of tails and categories;
+        ``missed``, the share of real rows of rare kinds of which the release has none; ``unseen``,
+        the mass that even the real data have not seen, for whole rows and each category column.
+
+    Raises:
+        MetricError: A share is not between 0 and 0.5, or ``k`` is no neighbour.
+    """
+    if not (0 < rare < 0.5 and 0 < tail < 0.5):
+        raise MetricError(f"options rare = {rare} and tail = {tail}: give shares above 0 and below 0.5")
+    if k < 1:
+        raise MetricError(f"coverage.rare: k = {k} is no neighbour: give 1 or more")
+    found = readings(bench, rare_kinds(bench, rare=rare, tail=tail))
+    yield _lowest(bench, found)
+    for field in ("tails", "categories"):
+        some = [reading for reading in found if reading.kind.field == field]
+        yield from (_kind_value(bench, reading, len(found)) for reading in some)
+        if not some:
+            yield Value(field=field, status="not_applicable", reason=f"real data have no rare {field} to look for")
+    yield _missed(bench, found)
+    if bench.draw is None or bench.draw < SPARSE_DRAWS:
+        yield _sparse(bench, k)
+    if not bench.is_null:
+        yield from _unseen(bench)
+
+
+def _sides(bench: Workbench) -> tuple[Sample, Sample]:
+    return (bench.reference, bench.candidate) if bench.is_null else (bench.real, bench.release)
+
+
+def readings(bench: Workbench, kinds: list[Kind]) -> list[Reading]:
+    """Every kind that the real side of the view has, counted on both sides."""
+    real, made = _sides(bench)
+    counted = (
+        Reading(
+            kind=kind,
+            ratio=ShareRatio(
+                real=count_rows(kind.inside(real.rows), real), made=count_rows(kind.inside(made.rows), made)
+            ),
+        )
+        for kind in kinds
+    )
+    return [reading for reading in counted if reading.ratio.real.hits]
+
+
+def _decidable(bench: Workbench, reading: Reading) -> bool:
+    n = len(bench.real) if bench.train is None else len(bench.train)
+    return not reading.kind.hidden and reading.ratio.decidable(n, LIMIT)
+
+
+def _kind_value(bench: Workbench, reading: Reading, looks: int) -> Value:
+    field, group, ratio = reading.kind.field, reading.kind.group, reading.ratio
+    if reading.kind.hidden:
+        reason = f"too few to say: fewer than {bench.small_cell} real rows"
+        return Value(field=field, group=group, status="not_assessable", reason=reason, decidable=False)
+    decidable = _decidable(bench, reading)
+    return Value(
+        field=field,
+        group=group,
+        estimate=ratio.estimate(bench.level),
+        n={"real": ratio.real.hits, "release": ratio.made.rows},
+        decidable=decidable,
+        reason="" if decidable else "too few to say at this size",
+        alarm="" if bench.is_null else empty_alarm(reading, looks),
+    )
+
+
+def empty_alarm(reading: Reading, looks: int) -> str:
+    """What is left out beyond chance, one of so many kinds that were looked at; else nothing."""
+    ratio = reading.ratio
+    if ratio.made.hits or ratio.empty_by_chance() > EMPTY / looks:
+        return ""
+    expected = ratio.made.rows * ratio.real.share
+    what = "at the ends of" if reading.kind.field == "tails" else "of"
+    return f"no row {what} {reading.name}, where a faithful release would have about {expected:.0f}"
+
+
+def _lowest(bench: Workbench, found: list[Reading]) -> Value:
+    """The lowest ratio: of decidable kinds, or of all where none is."""
+    told = [reading for reading in found if not reading.kind.hidden]
+    some = [reading for reading in told if _decidable(bench, reading)] or told
+    if not some:
+        why = "too few to say: real data hold no kind of rare rows often enough" if found else "no column has any"
+        return Value(status="not_assessable" if found else "not_applicable", reason=why, decidable=False)
+    lowest = min(some, key=lambda reading: (reading.ratio.value, reading.name))
+    # Each kind's own lower end bounds the lowest where it is the lowest; the upper end is a choice among all.
+    plain = [reading.ratio.estimate(bench.level) for reading in some]
+    surely = [reading.ratio.estimate(bench.level ** (1 / len(some))) for reading in some]
+    estimate = Estimate(
+        value=lowest.ratio.value,
+        low=min(e.low for e in plain),
+        high=min(e.high for e in surely),
+        level=bench.level,
+        method=f"lowest of {len(some)}: high end Šidák, low end plain",
+        scale="log",
+    )
+    real, made = _sides(bench)
+    return Value(
+        estimate=estimate,
+        n={"real": len(real), "release": len(made)},
+        decidable=_decidable(bench, lowest),
+        reason=f"lowest: {lowest.name}",
+        evidence=() if bench.is_null else (_listed(bench, told),),
+    )
+
+
+def _listed(bench: Workbench, told: list[Reading]) -> Evidence:
+    """The kinds that are kept least; those of too few real rows are not among them."""
+    rows: list[tuple[str, str, int, int, float, float, float]] = []
+    ordered = sorted(told, key=lambda reading: (reading.ratio.estimate(bench.level).high, reading.name))
+    for reading in ordered[:SHOWN]:
+        e = reading.ratio.estimate(bench.level)
+        values = dict(reading.kind.group)
+        what = values.get("cell") or "both ends"
+        what = f"{what} end" if reading.kind.field == "tails" and "cell" in values else what
+        real, made = reading.ratio.real.hits, reading.ratio.made.hits
+        rows.append((values["column"] or "", what, real, made, e.value, e.low, e.high))
+    return Evidence(
+        title="Rare kinds of rows that the release keeps least",
+        columns=("column", "rare rows", "real rows", "release rows", "ratio of shares", "low", "high"),
+        rows=tuple(rows),
+        note=f"{len(told)} kinds were looked at; those that are surely thin stand first.",
+    )
+
+
+def _missed(bench: Workbench, found: list[Reading]) -> Value:
+    """Real rows of rare kinds that have none of their kind in the release, of all real rows of rare kinds."""
+    real, _ = _sides(bench)
+    concerned, missed = np.zeros(len(real), dtype=bool), np.zeros(len(real), dtype=bool)
+    for reading in found:
+        inside = reading.kind.inside(real.rows)
+        concerned |= inside
+        if not reading.ratio.made.hits:
+            missed |= inside
+    if not concerned.any():
+        return Value(field="missed", status="not_applicable", reason="real data have no rare rows to look for")
+    swell = count_rows(missed, real).swell
+    hits, rows = int(missed.sum()), int(concerned.sum())
+    exact = clopper_pearson(round(hits / swell), max(1, round(rows / swell)), bench.level)
+    estimate = replace(exact, value=hits / rows, low=min(exact.low, hits / rows), high=max(exact.high, hits / rows))
+    return Value(
+        field="missed", estimate=estimate, better="lower", unit="share of real rows of rare kinds", n={"real": rows}
+    )
+
+
+def _sparse(bench: Workbench, k: int) -> Value:
+    """Rows that lie where real rows are sparse: as far from their ``k``-th real neighbour as few real rows are."""
+    reference, candidate = bench.reference, bench.candidate
+    if len(reference) < max(k + 1, 2 / SPARSE):
+        reason = f"{max(k + 1, round(2 / SPARSE))} real rows are needed to tell sparse regions"
+        return Value(field="sparse", status="not_assessable", reason=reason, decidable=False)
+    own = bench.neighbours(reference, reference, k).distance[:, -1]
+    far = bench.neighbours(candidate, reference, k).distance[:, -1]
+    edge = np.sort(own)[len(own) - 1 - round(SPARSE * len(own))]
+    ratio = ShareRatio(real=count_rows(own > edge, reference), made=count_rows(far > edge, candidate))
+    if ratio.real.hits < 2:
+        reason = "so many real rows are equally far from their neighbours that none are sparse"
+        return Value(field="sparse", status="not_assessable", reason=reason, decidable=False)
+    reason = f"about {SPARSE:.0%} of real rows lie there"
+    return Value(field="sparse", estimate=ratio.estimate(bench.level), n=bench.sizes, reason=reason)
+
+
+def _unseen(bench: Workbench) -> Iterator[Value]:
+    """What real data have not seen, so that a release cannot be asked for it."""
+    mixed, rows = bench.corpus.mixed, bench.real.rows
+    unit = "share of the next real rows"
+    columns: dict[Group, np.ndarray[tuple[int, ...], np.dtype[np.intp]]] = {
+        (): np.unique(bench.real.digests, return_counts=True)[1]
+    }
+    for at, name in enumerate(() if mixed is None else mixed.columns[mixed.numeric.shape[1] :]):
+        assert mixed is not None
+        columns[(("column", name),)] = np.bincount(mixed.codes[rows, at]).astype(np.intp)
+    for group, counts in columns.items():
+        reason = "" if group else "whole rows: a share of 1 says that no two real rows are equal"
+        estimate = unseen_mass(counts, bench.level)
+        yield Value(
+            field="unseen",
+            group=group,
+            estimate=estimate,
+            better="lower",
+            unit=unit,
+            n={"real": len(rows)},
+            reason=reason,
+        )

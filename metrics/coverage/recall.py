@@ -1,0 +1,34 @@
+"""Recall: the share of real rows that lie where synthetic rows lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from counterproof.metrics.estimate import Evidence
+from counterproof.metrics.metric import Value, metric
+from counterproof.metrics.prdc.balls import Ties
+from counterproof.metrics.prdc.evidence import bare_regions
+from counterproof.metrics.prdc.scores import NEEDS, Manifold, quantity_value, within_tolerance
+from counterproof.metrics.workbench import Workbench
+
+
+@metric(
+    id="coverage.recall",
+    family="coverage",
+    better="higher",
+    unit="share of real rows",
+    needs=NEEDS,
+    tolerances=within_tolerance(0.10, "a tenth more of the real rows may lie outside the release's reach"),
+)
+def recall(bench: Workbench, *, k: int = 5, ties: Ties = "le") -> Iterator[Value]:
+    """Share of real rows that lie where synthetic rows lie.
+
+    A row does when it is within the distance of some synthetic row to that row's ``k``-th
+    synthetic neighbour. Scattered synthetic rows have wide neighbourhoods and raise it: read it
+    with precision. Source: Kynkäänniemi et al. (2019), arXiv:1904.06991.
+    """
+    yield quantity_value(bench, "recall", k, _unreached_rows, ties=ties)
+
+
+def _unreached_rows(bench: Workbench, made: Manifold) -> Evidence:
+    return bare_regions(bench, made.graph, made.balls, made.balls.recalled, "that no synthetic row's neighbours reach")

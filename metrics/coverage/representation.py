@@ -1,0 +1,145 @@
+"""Is every group, label and combination there, in its real share?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from counterproof.metrics.coverage._shares.quotas import Quota, given_quotas, quotas_of
+from counterproof.metrics.coverage._shares.shares import THIN, Cell, cell_panels, cells_of, independent
+from counterproof.metrics.estimate import Panel, Status
+from counterproof.metrics.metric import Needs, Tolerance, Value, metric
+from counterproof.metrics.workbench import Workbench
+
+EMPTY = 0.001  # chance that a faithful release leaves any real cell empty, over all cells
+
+
+@metric(
+    id="coverage.representation",
+    family="coverage",
+    title="representation of groups and labels",
+    better="higher",
+    unit="ratio of shares",
+    needs=Needs(smallest_n=2),
+    tolerances=(
+        Tolerance(
+            "value",
+            ">=",
+            THIN,
+            "the four-fifths rule of disparate impact; 530 of 5,000 rows in a cell are needed to decide it",
+            cells=True,
+        ),
+    ),
+)
+def representation(bench: Workbench, *, target: dict[str, dict[str, float]] | None = None) -> Iterator[Value]:
+    """The share of each group, label and pair of them, over its share in real data.
+
+    1 is faithful, 0.5 means half as many as there should be. Cells too small to be decided at this
+    size are measured, listed as "too few to say", and fail only when they are clearly thin. A cell
+    that real data fill and the release leaves empty beyond chance is an alarm. Of a cell with fewer
+    real rows than ``small_cell`` neither ratio nor count is told, unless ``show_real``.
+
+    A column with declared shares is held to these instead: ``target`` is its share over the declared
+    one, with Wilson's interval, for gates on both sides; ``value`` is the same, for the gate that
+    every cell has. Its combinations are judged within its values: who declares half of the rows to
+    be women is still held to how old women are. Other columns keep to their real shares.
+
+    With clusters, intervals count the independent rows that tell as much (Kish).
+
+    Args:
+        bench: The samples.
+        target: Declared shares by column and value, ``{"sex": {"F": 0.5, "M": 0.5}}``; values that a
+            column leaves out are not judged.
+
+    Yields:
+        A value per cell (``[sex=F]``, ``[sex=F,income=">50K"]``, and crossings of more columns where
+        ``intersections`` asks for them), the thinnest decidable cell as the headline.
+
+    Raises:
+        MetricError: The target names no column, or its shares are none.
+    """
+    real, made = (bench.reference, bench.candidate) if bench.is_null else (bench.real, bench.release)
+    target = target or {}
+    quotas = list(quotas_of(bench, target, made))
+    cells = [
+        cell for part, found in cells_of(bench, real, made) for cell in given_quotas(bench, part, found, target, made)
+    ]
+    if not quotas and not cells:
+        yield Value(status="not_applicable", reason="no label and no groups were given")
+        return
+    n = len(bench.train) if bench.train is not None else len(real)
+    parts = len(cells) + len(quotas)
+    thinnest: list[tuple[float, Cell | Quota]] = []
+    for cell in cells:
+        decidable = cell.n_made > 0 and not cell.hidden and cell.decidable(n)
+        thinnest += [(cell.ratio, cell)] if decidable else []
+        yield _of_cell(bench, cell, decidable, parts)
+    for quota in quotas:
+        decidable = not quota.pooled and quota.decidable(n * independent(real))
+        thinnest += [(quota.ratio, quota)] if decidable else []
+        yield from _of_quota(bench, quota, decidable, parts)
+    decided = [found for _, found in thinnest if isinstance(found, Cell)]
+    panels = () if bench.is_null else tuple(cell_panels(bench, [cell for cell in cells if cell.n_made], decided))
+    yield _headline(bench, {"real": len(real), "release": len(made)}, thinnest, panels)
+
+
+def _of_cell(bench: Workbench, cell: Cell, decidable: bool, parts: int) -> Value:
+    if not cell.n_made:
+        within = f"the release has no row of the declared values of {cell}"
+        return Value(group=cell.group, status="not_assessable", reason=within, decidable=False)
+    empty = "" if bench.is_null else _empty(cell, parts)
+    if cell.hidden:
+        reason = f"fewer than {bench.small_cell} real rows"
+        return Value(group=cell.group, status="not_assessable", reason=reason, decidable=False, alarm=empty)
+    return Value(
+        group=cell.group,
+        estimate=cell.estimate(bench.level),
+        n={"real": cell.real, "release": cell.n_made},
+        decidable=decidable,
+        alarm=empty,
+    )
+
+
+def _of_quota(bench: Workbench, quota: Quota, decidable: bool, parts: int) -> Iterator[Value]:
+    for field in ("value", "target"):
+        if quota.pooled:
+            reason = f"{quota} may be among the rare values, which are pooled"
+            yield Value(field=field, group=quota.group, status="not_assessable", reason=reason, decidable=False)
+            continue
+        yield Value(
+            field=field,
+            group=quota.group,
+            estimate=quota.estimate(bench.level),
+            n={"release": quota.n_made},
+            unit="of the declared share",
+            reason=f"against the declared share of {quota.share:.4g}",
+            decidable=decidable,
+            alarm="" if bench.is_null else _missed(quota, parts),
+        )
+
+
+def _headline(
+    bench: Workbench, sizes: dict[str, int], thinnest: list[tuple[float, Cell | Quota]], panels: tuple[Panel, ...]
+) -> Value:
+    if not thinnest:
+        # Who gave groups asked about them; a label of many classes is a matter of course.
+        status: Status = "not_assessable" if bench.corpus.groups else "not_applicable"
+        return Value(status=status, reason="no cell holds enough real rows to be decided", panels=panels)
+    _, found = min(thinnest, key=lambda one: (one[0], one[1].group))
+    return Value(estimate=found.estimate(bench.level), n=sizes, reason=f"thinnest: {found}", panels=panels)
+
+
+def _empty(cell: Cell, parts: int) -> str:
+    if cell.made or cell.empty_by_chance() > EMPTY / parts:
+        return ""
+    if cell.hidden:
+        return f"no row of {cell}, where a faithful release would surely have some"
+    expected = cell.n_made * cell.real / cell.n_real
+    return f"no row of {cell}, where a faithful release would have about {expected:.0f}"
+
+
+def _missed(quota: Quota, parts: int) -> str:
+    if quota.unheard:
+        return quota.unheard
+    if quota.made or quota.empty_by_chance() > EMPTY / parts:
+        return ""
+    return f"no row of {quota}, where the declared share asks for about {quota.n_made * quota.share:.0f}"

@@ -1,0 +1,1 @@
+"""Exact neighbours, kernel sums and learners, shared by all metrics."""

@@ -1,0 +1,68 @@
+"""Growth: neighbour lists of samples that gained a few rows, from the lists of the samples as they were."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from counterproof.metrics.engine.nearest_neighbours import Neighbours
+from counterproof.metrics.sample import Sample
+
+Key = tuple[str, str, str, int, bool]
+
+
+Search = Callable[[Sample, Sample, int], Neighbours]
+
+
+def grown(before: Mapping[Any, Any], key: Key, query: Sample, base: Sample, search: Search) -> Neighbours:
+    """The neighbours of ``query`` in ``base``, of which only what the new rows change is searched for.
+
+    Args:
+        before: The store of the view without the new rows, which also files rows by sample.
+        key: Where the neighbours are filed.
+        query: Rows of the grown sample; the new ones stand last.
+        base: Rows to search.
+        search: Searches from scratch; samples of other names are other samples.
+    """
+    k, found = key[3], before.get(key)
+    old = [_unchanged(before.get(("rows", sample.name)), sample) for sample in (query, base)]
+    if found is None or old[0] is None or old[1] is None or found.distance.shape[1] != k:
+        return search(query, base, k)
+    made = _with_base(found, query.take(np.arange(old[0]), "old queries"), base, old[1], search)
+    if old[0] == len(query):
+        return made
+    return _with_queries(made, query, base, old[0], search)
+
+
+def _unchanged(rows: Any, sample: Sample) -> int | None:
+    """How many rows stand first as they did before; None where they do not."""
+    if rows is None or len(rows) > len(sample) or not np.array_equal(rows, sample.rows[: len(rows)]):
+        return None
+    return len(rows)
+
+
+def _with_base(found: Neighbours, query: Sample, base: Sample, old: int, search: Search) -> Neighbours:
+    if old == len(base):
+        return found
+    new = base.take(np.arange(old, len(base)), "new rows")
+    more = search(query, new, min(len(new), found.distance.shape[1]))
+    distance = np.concatenate([found.distance, more.distance], axis=1)
+    index = np.concatenate([found.index, more.index + old], axis=1)
+    order = np.argsort(distance, axis=1, kind="stable")[:, : found.distance.shape[1]]
+    return Neighbours(np.take_along_axis(distance, order, 1), np.take_along_axis(index, order, 1))
+
+
+def _with_queries(found: Neighbours, query: Sample, base: Sample, old: int, search: Search) -> Neighbours:
+    """Lists of the new queries below those of the old ones; a row is not its own neighbour."""
+    new = query.take(np.arange(old, len(query)), "new queries")
+    k = found.distance.shape[1]
+    same = query.name == base.name
+    more = search(new, base, min(k + same, len(base)))
+    kept = more.index != np.arange(old, len(query))[:, None] if same else np.ones(more.index.shape, dtype=bool)
+    order = np.argsort(~kept, axis=1, kind="stable")[:, :k]
+    return Neighbours(
+        np.concatenate([found.distance, np.take_along_axis(more.distance, order, 1)]),
+        np.concatenate([found.index, np.take_along_axis(more.index, order, 1)]),
+    )

@@ -1,0 +1,248 @@
+"""Models trained on one sample and tried on another: the learners of utility and fairness.
+
+Two learners that differ in kind, per modality: a metric judges the worse of the two, so that a
+release is not praised because one learner cannot see what it lost. No learner ever sees the label:
+neither as a block of features nor as a column of the table.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from counterproof.metrics.errors import MetricError
+from counterproof.metrics.sample import Corpus, Floats, Sample
+
+CATEGORIES = 200  # the boosting learner tells this many apart in one column; scikit-learn's limit is 255
+
+
+LEARNED = 50_000  # rows that a model learns from at most; an audit trains some eighty
+
+
+NEIGHBOURS = 5
+
+
+TABLE_PENALTY = 0.1  # C of logistic regression: one-hot blocks of rare categories
+
+
+SPACE_PENALTY = 0.01  # on standardised features: hundreds of dimensions, few rows
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Forecast:
+    """What a model says of the trial rows.
+
+    Attributes:
+        classes: ``(k,)`` every label of the audit, sorted; rows without a label have none.
+        probability: ``(n, k)``; 0 for classes that the model never saw.
+        predicted: ``(n,)`` the most probable class.
+        rows: How many labelled rows the model was trained on.
+        degenerate: Nothing could be learned: the training rows hold less than two classes, or
+            there is no column besides the label.
+        reason: Why it is degenerate.
+    """
+
+    classes: NDArray[np.str_]
+    probability: Floats
+    predicted: NDArray[np.str_]
+    rows: int
+    degenerate: bool = False
+    reason: str = ""
+
+    @property
+    def constant(self) -> bool:
+        """Whether it predicts the same class for every trial row."""
+        return len(np.unique(self.predicted)) < 2
+
+    def score(self, label: str) -> Floats:
+        """``(n,)`` probability of one class."""
+        return self.probability[:, int(np.searchsorted(self.classes, label))]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learner:
+    """A way to learn.
+
+    Attributes:
+        title: Its name in prose.
+        inputs: The columns that training rows and trial rows are given as.
+        estimator: A fresh scikit-learn classifier for a corpus, a number of training rows and a seed.
+        tables_only: It needs the columns of a table.
+    """
+
+    title: str
+    inputs: Callable[[Sample, Sample], tuple[Floats, Floats]]
+    estimator: Callable[[Corpus, int, int], Any]
+    tables_only: bool = False
+
+
+def default_learners(corpus: Corpus) -> tuple[str, ...]:
+    """The two learners of a modality."""
+    return ("linear", "boosting") if corpus.mixed is not None else ("linear", "neighbours")
+
+
+def chosen_learners(corpus: Corpus, names: Sequence[str] | None) -> tuple[str, ...]:
+    """The named learners, or the modality's two.
+
+    Raises:
+        MetricError: A name is unknown, none is given, or the learner needs a table.
+    """
+    if names is None:
+        return default_learners(corpus)
+    if not names:
+        raise MetricError(f"option models is empty: name at least one of {', '.join(LEARNERS)}")
+    for name in names:
+        if name not in LEARNERS:
+            raise MetricError(f"no model is called {name!r}: choose from {', '.join(LEARNERS)}")
+        if LEARNERS[name].tables_only and corpus.mixed is None:
+            raise MetricError(f"the model {name} needs a table: choose from {', '.join(default_learners(corpus))}")
+    return tuple(dict.fromkeys(names))
+
+
+def fit_forecast(learner: Learner, trained_on: Sample, trial: Sample, *, seed: int) -> Forecast:
+    """Train on the labelled rows of one sample and try on all rows of another.
+
+    Args:
+        learner: One of :data:`LEARNERS`.
+        trained_on: Rows to learn from; rows without a label are left out.
+        trial: Rows to speak about.
+        seed: Of the learner, where it has random steps.
+
+    Raises:
+        ValueError: No label column was given.
+    """
+    labelled = trained_on.take(np.flatnonzero(trained_on.labels != ""), trained_on.name)
+    everything = trial.corpus.labels
+    assert everything is not None
+    classes = np.unique(everything[everything != ""])
+    seen, targets = np.unique(labelled.labels, return_inverse=True)
+    inputs, trial_inputs = learner.inputs(labelled, trial)
+    probability = np.zeros((len(trial), len(classes)))
+    reason = _degenerate(seen, inputs, trial.corpus.label)
+    if not reason:
+        probability[:, np.searchsorted(classes, seen)] = _trained(
+            learner.estimator(trial.corpus, len(labelled), seed), inputs, targets, trial_inputs
+        )
+    elif len(seen):
+        probability[:, np.searchsorted(classes, seen[0])] = 1.0
+    return Forecast(
+        classes=classes,
+        probability=probability,
+        predicted=classes[probability.argmax(1)] if len(classes) else np.full(len(trial), ""),
+        rows=len(labelled),
+        degenerate=bool(reason),
+        reason=reason,
+    )
+
+
+def _degenerate(seen: NDArray[np.str_], inputs: Floats, label: str) -> str:
+    if len(seen) == 0:
+        return f"no row has a value of {label}"
+    if len(seen) == 1:
+        return f"all rows have one class of {label}, {str(seen[0])!r}"
+    return "" if inputs.shape[1] else f"there is no column besides {label} to learn from"
+
+
+def _trained(estimator: Any, inputs: Floats, targets: NDArray[np.intp], trial_inputs: Floats) -> Floats:
+    from sklearn.exceptions import ConvergenceWarning
+    from threadpoolctl import threadpool_limits
+
+    # One thread: on busy cores the threads of one small fit wait for each other a hundred times longer.
+    with threadpool_limits(1), warnings.catch_warnings():
+        # Stopping at a fixed number of steps is part of the learner, the same for every sample.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        estimator.fit(inputs, targets)
+        found: Floats = estimator.predict_proba(trial_inputs)
+    return found
+
+
+# -- inputs -------------------------------------------------------------------------------------
+
+
+def _features(trained_on: Sample, trial: Sample) -> tuple[Floats, Floats]:
+    """Encoded rows without the label's block; a feature space is standardised on the training rows."""
+    corpus = trial.corpus
+    if corpus.blocks is None:
+        mean, spread = trained_on.features.mean(0), trained_on.features.std(0)
+        scale = np.where(spread > 0, spread, 1.0)
+        return (trained_on.features - mean) / scale, (trial.features - mean) / scale
+    kept = [block for block, name in zip(corpus.blocks, corpus.block_names, strict=True) if name != corpus.label]
+    columns = np.concatenate(kept) if kept else np.empty(0, dtype=np.intp)
+    return trained_on.features[:, columns], trial.features[:, columns]
+
+
+def _columns(trained_on: Sample, trial: Sample) -> tuple[Floats, Floats]:
+    """The table's numbers and category codes side by side, without the label; NaN is missing."""
+    mixed = trial.corpus.mixed
+    assert mixed is not None
+    kept = np.array([name != trial.corpus.label for name in mixed.columns], dtype=bool)
+    learned, tried = (
+        np.hstack([mixed.numeric[rows], mixed.codes[rows]]).astype(np.float64)[:, kept]
+        for rows in (trained_on.rows, trial.rows)
+    )
+    # The learner cannot bin a column of which training knows no value; it has nothing to say either.
+    unknown = np.isnan(learned).all(0)
+    learned[:, unknown] = tried[:, unknown] = 0.0
+    for column in np.flatnonzero(_categorical(trial.corpus)):
+        learned[:, column], tried[:, column] = _frequent(learned[:, column], tried[:, column])
+    return learned, tried
+
+
+def _frequent(learned: Floats, tried: Floats) -> tuple[Floats, Floats]:
+    """Codes numbered anew; rare ones beyond the limit, and those that training never saw, are missing."""
+    codes, counts = np.unique(learned, return_counts=True)
+    known = np.sort(codes[np.argsort(-counts, kind="stable")[:CATEGORIES]])
+
+    def renumber(values: Floats) -> Floats:
+        place = np.minimum(np.searchsorted(known, values), len(known) - 1)
+        return np.where(known[place] == values, place, np.nan)
+
+    return (renumber(learned), renumber(tried)) if len(known) else (learned, tried)
+
+
+def _categorical(corpus: Corpus) -> NDArray[np.bool_]:
+    """Which columns of :func:`_columns` are categories."""
+    mixed = corpus.mixed
+    assert mixed is not None
+    numbers = mixed.numeric.shape[1]
+    return np.array([i >= numbers for i, name in enumerate(mixed.columns) if name != corpus.label], dtype=bool)
+
+
+# -- estimators ---------------------------------------------------------------------------------
+
+
+def _logistic(corpus: Corpus, rows: int, seed: int) -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(C=SPACE_PENALTY if corpus.blocks is None else TABLE_PENALTY, max_iter=200)
+
+
+def _boosting(corpus: Corpus, rows: int, seed: int) -> Any:
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    return HistGradientBoostingClassifier(
+        max_iter=60,
+        max_leaf_nodes=8,
+        learning_rate=0.1,
+        early_stopping=False,
+        categorical_features=_categorical(corpus),
+        random_state=seed,
+    )
+
+
+def _neighbours(corpus: Corpus, rows: int, seed: int) -> Any:
+    from sklearn.neighbors import KNeighborsClassifier
+
+    return KNeighborsClassifier(n_neighbors=min(NEIGHBOURS, rows), weights="distance", algorithm="brute")
+
+
+LEARNERS: dict[str, Learner] = {
+    "linear": Learner(title="logistic regression", inputs=_features, estimator=_logistic),
+    "boosting": Learner(title="gradient boosting", inputs=_columns, estimator=_boosting, tables_only=True),
+    "neighbours": Learner(title="five nearest neighbours", inputs=_features, estimator=_neighbours),
+}

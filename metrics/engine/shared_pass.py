@@ -1,0 +1,202 @@
+"""Geometry: what the metrics of one audit ask of pairs of rows, answered by one survey.
+
+The rows stand in disjoint parts: reference, candidate, the other real rows, the rest of the
+release. Every block of pairs is then gone through once, whoever asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from counterproof.metrics.engine.kernel_sums import KernelSums, dealt
+from counterproof.metrics.engine.kernel_tiles import SumWish
+from counterproof.metrics.engine.knn_graph import Graph, graph_among, graph_of, side_wishes
+from counterproof.metrics.engine.nearest_neighbours import Neighbours, listed
+from counterproof.metrics.engine.pairwise_pass import Survey, survey
+from counterproof.metrics.engine.shortlist import ListWish
+from counterproof.metrics.engine.tiles import Part
+from counterproof.metrics.sample import Rows, Sample
+
+REFERENCE, CANDIDATE, OTHERS, REST = range(4)
+
+
+CLOSEST = 6
+
+
+PAIR = frozenset({REFERENCE, CANDIDATE})
+
+
+REAL = frozenset({REFERENCE, OTHERS})
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Plan:
+    """What is wanted of one view.
+
+    Attributes:
+        reference: Real rows.
+        candidate: Rows under test.
+        real: All real rows, if lists and sums among them are wanted.
+        release: All synthetic rows, if neighbours between them and the real rows are wanted.
+        depth: How far lists of the two sides reach; 0 for none.
+        real_depth: The same among all real rows.
+        splits: ``(draws, 2, len(real))`` ways to deal the real rows, to sum kernels over.
+        within: Whether kernels among the reference are wanted.
+        memory: Budget in bytes.
+        device: Where the products run.
+    """
+
+    reference: Sample
+    candidate: Sample
+    real: Sample | None = None
+    release: Sample | None = None
+    depth: int = 0
+    real_depth: int = 0
+    splits: NDArray[np.bool_] | None = None
+    within: bool = True
+    memory: int
+    device: str = "cpu"
+
+
+@dataclass(frozen=True, eq=False)
+class Geometry:
+    """What one survey of a view found.
+
+    Attributes:
+        plan: What was wanted.
+        parts: Corpus rows of each part.
+        survey: What was found.
+    """
+
+    plan: Plan
+    parts: tuple[Rows, ...]
+    survey: Survey
+
+    @classmethod
+    def of(cls, plan: Plan) -> Geometry:
+        """Make the one pass."""
+        samples = plan.reference, plan.candidate
+        parts = [Part(sample.source, sample.places) for sample in samples]
+        rows = [sample.rows for sample in samples]
+        for sample, known in ((plan.real, REFERENCE), (plan.release, CANDIDATE)):
+            others = np.empty(0, dtype=np.intp) if sample is None else np.setdiff1d(sample.rows, rows[known])
+            parts.append(Part(plan.reference.corpus.features, others))
+            rows.append(others)
+        found = survey(parts, lists=_lists(plan), sums=_sums(plan, rows), memory=plan.memory, device=plan.device)
+        return cls(plan, tuple(rows), found)
+
+    def pair(self) -> tuple[Graph, NDArray[np.int8]]:
+        """Lists among reference and candidate, and the side of each row.
+
+        Raises:
+            TooDense: Lists do not fit in memory.
+        """
+        plan = self.plan
+        sides = np.repeat(np.array([1, 2], dtype=np.int8), [len(plan.reference), len(plan.candidate)])
+        if self.survey.lists:
+            node = np.concatenate([self.survey.nodes.of_row[part] for part in (REFERENCE, CANDIDATE)])
+            return graph_of(self.survey, range(2), node), sides
+        parts = [Part(sample.source, sample.places) for sample in (plan.reference, plan.candidate)]
+        return graph_among(parts, depth=plan.depth, memory=plan.memory, device=plan.device), sides
+
+    def among_real(self) -> Graph:
+        """Lists among all real rows.
+
+        Raises:
+            TooDense: Lists do not fit in memory.
+        """
+        plan = self.plan
+        assert plan.real is not None
+        if self.survey.lists:
+            return graph_of(self.survey, [2], self._nodes(plan.real, REAL))
+        parts = [Part(plan.real.source, plan.real.places)]
+        return graph_among(parts, depth=plan.real_depth, memory=plan.memory, device=plan.device)
+
+    def neighbours(self, query: Sample, base: Sample, k: int) -> tuple[Neighbours, Rows] | None:
+        """The nearest base rows of each query row, and queries for which they are not known; None if no list helps."""
+        own = np.arange(len(base)) if query.name == base.name else None
+        for lists in sorted(self.survey.lists, key=lambda lists: lists.wish.k):
+            asked, there = self._nodes(query, lists.wish.rows), self._nodes(base, lists.wish.base)
+            if lists.wish.k > k and min(asked.min(initial=0), there.min(initial=0)) >= 0:
+                return listed(lists, asked, there, k, own=own)
+        return None
+
+    def _nodes(self, sample: Sample, parts: frozenset[int]) -> Rows:
+        """Node of each row; -1 for rows that are in none of the parts."""
+        made = np.full(len(sample), -1, dtype=np.intp)
+        for part in parts:
+            role = self.plan.candidate if part == CANDIDATE else self.plan.reference
+            if role.source is sample.source and len(self.parts[part]):
+                order = np.argsort(self.parts[part], kind="stable")
+                ranked = self.parts[part][order]
+                at = np.minimum(np.searchsorted(ranked, sample.rows), len(ranked) - 1)
+                here = ranked[at] == sample.rows
+                made[here] = self.survey.nodes.of_row[part][order[at[here]]]
+        return made
+
+    def sums(self) -> KernelSums:
+        """Mean kernels of the rows of the two sides."""
+        to_reference, to_candidate = self.survey.sums[:2]
+        n, m = len(self.plan.reference), len(self.plan.candidate)
+        return KernelSums(
+            to_reference[REFERENCE][:, 0] / max(1, n - 1) if self.plan.within else np.empty(0),
+            to_candidate[REFERENCE][:, 0] / m,
+            to_candidate[CANDIDATE][:, 0] / max(1, m - 1),
+            to_reference[CANDIDATE][:, 0] / n,
+        )
+
+    def split_sums(self) -> list[KernelSums]:
+        """The same for every way to deal the real rows."""
+        plan = self.plan
+        assert plan.real is not None
+        assert plan.splits is not None
+        found = self.survey.sums[2]
+        sums = np.empty((len(plan.real), 2 * len(plan.splits)))
+        for part in REAL:
+            at, here = _among(plan.real.rows, self.parts[part])
+            sums[at] = found[part][here]
+        return dealt(sums, plan.splits)
+
+
+def _lists(plan: Plan) -> list[ListWish]:
+    """The graph of the two sides first, then that of the real rows, then the closest rows of each other."""
+    if not plan.depth:
+        return []
+    wishes = side_wishes((REFERENCE, CANDIDATE), plan.depth)
+    if plan.real is not None and plan.real_depth:
+        wishes.append(ListWish(rows=REAL, base=REAL, rim=REAL, k=plan.real_depth + 1))
+    left = REAL if plan.release is not None and plan.real is not None else frozenset({REFERENCE})
+    right = frozenset({CANDIDATE, REST}) if plan.release is not None else frozenset({CANDIDATE})
+    for one, other in ((left, right), (right, left)):
+        wishes.append(ListWish(rows=one, base=other, rim=other, k=CLOSEST + 1))
+    return wishes
+
+
+def _sums(plan: Plan, rows: Sequence[Rows]) -> list[SumWish]:
+    """Sums over the reference, over the candidate, and over both sides of every split."""
+    made = [
+        SumWish(
+            rows=PAIR if plan.within or side == CANDIDATE else frozenset({CANDIDATE}),
+            weights={side: np.ones((len(rows[side]), 1), dtype=bool)},
+        )
+        for side in (REFERENCE, CANDIDATE)
+    ]
+    if plan.splits is not None and plan.real is not None:
+        masks = plan.splits.reshape(2 * len(plan.splits), -1).T
+        weights = {}
+        for part in REAL:
+            at, here = _among(plan.real.rows, rows[part])
+            weights[part] = np.zeros((len(rows[part]), masks.shape[1]), dtype=bool)
+            weights[part][here] = masks[at]
+        made.append(SumWish(rows=REAL, weights=weights))
+    return made
+
+
+def _among(rows: Rows, some: Rows) -> tuple[Rows, Rows]:
+    """Where rows of a set stand in the set and in ``some`` of it."""
+    _, at, here = np.intersect1d(rows, some, assume_unique=True, return_indices=True)
+    return at, here

@@ -1,0 +1,1 @@
+"""Does it treat groups alike? One metric a file."""

@@ -1,0 +1,1 @@
+"""Accuracy under the worst and under a stated population."""

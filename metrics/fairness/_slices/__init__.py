@@ -1,0 +1,1 @@
+"""Slices that nobody named: grid and search."""

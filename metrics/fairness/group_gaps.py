@@ -1,0 +1,317 @@
+"""Do models trained on the release treat groups otherwise than models trained on real rows?
+
+What is judged is the signed *change* of a gap, on both sides: a broken model that treats all alike
+badly shrinks every gap, and that is no virtue of the release. Names and conventions of the gaps are
+Fairlearn's (Bird et al. 2020; Hardt et al. 2016, arXiv:1610.02413).
+
+Every metric trains the same learners on real rows and on as many rows of the release, tries both
+on the same real rows that neither saw, and yields:
+
+* ``change``: for every pair of groups the gap of the release's model minus the gap of the real
+  one, for every learner; for a group column as a whole and for the data set, the worst of these.
+  Its interval holds the paired error of the trial rows and the spread of training anew.
+* ``real`` and ``synthetic``: the gap ``max - min`` over groups of each model, with a simultaneous
+  interval of the trial rows (a percentile bootstrap of it never covers 0).
+* ``difference`` and ``ratio``: the same by Fairlearn's names, for each model, and the worst of the
+  release's models for a group column as a whole. ``method="to_overall"`` compares each group with
+  all rows, ``control`` compares within each value of other group columns.
+
+``learning`` and ``studying`` among the sizes are the rows that models learned from, 50,000 of either
+side at most. Training anew is simulated by ten splits of either side in two halves, whose models
+differ by training alone.
+
+Groups are the values of every group column and, with ``intersections``, of several at once: a pair
+is called ``F, Black – M, White`` in the column ``sex, race``. Groups with too few real trial rows
+are measured and listed, but cannot decide; where all groups are that small, the question is not
+assessable. Gaps of three or more classes are asked of the class that is named positive, and do not
+apply without one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from counterproof.metrics.fairness._group_rates.assessment import Question, inquire
+from counterproof.metrics.fairness._group_rates.calibration import CALIBRATION
+from counterproof.metrics.fairness._group_rates.confusion_counts import (
+    ACCURACY,
+    FALSE_POSITIVE,
+    PRECISION,
+    SELECTION,
+    TRUE_POSITIVE,
+)
+from counterproof.metrics.fairness._group_rates.evidence import calibration_errors
+from counterproof.metrics.fairness._group_rates.gaps import Aggregate, Comparison, Method
+from counterproof.metrics.fairness._group_rates.metric_frame import metric_frame
+from counterproof.metrics.fairness._group_rates.values import answers, minimax_values
+from counterproof.metrics.metric import Needs, Tolerance, Value, metric
+from counterproof.metrics.shared.retraining import REFITS
+from counterproof.metrics.workbench import Workbench
+
+NEEDS = Needs(label=True, groups=True, smallest_n=500)
+
+
+PARITY = Question(rates=(SELECTION,), minimum=400, limit=0.10)
+
+
+OPPORTUNITY = Question(rates=(TRUE_POSITIVE,), minimum=150, limit=0.25)
+
+
+ODDS = Question(rates=(TRUE_POSITIVE, FALSE_POSITIVE), minimum=150, limit=0.25)
+
+
+PREDICTIONS = Question(rates=(PRECISION,), minimum=150)
+
+
+CALIBRATED = Question(rates=(CALIBRATION,), minimum=400)
+
+
+WORST = Question(rates=(ACCURACY,), minimum=400, limit=-0.05, paired=False)
+
+
+@metric(
+    id="fairness.demographic_parity_difference",
+    family="fairness",
+    better="zero",
+    headline="change",
+    unit="share",
+    needs=NEEDS,
+    null="halves",
+    draws=REFITS,
+    tolerances=(
+        Tolerance(
+            field="change",
+            operator="<=",
+            limit=PARITY.limit,
+            cells=True,
+            reason="training luck alone moves a gap of selection rates by 0.018 (one standard deviation at 5,000 "
+            "rows), so fresh real data stay inside 0.10 from 400 trial rows a group on",
+        ),
+    ),
+)
+def demographic_parity_difference(
+    bench: Workbench,
+    *,
+    models: tuple[str, ...] | None = None,
+    positive: str | None = None,
+    method: Method = "between_groups",
+    control: tuple[str, ...] = (),
+) -> Iterator[Value]:
+    """How much the release changes the gap of selection rates between groups.
+
+    The selection rate of a group is the share of its rows for which the positive class is
+    predicted.
+
+    Args:
+        bench: The view.
+        models: Learners to train; the modality's two without it.
+        positive: The positive class; the rarer of two real classes without it.
+        method: Between groups, or from each group to all rows.
+        control: Group columns held fixed: gaps within each of their values.
+    """
+    how = Comparison(method=method)
+    yield from answers(inquire(bench, PARITY, models=models, positive=positive, how=how, control=control))
+
+
+@metric(
+    id="fairness.equal_opportunity_difference",
+    family="fairness",
+    better="zero",
+    headline="change",
+    unit="share",
+    needs=NEEDS,
+    null="halves",
+    draws=REFITS,
+    tolerances=(
+        Tolerance(
+            field="change",
+            operator="<=",
+            limit=OPPORTUNITY.limit,
+            cells=True,
+            reason="training luck alone moves a gap of true positive rates by 0.052 (one standard deviation at 5,000 "
+            "rows), so fresh real data stay inside 0.25 from 150 positive trial rows a group on",
+        ),
+    ),
+)
+def equal_opportunity_difference(
+    bench: Workbench,
+    *,
+    models: tuple[str, ...] | None = None,
+    positive: str | None = None,
+    method: Method = "between_groups",
+    control: tuple[str, ...] = (),
+) -> Iterator[Value]:
+    """How much the release changes the gap of true positive rates between groups.
+
+    Args:
+        bench: The view.
+        models: Learners to train; the modality's two without it.
+        positive: The positive class; the rarer of two real classes without it.
+        method: Between groups, or from each group to all rows.
+        control: Group columns held fixed: gaps within each of their values.
+    """
+    how = Comparison(method=method)
+    yield from answers(inquire(bench, OPPORTUNITY, models=models, positive=positive, how=how, control=control))
+
+
+@metric(
+    id="fairness.equalized_odds_difference",
+    family="fairness",
+    better="zero",
+    headline="change",
+    unit="share",
+    needs=NEEDS,
+    null="halves",
+    draws=REFITS,
+    tolerances=(
+        Tolerance(
+            field="change",
+            operator="<=",
+            limit=ODDS.limit,
+            cells=True,
+            reason="as for equal opportunity, of true and of false positive rates: the worse of both counts",
+        ),
+    ),
+)
+def equalized_odds_difference(
+    bench: Workbench,
+    *,
+    models: tuple[str, ...] | None = None,
+    positive: str | None = None,
+    method: Method = "between_groups",
+    control: tuple[str, ...] = (),
+    agg: Aggregate = "worst_case",
+) -> Iterator[Value]:
+    """How much the release changes the gaps of true and of false positive rates between groups.
+
+    Each of the two rates is a cell of its own; the worst of both decides, whatever ``agg`` is.
+
+    Args:
+        bench: The view.
+        models: Learners to train; the modality's two without it.
+        positive: The positive class; the rarer of two real classes without it.
+        method: Between groups, or from each group to all rows.
+        control: Group columns held fixed: gaps within each of their values.
+        agg: How ``real``, ``synthetic``, ``difference`` and ``ratio`` put the two rates together: the
+            worse of both, or their mean.
+    """
+    how = Comparison(method=method, aggregate=agg)
+    yield from answers(inquire(bench, ODDS, models=models, positive=positive, how=how, control=control))
+
+
+@metric(
+    id="fairness.predictive_parity_difference",
+    family="fairness",
+    better="zero",
+    headline="change",
+    unit="share",
+    needs=NEEDS,
+    null="halves",
+    draws=REFITS,
+)
+def predictive_parity_difference(
+    bench: Workbench,
+    *,
+    models: tuple[str, ...] | None = None,
+    positive: str | None = None,
+    method: Method = "between_groups",
+    control: tuple[str, ...] = (),
+) -> Iterator[Value]:
+    """How much the release changes the gap of precision between groups.
+
+    The precision (positive predictive value) of a group is the share of true positives among its
+    rows for which the positive class is predicted (predictive parity: Chouldechova 2017,
+    arXiv:1703.00056). Each model is judged on the rows that it selects itself.
+
+    Args:
+        bench: The view.
+        models: Learners to train; the modality's two without it.
+        positive: The positive class; the rarer of two real classes without it.
+        method: Between groups, or from each group to all rows.
+        control: Group columns held fixed: gaps within each of their values.
+    """
+    how = Comparison(method=method)
+    yield from answers(inquire(bench, PREDICTIONS, models=models, positive=positive, how=how, control=control))
+
+
+@metric(
+    id="fairness.calibration_difference",
+    family="fairness",
+    better="zero",
+    headline="change",
+    unit="probability",
+    needs=NEEDS,
+    null="halves",
+    draws=REFITS,
+)
+def calibration_difference(
+    bench: Workbench,
+    *,
+    models: tuple[str, ...] | None = None,
+    positive: str | None = None,
+    method: Method = "between_groups",
+    control: tuple[str, ...] = (),
+) -> Iterator[Value]:
+    """How much the release changes the gap of calibration between groups.
+
+    Calibration in the large: the share of positives in a group minus the mean probability that the
+    model gives it, 0 where scores mean the same in every group. The expected calibration error of
+    each group stands in the evidence only: it is never below 0, so no interval of it that holds is
+    narrow enough to decide; beside it stands what it would be if every score were right.
+
+    Args:
+        bench: The view.
+        models: Learners to train; the modality's two without it.
+        positive: The positive class; the rarer of two real classes without it.
+        method: Between groups, or from each group to all rows.
+        control: Group columns held fixed: gaps within each of their values.
+    """
+    how = Comparison(method=method)
+    inquiry = inquire(bench, CALIBRATED, models=models, positive=positive, how=how, control=control)
+    yield from answers(inquiry, exhibit=calibration_errors)
+
+
+@metric(
+    id="fairness.worst_group_accuracy",
+    family="fairness",
+    title="accuracy of the worst group",
+    better="higher",
+    headline="change",
+    unit="share",
+    needs=NEEDS,
+    null="halves",
+    draws=REFITS,
+    tolerances=(
+        Tolerance(
+            field="change",
+            operator=">=",
+            limit=WORST.limit,
+            cells=True,
+            reason="no group of 400 trial rows may lose five points of accuracy; fresh real data stay well inside",
+        ),
+    ),
+)
+def worst_group_accuracy(
+    bench: Workbench,
+    *,
+    models: tuple[str, ...] | None = None,
+    positive: str | None = None,
+    control: tuple[str, ...] = (),
+) -> Iterator[Value]:
+    """What the release costs each group in accuracy: its model minus the real one.
+
+    ``real`` and ``synthetic`` are the accuracy of the worst group of each model, ``minimax`` the
+    second minus the first: by how much the release moves the worst accuracy of any group that is
+    large enough, whichever that is (minimax fairness: Martinez, Bertran and Sapiro 2020,
+    arXiv:2011.01821). It is defined for any number of classes, and for a model that decides the same
+    for every row. Its evidence holds a metric frame: counts and rates of both models for every group,
+    which ``counterproof.metric_frame(record)`` gives as a table.
+
+    Args:
+        bench: The view.
+        models: Learners to train; the modality's two without it.
+        positive: The positive class of the metric frame; the rarer of two real classes without it.
+        control: Group columns held fixed: each group within each of their values.
+    """
+    inquiry = inquire(bench, WORST, models=models, control=control)
+    yield from answers(inquiry, extra=minimax_values, exhibit=lambda asked: (metric_frame(asked, positive),))

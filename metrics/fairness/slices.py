@@ -1,0 +1,157 @@
+"""Where does the release teach worse? The worst slices of the data that nobody named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from counterproof.metrics.engine.learners import chosen_learners
+from counterproof.metrics.errors import MetricError
+from counterproof.metrics.estimate import Estimate, Evidence, Group, Panel
+from counterproof.metrics.fairness._slices.search import Question, Search, Slice, search
+from counterproof.metrics.metric import Needs, Value, metric
+from counterproof.metrics.statistics.proportions import wilson
+from counterproof.metrics.workbench import Workbench
+
+LEAST = 30  # rows a half below which a share says too little
+
+
+QUESTIONS: Mapping[Question, str] = {
+    "change": "Slices where the release's model errs more often than the real one, beyond what it does elsewhere",
+    "error": "Slices where the release's model errs most often, beyond what it does elsewhere",
+}
+
+
+@metric(
+    id="fairness.slices",
+    family="fairness",
+    title="worst slices",
+    headline="change",
+    unit="share of rows in error, inside less outside",
+    needs=Needs(label=True),
+    null="none",
+)
+def slices(
+    bench: Workbench, *, models: tuple[str, ...] | None = None, smallest: int = LEAST, q: float = 0.05
+) -> Iterator[Value]:
+    """Where models trained on the release err more than real ones, among slices that nobody named.
+
+    Slices are the bins of every column but the label (fifths of numbers, the twelve commonest categories)
+    and of pairs of the 18 columns that differ most; of images and arrays, of the group columns. Ten, no two of
+    nearly the same rows, are chosen on a random half of the real test rows; only the other half tells of them.
+    ``change`` is by how much more often the release's model errs than the real one, inside the slice less
+    outside; ``error`` is the same of the release's model alone (hard slices are hard for the real one too). As
+    both halves try the same two models, an interval of ``change`` also holds the largest luck that training
+    shows in any slice: fresh real rows are not blamed. The headline is the slice that looked worst. A slice is
+    confirmed at false discovery rate ``q`` (Benjamini and Hochberg). After Chung et al. 2019, arXiv:1807.06068.
+
+    Args:
+        bench: The view.
+        models: Learners to train; the modality's two without it.
+        smallest: Test rows that a slice needs in each half, 30 or more; never fewer than ``small_cell``.
+        q: False discovery rate.
+    """
+    if smallest < LEAST:
+        raise MetricError(f"option smallest: a slice of {smallest} rows says too little; give {LEAST} or more")
+    if not 0 < q < 1:
+        raise MetricError(f"option q: a false discovery rate of {q} is none; give a number between 0 and 1")
+    learners = chosen_learners(bench.corpus, models)
+    problem = _problem(bench, learners)
+    found = None if problem else search(bench, learners, max(smallest, bench.small_cell))
+    if found is None:
+        few = f"too few to say: no slice has {max(smallest, bench.small_cell)} real test rows in each half"
+        yield Value(field="change", status="not_assessable", reason=problem or few, n=_sizes(bench))
+        return
+    for question in QUESTIONS:
+        yield from _values(bench, found, question, found.shortlist(question, q), q)
+
+
+def _problem(bench: Workbench, learners: tuple[str, ...]) -> str:
+    labelled = bench.trial.take(np.flatnonzero(bench.trial.labels != ""), "labelled")
+    if labelled.sources < 4:
+        return f"the real test rows with a value of {bench.corpus.label} have fewer than two sources for each half"
+    for learner in learners:
+        for trained_on, whose in ((bench.learning, "the real rows"), (bench.studying, "the release")):
+            forecast = bench.forecast(learner, trained_on)
+            if forecast.degenerate:
+                return f"no model can be trained on {whose}: {forecast.reason}"
+    return ""
+
+
+def _sizes(bench: Workbench) -> dict[str, int]:
+    roles = {"learning": bench.learning, "studying": bench.studying, "trial": bench.trial}
+    return {role: int((sample.labels != "").sum()) for role, sample in roles.items()}
+
+
+def _group(found: Search, one: Slice) -> Group:
+    return (("cell", found.grid.name(one.at)), ("learner", one.learner))
+
+
+def _values(bench: Workbench, found: Search, question: Question, chosen: list[Slice], q: float) -> Iterator[Value]:
+    for one in chosen:
+        yield Value(
+            field=question,
+            group=_group(found, one),
+            estimate=one.estimate(bench.level),
+            n=_sizes(bench) | {"slice": int(found.counts[one.learner][one.at, 1].sum())},
+            reason="" if one.confirmed else "not confirmed on the other half",
+        )
+    confirmed = sum(one.confirmed for one in chosen)
+    where = ", ".join(str(value) for _, value in _group(found, chosen[0]))
+    yield Value(
+        field=question,
+        estimate=chosen[0].estimate(bench.level),
+        n=_sizes(bench) | {"slice": int(found.counts[chosen[0].learner][chosen[0].at, 1].sum())},
+        reason=f"{where}; {confirmed} of {len(chosen)} slices confirmed, of {int(found.candidates.sum())} looked at",
+        evidence=(_table(found, question, chosen, q),),
+        panels=(_forest(bench, found, chosen),) if question == "change" else (),
+    )
+
+
+def _table(found: Search, question: Question, chosen: list[Slice], q: float) -> Evidence:
+    rows: list[tuple[Any, ...]] = []
+    for one in chosen:
+        inside = found.counts[one.learner][one.at].sum(0)
+        outside = np.bincount(found.states[one.learner], minlength=4) - inside
+        shares = [
+            float(part[side].sum() / max(part.sum(), 1)) for part in (inside, outside) for side in ([1, 3], [2, 3])
+        ]
+        rows.append((found.grid.name(one.at), one.learner, int(inside.sum()), *shares, one.value, one.p))
+    return Evidence(
+        title=QUESTIONS[question],
+        columns=(
+            "slice",
+            "model",
+            "test rows",
+            "errors in it, real",
+            "release",
+            "elsewhere, real",
+            "release ",
+            "excess",
+            "p",
+        ),
+        rows=tuple(rows),
+        note="Chosen on one half of the test rows; excess and p, adjusted for all of these, come from the other. "
+        f"Confirmed are those with p of {q:g} or less.",
+    )
+
+
+def _forest(bench: Workbench, found: Search, chosen: list[Slice]) -> Panel:
+    entries = []
+    for one in chosen:
+        inside = found.counts[one.learner][one.at].sum(0)
+        real, made = (wilson(int(inside[side].sum()), int(inside.sum()), bench.level) for side in ([1, 3], [2, 3]))
+        ends = {"real": _ends(real), "synthetic": _ends(made), "change": _ends(one.estimate(bench.level))}
+        entries.append({"label": f"{found.grid.name(one.at)} · {one.learner}", **ends})
+    return Panel(
+        kind="forest",
+        title="Errors in the slices where the release's model does worst against the real one",
+        data={"limit": None, "unit": "share", "entries": entries},
+        note="The change is inside less outside, on the rows that did not choose the slice, with the largest luck.",
+    )
+
+
+def _ends(estimate: Estimate) -> dict[str, float]:
+    return {"value": estimate.value, "low": estimate.low, "high": estimate.high}

@@ -1,0 +1,257 @@
+"""What a model trained on the release does when the mix of the population changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from counterproof.metrics.engine.learners import chosen_learners
+from counterproof.metrics.errors import MetricError
+from counterproof.metrics.estimate import Estimate, Evidence, Group, Panel
+from counterproof.metrics.fairness._shifts.shifts import (
+    BETTER,
+    FIELDS,
+    LEAST,
+    SIGN,
+    UNITS,
+    Loss,
+    Shift,
+    Trial,
+)
+from counterproof.metrics.metric import Needs, Value, metric
+from counterproof.metrics.shared.partitions import CROWD
+from counterproof.metrics.shared.retraining import REFITS, Change, refit_spread, worst_change
+from counterproof.metrics.statistics.cvar import Risk, Tail
+from counterproof.metrics.workbench import Workbench
+
+SHOWN = 20
+
+
+@metric(
+    id="fairness.worst_shift",
+    family="fairness",
+    title="accuracy under a worst change of the population",
+    better="higher",
+    headline="change",
+    unit="share",
+    needs=Needs(label=True, groups=True, smallest_n=LEAST),
+    null="halves",
+    draws=REFITS,
+)
+def worst_shift(
+    bench: Workbench,
+    *,
+    models: tuple[str, ...] | None = None,
+    alphas: tuple[float, ...] = (0.75, 0.9),
+    population: dict[str, dict[str, float]] | None = None,
+) -> Iterator[Value]:
+    """What models trained on the release lose against real ones where the mix of the population changes for the worst.
+
+    Each model meets its own worst population: the groups it does worst on, as large as ``1 - alpha`` of
+    the real test rows (the mean over the worst quarter and tenth, conditional value at risk; Subbaswamy,
+    Adams and Saria 2021, arXiv:2010.15100; see :class:`counterproof.metrics.statistics.cvar.Tail`). It is taken for
+    every group column and crossing; crossings of many small groups tell little. ``change`` is the accuracy of the
+    release's model minus that of the real one, ``loss_change`` the same of the Brier score (above 0 is worse),
+    ``real`` and ``synthetic`` are the accuracies. Intervals hold the paired error of the test rows and the luck of
+    training.
+
+    Args:
+        bench: The view.
+        models: Learners to train; the modality's two without it.
+        alphas: Shares of the rows that a worst change spares, each from 0 up to but not 1.
+        population: A mix to weigh the test rows to by raking: shares by column, such as ``{sex = {F = 0.5}}``;
+            values not named share the rest. ``effective`` rows, ``(Σw)² / Σw²``, stand beside each number.
+    """
+    _check(alphas)
+    trial = Trial(
+        bench=bench, learners=chosen_learners(bench.corpus, models), alphas=tuple(alphas), population=population
+    )
+    problem = _problem(trial)
+    if problem:
+        for group in ((), *((("learner", learner),) for learner in trial.learners)):
+            yield Value(field="change", group=group, status="not_assessable", reason=problem)
+    elif bench.is_null:
+        yield from _null_values(trial)
+    else:
+        for part, groups in trial.crowded.items():
+            reason = f"too few to say: {part.name} has {groups} groups, more than the {CROWD} that are searched"
+            place = tuple((column, None) for column in part.columns)
+            yield Value(field="change", group=place, status="not_assessable", reason=reason, decidable=False)
+        yield from _measured(trial)
+
+
+def _check(alphas: tuple[float, ...]) -> None:
+    if not alphas:
+        raise MetricError("option alphas is empty: give shares such as [0.75, 0.9]")
+    for alpha in alphas:
+        if not 0 <= alpha < 1:
+            raise MetricError(f"option alphas: {alpha} is no share from 0 up to but not 1")
+
+
+def _problem(trial: Trial) -> str:
+    """Why nothing can be measured."""
+    bench = trial.bench
+    label = bench.corpus.label
+    if len(trial.rows) < 2:
+        return f"fewer than two real test rows have a value of {label}"
+    if trial.sample.sources < 2:
+        return "all real test rows come from one source, so how far they stand for others cannot be known"
+    for learner in trial.learners:
+        forecast = bench.forecast(learner, bench.learning)
+        if forecast.degenerate:
+            return f"no model can be trained on the real rows: {forecast.reason}"
+    return "" if trial.shifts else f"the groups are the label, or more than {CROWD}"
+
+
+def _group(shift: Shift, learner: str) -> Group:
+    return (("cell", shift.name), ("learner", learner))
+
+
+def _null_values(trial: Trial) -> Iterator[Value]:
+    names = {shift.name: shift for shift in trial.shifts}
+    found = trial.changes(trial.bench)
+    for loss, field in FIELDS.items():
+        inside = {key: SIGN[loss] * value for key, value in found.items() if key[2] == loss}
+        for (name, learner, _), value in inside.items():
+            yield Value(
+                estimate=Estimate.point(value, method="one re-split"), field=field, group=_group(names[name], learner)
+            )
+        decidable = [value for (name, *_), value in inside.items() if names[name].enough]
+        if decidable:
+            yield Value(
+                estimate=Estimate.point((min if BETTER[loss] == "higher" else max)(decidable), method="one re-split"),
+                field=field,
+            )
+
+
+def _measured(trial: Trial) -> Iterator[Value]:
+    spread = refit_spread(trial.bench, trial.changes)
+    kept: dict[tuple[str, str], Change] = {}
+    for loss, field in FIELDS.items():
+        changes: list[tuple[Shift, Change]] = []
+        for shift in trial.shifts:
+            for learner in trial.learners:
+                real, made = trial.risks(shift, learner, loss)
+                difference = made.less(real)
+                refits = spread[shift.name, learner, loss]
+                change = Change(
+                    group=_group(shift, learner),
+                    value=SIGN[loss] * difference.value,
+                    sampling=max(difference.error(trial.clusters), shift.least_error),
+                    refit=refits.spread,
+                    draws=refits.draws,
+                    decidable=shift.enough,
+                    remark="" if shift.enough else f"too few to say: worth {shift.mix.effective:.0f} test rows",
+                )
+                changes.append((shift, change))
+                yield _value(trial, shift, field, change.group, change.estimate(trial.bench.level), loss, change)
+                if loss == "errors":
+                    kept[shift.name, learner] = change
+                    for side, risk in (("real", real), ("synthetic", made)):
+                        yield _value(trial, shift, side, change.group, _accuracy(trial, shift, risk), loss, change)
+        yield _worst(trial, field, loss, changes, kept)
+
+
+def _accuracy(trial: Trial, shift: Shift, risk: Risk) -> Estimate:
+    """One minus the mean error, by the test rows alone."""
+    error = max(risk.error(trial.clusters), shift.least_error)
+    e = Estimate.normal(1 - risk.value, error, level=trial.bench.level, method="test rows")
+    value, low, high = (min(max(x, 0.0), 1.0) for x in (e.value, e.low, e.high))
+    return Estimate(value=value, low=low, high=high, level=e.level, method=e.method)
+
+
+def _value(
+    trial: Trial, shift: Shift, field: str, group: Group, estimate: Estimate, loss: Loss, change: Change
+) -> Value:
+    return Value(
+        estimate=estimate,
+        field=field,
+        group=group,
+        n=trial.sizes | {"effective": int(shift.mix.effective)},
+        better=BETTER[loss],
+        unit=UNITS[loss],
+        decidable=change.decidable,
+        reason=change.remark,
+    )
+
+
+def _worst(
+    trial: Trial,
+    field: str,
+    loss: Loss,
+    changes: list[tuple[Shift, Change]],
+    kept: Mapping[tuple[str, str], Change],
+) -> Value:
+    decidable = [change for _, change in changes if change.decidable]
+    sizes = trial.sizes
+    if not decidable:
+        reason = f"too few to say: no change of the population leaves the worth of {LEAST} test rows"
+        return Value(field=field, n=sizes, status="not_assessable", reason=reason, better=BETTER[loss])
+    pick = min if BETTER[loss] == "higher" else max
+    worst = pick(decidable, key=lambda change: change.value)
+    shift = next(shift for shift, change in changes if change is worst)
+    headline = loss == "errors"
+    return Value(
+        estimate=worst_change(decidable, BETTER[loss], trial.bench.level),
+        field=field,
+        n=sizes,
+        better=BETTER[loss],
+        unit=UNITS[loss],
+        reason=", ".join(str(value) for _, value in worst.group),
+        evidence=tuple(_groups(trial, shift, str(worst.group[1][1]))) if headline else (),
+        panels=(_forest(trial, kept),) if headline else (),
+    )
+
+
+def _groups(trial: Trial, shift: Shift, learner: str) -> Iterator[Evidence]:
+    """Who makes up the worst population of each model."""
+    part, tail, bench = shift.part, shift.mix, trial.bench
+    if part is None or not isinstance(tail, Tail):
+        return
+    errors = [trial.losses(bench, learner, rows, "errors") for rows in (bench.learning, bench.studying)]
+    counts = np.bincount(tail.codes, minlength=len(part))
+    weights = [tail.weights(losses) for losses in errors]
+    told = (counts >= max(bench.small_cell, 1)) & ~part.hidden(bench)
+    rows: list[tuple[Any, ...]] = []
+    for g in np.flatnonzero(told & ((weights[0] > 0) | (weights[1] > 0))):
+        name = ", ".join(f"{column} = {value}" for column, value in part.groups[g])
+        real, made = (1 - float(losses[tail.codes == g].mean()) for losses in errors)
+        rows.append((name, int(counts[g]), real, made, *(float(weight[g]) for weight in weights)))
+    rows.sort(key=lambda row: row[3])
+    yield Evidence(
+        title=f"Who the {shift.name} are, for the {learner} model",
+        columns=(
+            "group",
+            "test rows",
+            "accuracy trained on real",
+            "on the release",
+            "part in the worst of the real model",
+            "of the release's model",
+        ),
+        rows=tuple(rows[:SHOWN]),
+        note=f"1: the whole group is among the worst rows. Groups of fewer than {bench.small_cell} rows are not shown.",
+    )
+
+
+def _forest(trial: Trial, kept: Mapping[tuple[str, str], Change]) -> Panel:
+    entries = []
+    for shift in trial.shifts:
+        for learner in trial.learners:
+            real, made = (_accuracy(trial, shift, risk) for risk in trial.risks(shift, learner, "errors"))
+            change = kept[shift.name, learner].estimate(trial.bench.level)
+            if kept[shift.name, learner].decidable:
+                ends = {"real": _ends(real), "synthetic": _ends(made), "change": _ends(change)}
+                entries.append((change.value, {"label": f"{shift.name} · {learner}", **ends}))
+    entries.sort(key=lambda entry: entry[0])
+    return Panel(
+        kind="forest",
+        title="Accuracy under the worst changes of the population, of models trained on real rows and on the release",
+        data={"limit": None, "unit": "share", "entries": [entry for _, entry in entries[:SHOWN]]},
+        note="Each model meets the groups that it does worst on; the change is synthetic minus real.",
+    )
+
+
+def _ends(estimate: Estimate) -> dict[str, float]:
+    return {"value": estimate.value, "low": estimate.low, "high": estimate.high}

@@ -1,0 +1,1 @@
+"""Does it look like real data? One metric a file."""

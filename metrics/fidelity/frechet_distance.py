@@ -1,0 +1,159 @@
+"""Fréchet distance: Gaussian against Gaussian, without the bias of small samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from scipy.stats import t as student
+
+from counterproof.metrics.errors import MetricError
+from counterproof.metrics.estimate import Estimate
+from counterproof.metrics.frechet.contributions import contributions
+from counterproof.metrics.frechet.full_dimensions import attribution, in_all_dimensions
+from counterproof.metrics.frechet.influence import influence
+from counterproof.metrics.frechet.moments import (
+    GroupedMoments,
+    deal,
+    frechet_of_moments,
+    grouped_moments,
+    moments_of,
+    nuclear_norm,
+)
+from counterproof.metrics.metric import Needs, Tolerance, Value, metric
+from counterproof.metrics.sample import Floats, Sample
+from counterproof.metrics.shared.principal_axes import on_pooled_axes
+from counterproof.metrics.workbench import Workbench
+
+GROUPS = 20
+
+
+ROWS_PER_DIMENSION = 1.5  # simulated: the correction holds from here and fails below 1
+
+
+@metric(
+    id="fidelity.frechet_distance",
+    family="fidelity",
+    title="Fréchet distance",
+    unit="squared distance",
+    null="resplit",
+    draws=20,
+    anchored=True,
+    needs=Needs(smallest_n=500),
+    tolerances=(
+        Tolerance(
+            field="excess",
+            operator="<=",
+            limit=0.15,
+            reason="15 % of what destroying all joint structure costs; fresh real rows of a census table passed "
+            "34 of 34 audits at 1,000 and 5,000 rows, three weak generators failed",
+        ),
+    ),
+)
+def frechet_distance(bench: Workbench, *, components: int = 256, full_dimensions: int = 2560) -> Iterator[Value]:
+    """``|μ1 - μ2|² + tr(S1 + S2 - 2 (S1 S2)^½)``, freed of its O(1/n) bias by a grouped jackknife.
+
+    0 for equal distributions; values near the floor may be negative, since the bias that plain FID
+    carries is gone. Each of 20 groups is left out of both sides at once; the interval is Student's
+    t of the 20 pseudo-values. Spaces of more than ``components`` dimensions, or with fewer than
+    1.5 rows a dimension, are seen through the principal components of real rows and release together
+    (those of the real rows alone would favour them).
+
+    Beside this headline, in all dimensions of the encoder: ``full``, without bias, where each side
+    has 1.5 rows a dimension; ``uncorrected``, the number that other libraries print, for comparison
+    with published ones of the same protocol and size; ``infinity``, FD∞ by extrapolation of both
+    sides. They are left out beyond ``full_dimensions``. The evidence names the synthetic rows
+    that push the distance up most.
+
+    Sources: Heusel et al., arXiv:1706.08500; Chong and Forsyth, arXiv:1911.07023 (the bias).
+
+    Raises:
+        MetricError: ``components`` or ``full_dimensions`` is below 1.
+    """
+    if min(components, full_dimensions) < 1:
+        name, given = ("components", components) if components < 1 else ("full_dimensions", full_dimensions)
+        raise MetricError(f"fidelity.frechet_distance: {name} = {given}: give 1 or more")
+    fewest = min(len(bench.reference), len(bench.candidate))
+    if fewest < 2 * GROUPS:
+        reason = f"a Fréchet distance with an interval needs {2 * GROUPS} rows on each side"
+        yield Value(status="not_assessable", reason=reason, n=bench.sizes)
+        return
+    if min(bench.reference.sources, bench.candidate.sources) < GROUPS:
+        reason = f"a Fréchet distance with an interval needs rows of {GROUPS} sources on each side"
+        yield Value(status="not_assessable", reason=reason, n=bench.sizes)
+        return
+    d = bench.reference.features.shape[1]
+    kept = min(components, int(fewest / ROWS_PER_DIMENSION))
+    sides = (bench.reference, bench.candidate)
+    reference, candidate = (on_pooled_axes(bench, s, kept) if kept < d else s.features for s in sides)
+    values = _left_out(_dealt(bench, bench.reference, reference), _dealt(bench, bench.candidate, candidate))
+    estimate = _jackknifed(values, bench.level)
+    others, rows = in_all_dimensions(bench, widest=full_dimensions)
+    if bench.is_null:
+        at = estimate.value
+        yield Value(estimate=Estimate.point(at, level=bench.level), n=bench.sizes)
+        yield from others
+        return
+    rows = rows or influence(reference, candidate)
+    evidence, panel = contributions(bench, whole=float(values[0]) if kept >= d else None)
+    yield Value(
+        estimate=estimate,
+        n=bench.sizes,
+        reason="" if kept >= d else f"{kept} principal components",
+        evidence=(evidence, attribution(bench, rows)),
+        panels=(panel,),
+    )
+    yield from others
+
+
+def _dealt(bench: Workbench, sample: Sample, features: Floats) -> GroupedMoments:
+    clusters = None if bench.corpus.clusters is None else bench.corpus.clusters[sample.rows]
+    group = deal(len(sample), GROUPS, bench.generator(f"jackknife of {sample.name}"), clusters)
+    return grouped_moments(features, group, GROUPS)
+
+
+def _left_out(reference: GroupedMoments, candidate: GroupedMoments) -> Floats:
+    """The plain distance of all rows, then without each group."""
+    groups: list[int | None] = [None, *range(len(reference.sizes))]
+    return np.array([frechet_of_moments(reference.without(g), candidate.without(g)) for g in groups])
+
+
+def _jackknifed(values: Floats, level: float) -> Estimate:
+    """Centre and interval from the distance of all rows and the distances without each group."""
+    count = len(values) - 1
+    pseudo = count * values[0] - (count - 1) * values[1:]
+    value = float(pseudo.mean())
+    reach = float(student.ppf(0.5 + level / 2, count - 1) * pseudo.std(ddof=1) / np.sqrt(count))
+    method = f"jackknife over {count} groups, Student's t"
+    return Estimate(value=value, low=value - reach, high=value + reach, level=level, method=method)
+
+
+def frechet_distance_between(left: Floats, right: Floats) -> float:
+    """The plain Fréchet distance of two arrays of rows, as other libraries give it, bias and all.
+
+    With no more rows than dimensions the shared term is the nuclear norm of the product of the
+    centred arrays: exact where square roots of singular matrices leave noise.
+
+    Args:
+        left: ``(n, d)``.
+        right: ``(m, d)``.
+
+    Raises:
+        ValueError: The arrays are not two-dimensional with the same columns and two rows each.
+
+    >>> x = np.random.default_rng(0).normal(size=(50, 3))
+    >>> round(frechet_distance_between(x, x + 2), 6)
+    12.0
+    """
+    if left.ndim != 2 or right.ndim != 2 or left.shape[1] != right.shape[1] or min(len(left), len(right)) < 2:
+        raise ValueError(
+            f"two arrays (n, d) and (m, d) of two rows or more are needed, not {left.shape}, {right.shape}"
+        )
+    if min(len(left), len(right)) > left.shape[1]:
+        return frechet_of_moments(moments_of(left), moments_of(right))
+    sides = left.astype(np.float64), right.astype(np.float64)
+    means = [side.mean(0) for side in sides]
+    rows = [(side - mean) / np.sqrt(len(side) - 1) for side, mean in zip(sides, means, strict=True)]
+    shift = means[0] - means[1]
+    root = nuclear_norm(rows[0] @ rows[1].T)
+    return float(shift @ shift) + float((rows[0] ** 2).sum() + (rows[1] ** 2).sum()) - 2.0 * root

@@ -1,0 +1,85 @@
+"""Kernel distance: how far apart two samples lie, by every pair of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from counterproof.metrics.engine.kernel_sums import KernelSums
+from counterproof.metrics.engine.mmd import discrepancy, standard_error
+from counterproof.metrics.estimate import Estimate, Evidence
+from counterproof.metrics.metric import Needs, Tolerance, Value, metric
+from counterproof.metrics.workbench import Workbench
+
+SHOWN = 10
+
+
+@metric(
+    id="fidelity.kernel_distance",
+    family="fidelity",
+    title="kernel distance",
+    unit="squared kernel distance",
+    null="resplit",
+    draws=20,
+    anchored=True,
+    needs=Needs(smallest_n=500),
+    tolerances=(
+        Tolerance(
+            field="excess",
+            operator="<=",
+            limit=0.15,
+            reason="15 % of what destroying all joint structure costs; fresh real rows of a census table passed "
+            "34 of 34 audits at 1,000 and 5,000 rows, three weak generators failed",
+        ),
+    ),
+)
+def kernel_distance(bench: Workbench) -> Iterator[Value]:
+    """Squared maximum mean discrepancy under the cubic kernel ``(x·y / d + 1)³``, over all pairs.
+
+    0 for equal distributions; unbiased, so values near the floor may be negative. The interval is
+    the Hájek normal interval. On Inception features this is KID without its subsets: the subsets'
+    noise is gone, and the interval speaks of the rows.
+
+    Sources: Gretton et al. (2012); Bińkowski et al., arXiv:1801.01401.
+    """
+    if min(len(bench.reference), len(bench.candidate)) < 2:
+        yield Value(status="not_assessable", reason="a kernel distance needs two rows on each side", n=bench.sizes)
+        return
+    sums = bench.kernel()
+    value = discrepancy(sums)
+    if bench.is_null:
+        yield Value(estimate=Estimate.point(value, level=bench.level), n=bench.sizes)
+        return
+    if min(bench.reference.sources, bench.candidate.sources) < 2:
+        reason = "the rows of one side come from one source: how far another would differ cannot be told"
+        yield Value(status="not_assessable", reason=reason, n=bench.sizes)
+        return
+    clusters = bench.corpus.clusters
+    error = standard_error(
+        sums,
+        None if clusters is None else clusters[bench.reference.rows],
+        None if clusters is None else clusters[bench.candidate.rows],
+    )
+    yield Value(
+        estimate=Estimate.normal(value, error, level=bench.level, method="Hájek normal"),
+        n=bench.sizes,
+        reason=bench.remark,
+        evidence=(_oddest(bench, sums),),
+    )
+
+
+def _oddest(bench: Workbench, sums: KernelSums) -> Evidence:
+    """Synthetic rows where synthetic rows crowd more than real ones do."""
+    pull = sums.candidate_within - sums.candidate_across
+    worst = np.argsort(-pull, kind="stable")[:SHOWN]
+    names = bench.candidate.names
+    return Evidence(
+        title="Synthetic rows that push the distance up most",
+        columns=("synthetic row", "excess likeness", "likeness to synthetic rows", "likeness to real rows"),
+        rows=tuple(
+            (str(names[i]), float(pull[i]), float(sums.candidate_within[i]), float(sums.candidate_across[i]))
+            for i in worst
+        ),
+        note="Mean kernel of the row to the other synthetic rows, and to the real rows: synthetic rows crowd here.",
+    )

@@ -1,0 +1,1 @@
+"""Moments, the Fréchet distance without bias, and its interval."""

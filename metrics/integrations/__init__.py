@@ -1,0 +1,1 @@
+"""Doors to torchmetrics and to models of one's own."""

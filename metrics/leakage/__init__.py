@@ -1,0 +1,1 @@
+"""Does it give real records away? One metric a file."""

@@ -1,0 +1,1 @@
+"""Attack rates against control and guess."""

@@ -1,0 +1,1 @@
+"""Distances of the release to known records, and their null."""

@@ -1,0 +1,139 @@
+"""Attacks on membership: scores that are high where a record was learned from; most need no shadow models.
+
+No attack dominates, so there are several; each sees the release and the known records without
+their labels. Sources: Synth-MIA, arXiv:2509.18014; DOMIAS, arXiv:2302.12580.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from counterproof.metrics.engine.nearest_neighbours import nearest
+from counterproof.metrics.leakage._copy_search.relative_distance import LOCAL, REACHED
+from counterproof.metrics.leakage._membership.attacked_records import Suspects
+from counterproof.metrics.leakage._membership.domias import density_ratio, narrow_ratio
+from counterproof.metrics.leakage._membership.shadow_models import by_shadows
+from counterproof.metrics.sample import Floats, Rows, Sample
+from counterproof.metrics.shared.principal_axes import on_pooled_axes
+from counterproof.metrics.shared.two_sample import TREE_AXES, Task, boosting, tree_columns
+from counterproof.metrics.workbench import Workbench
+
+WIDE = 128  # features beyond which a sum of absolute differences costs more than it tells
+
+
+LEARNED = 5000  # rows a side that the classifier learns from
+
+
+Attack = Callable[[Workbench, Suspects], Floats]
+
+
+def to_release(bench: Workbench, suspects: Suspects) -> Floats:
+    """``(n, k)`` distances of the suspects to the nearest release rows."""
+    return nearest_made(bench, suspects)[0]
+
+
+def nearest_made(bench: Workbench, suspects: Suspects, *, gower: bool = False) -> tuple[Floats, Rows]:
+    """Distances of the suspects to the nearest release rows, and which they are: the search that copies need."""
+    found = bench.neighbours(suspects.reference, bench.release, min(REACHED, len(bench.release)), gower=gower)
+    return found.distance[suspects.own], found.index[suspects.own]
+
+
+def to_reference(bench: Workbench, suspects: Suspects) -> Floats:
+    """``(n, 5)`` distances of the suspects to the nearest other known records."""
+    return np.asarray(bench.neighbours(suspects.reference, suspects.reference, LOCAL).distance[suspects.own])
+
+
+def isolation(bench: Workbench, suspects: Suspects) -> Floats:
+    """Mean distance of each suspect to its five nearest other known records."""
+    return np.asarray(to_reference(bench, suspects).mean(axis=1))
+
+
+def by_nearest(bench: Workbench, suspects: Suspects) -> Floats:
+    """How near the nearest release row is."""
+    return -to_release(bench, suspects)[:, 0]
+
+
+def by_ratio(bench: Workbench, suspects: Suspects) -> Floats:
+    """How near it is on the scale of the record's own neighbourhood."""
+    local = isolation(bench, suspects)
+    least = local[local > 0].min(initial=1.0) if (local > 0).any() else 1.0
+    return -to_release(bench, suspects)[:, 0] / np.maximum(local, least)
+
+
+def by_columns(bench: Workbench, suspects: Suspects) -> Floats:
+    """How near the nearest release row is column by column: Gower's distance, or the sum of differences."""
+    if bench.varying is not None and bench.varying.columns:
+        return -nearest_made(bench, suspects, gower=True)[0][:, 0]
+    how = {"metric": "cityblock", "memory": bench.memory, "device": bench.device}
+    return -nearest(suspects.sample.features, bench.release.features, 1, **how).distance[:, 0]  # type: ignore[arg-type]
+
+
+def by_narrow_kernel(bench: Workbench, suspects: Suspects) -> Floats:
+    """Density ratio under a narrow kernel."""
+    return narrow_ratio(to_release(bench, suspects)[:, :LOCAL], to_reference(bench, suspects))
+
+
+def by_classifier(bench: Workbench, suspects: Suspects) -> Floats:
+    """What a boosting classifier that tells the release from other known records says of each record."""
+    rng = np.random.default_rng([bench.seed, 41])
+    release = bench.release.take(_some(bench.release, rng), "release learned from")
+    sources = suspects.reference.units
+    fold = (rng.permutation(int(sources.max()) + 1) % 2).astype(bool)[sources]
+    known = np.zeros(len(suspects.reference), dtype=bool)
+    known[_some(suspects.reference, rng)] = True
+    task = _task(bench, suspects.reference.join(release, "known and release"), len(suspects.reference))
+    made = np.ones(len(release), dtype=bool)
+    scores = np.zeros(len(suspects.reference))
+    for out in (fold, ~fold):
+        asked = out.copy()
+        asked[out] = np.isin(np.flatnonzero(out), suspects.own)
+        rows = np.concatenate([known & ~out, made])
+        if not (known & ~out).any() or not asked.any():
+            continue
+        said = boosting(task, rows, bench.seed).decision_function(task.trees[: len(asked)][asked])
+        scores[asked] = said - np.median(said)
+    return scores[suspects.own]
+
+
+def _some(sample: Sample, rng: np.random.Generator) -> Rows:
+    return np.sort(sample.shuffled(rng)[:LEARNED])
+
+
+def _task(bench: Workbench, both: Sample, known: int) -> Task:
+    made = np.arange(len(both)) >= known
+    mixed = bench.varying
+    if mixed is None or not mixed.columns:
+        trees = on_pooled_axes(bench, both, min(TREE_AXES, both.source.shape[1]))
+        categorical = np.zeros(trees.shape[1], dtype=bool)
+        return Task(trees, trees, categorical, (), made, np.zeros(len(both), dtype=np.intp))
+    p = mixed.numeric.shape[1]
+    trees = tree_columns(mixed, both.rows)
+    return Task(trees, trees, np.arange(len(mixed.columns)) >= p, mixed.columns, made, np.zeros(len(both), np.intp))
+
+
+def battery(bench: Workbench) -> Mapping[str, Attack]:
+    """The attacks that these data allow, by name."""
+    found: dict[str, Attack] = {
+        "nearest": by_nearest,
+        "ratio": by_ratio,
+        "density": density_ratio,
+        "narrow_density": by_narrow_kernel,
+        "classifier": by_classifier,
+    }
+    table = bench.varying is not None and bool(bench.varying.columns)
+    if table or bench.release.features.shape[1] <= WIDE:
+        found["columns"] = by_columns
+    if bench.synthesiser is not None:
+        found["shadows"] = by_shadows
+    return found
+
+
+def attack_scores(bench: Workbench, suspects: Suspects) -> dict[str, Floats]:
+    """``(units,)`` scores of every attack, the same for all views of an audit."""
+    made = battery(bench).items()
+    name = suspects.sample.name
+    return bench.shared(
+        ("attacks", name), lambda: {attack: suspects.of_units(score(bench, suspects)) for attack, score in made}
+    )

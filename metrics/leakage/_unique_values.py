@@ -1,0 +1,150 @@
+"""Values, alone and combined, that one real record alone holds, and whether a release holds them too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from math import comb
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from counterproof.metrics.leakage._copy_search.matching import joint_code
+from counterproof.metrics.sample import Rows
+from counterproof.metrics.workbench import Workbench
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+Flags = NDArray[np.bool_]
+
+
+Columns = tuple[str, ...]
+
+
+MISSING = -1
+
+
+LARGEST = 4  # columns combined at most
+
+
+OFTEN = 0.5  # a column whose values are mostly unique tells as much alone as in company
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Uniques:
+    """What stands once among real sources, and again in the release, by set of columns.
+
+    Attributes:
+        sets: The columns of each set.
+        held: ``(units, sets)`` whether a source alone holds its value there.
+        hit: ``(units, sets)`` whether such a value stands in the release.
+        unit: ``(n,)`` number of the source of each real row; without clusters, of the row itself.
+        left_out: Columns that number the rows.
+    """
+
+    sets: tuple[Columns, ...]
+    held: Flags
+    hit: Flags
+    unit: Rows
+    left_out: Columns
+
+    @property
+    def single(self) -> Flags:
+        """Which sets are one column."""
+        return np.array([len(columns) == 1 for columns in self.sets], dtype=bool)
+
+
+def uniques_of(bench: Workbench, *, most: int) -> Uniques:
+    """Every column alone, and up to ``most`` combinations of each size from two to four."""
+    codes, left_out = column_values(bench)
+    real = bench.real.rows
+    unit = bench.real.units
+    alone = {name: _unique_in(column, unit, len(real)) for name, column in codes.items()}
+    joined = [name for name, (held, _) in alone.items() if held.mean() <= OFTEN]
+    chosen = [(name,) for name in codes] + drawn(joined, most, bench.generator("combinations"))
+    units = int(unit.max()) + 1
+    held, hit = np.zeros((units, len(chosen)), dtype=bool), np.zeros((units, len(chosen)), dtype=bool)
+    for at, columns in enumerate(chosen):
+        if len(columns) == 1:
+            own, found = alone[columns[0]]
+        else:
+            own, found = _unique_in(_together([codes[name] for name in columns]), unit, len(real))
+            common = ~np.any([alone[name][0] for name in columns], axis=0)  # a unique part is told of alone
+            own, found = own & common, found & common
+        held[unit[own], at], hit[unit[found], at] = True, True
+    return Uniques(sets=tuple(chosen), held=held, hit=hit, unit=unit, left_out=left_out)
+
+
+def column_values(bench: Workbench) -> tuple[dict[str, Rows], Columns]:
+    """A number per value of each column, for all real rows and then the release; -1 is missing.
+
+    Identifiers are left out, and so is what merely counts the rows of the release: such numbers
+    meet those of any table.
+    """
+    import pandas as pd
+
+    frame = bench.corpus.frame
+    assert frame is not None
+    rows = np.concatenate([bench.real.rows, bench.release.rows])
+    found, left_out = {}, []
+    for name in frame.columns:
+        column = frame[name]
+        if bench.corpus.kinds.get(name) == "identifier" or numbers_rows(column.take(bench.release.rows)):
+            left_out.append(str(name))
+            continue
+        found[str(name)] = pd.factorize(column.take(rows), use_na_sentinel=True)[0].astype(np.intp)
+    return found, tuple(left_out)
+
+
+def numbers_rows(column: pd.Series[Any]) -> bool:
+    """Whether a column holds whole numbers in a row, each once.
+
+    >>> import pandas as pd
+    >>> numbers_rows(pd.Series([3, 1, 2])), numbers_rows(pd.Series([3, 1, 1]))
+    (True, False)
+    """
+    if column.dtype.kind not in "iuf" or len(column) < 2 or column.isna().any():
+        return False
+    values = np.sort(column.to_numpy(dtype=np.float64))
+    return bool((np.diff(values) == 1).all())
+
+
+def drawn(columns: list[str], most: int, rng: np.random.Generator) -> list[Columns]:
+    """Combinations of two to four columns: all of a size, or ``most`` of them at random.
+
+    >>> drawn(["a", "b", "c"], 2, np.random.default_rng(0))[-1]
+    ('a', 'b', 'c')
+    """
+    made: list[Columns] = []
+    for size in range(2, min(LARGEST, len(columns)) + 1):
+        if comb(len(columns), size) <= most:
+            made += list(combinations(columns, size))
+            continue
+        chosen: dict[Columns, None] = {}
+        while len(chosen) < most:
+            at = np.sort(rng.choice(len(columns), size, replace=False))
+            chosen[tuple(columns[i] for i in at)] = None
+        made += list(chosen)
+    return made
+
+
+def _together(columns: list[Rows]) -> Rows:
+    missing = np.any([column == MISSING for column in columns], axis=0)
+    return np.where(missing, MISSING, joint_code([column + 1 for column in columns]))
+
+
+def _unique_in(values: Rows, unit: Rows, n: int) -> tuple[Flags, Flags]:
+    """Real rows whose value no other source holds, and those of them whose value the release holds."""
+    real, made = values[:n], values[n:]
+    size = int(values.max(initial=0)) + 1
+    known = real != MISSING
+    lowest, highest = np.full(size, len(unit)), np.full(size, -1)
+    np.minimum.at(lowest, real[known], unit[known])
+    np.maximum.at(highest, real[known], unit[known])
+    there = np.zeros(size, dtype=bool)
+    there[made[made != MISSING]] = True
+    own = known & (lowest[real] == highest[real])
+    return own, own & there[real]

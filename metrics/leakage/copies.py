@@ -1,0 +1,209 @@
+"""Does the release hold training rows, or rows too near to them?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from counterproof.metrics.estimate import Estimate
+from counterproof.metrics.leakage._copy_search.matching import (
+    COARSE,
+    Flags,
+    Matches,
+    Places,
+    coincidental,
+    find_matches,
+    rows_used,
+    tally,
+)
+from counterproof.metrics.leakage._copy_search.near_copies import NearCopies, near_copies, power
+from counterproof.metrics.metric import Needs, Tolerance, Value, metric
+from counterproof.metrics.sample import Sample
+from counterproof.metrics.shared.closest_pairs import Pair, by_source, listed, pair_panel
+from counterproof.metrics.statistics.exact_tests import ALARM, Tally, fewest_hits
+from counterproof.metrics.statistics.proportions import newcombe
+from counterproof.metrics.workbench import Workbench
+
+
+@metric(
+    id="leakage.copies",
+    family="leakage",
+    title="copies of training rows",
+    algo=2,
+    unit="share of the release",
+    null="membership",
+    needs=Needs(smallest_n=1000),
+    tolerances=(
+        Tolerance(
+            "value",
+            "<=",
+            0.01,
+            "0 can never be passed by an upper bound; 1 % is the least that 1,000 rows can certify. "
+            "Copies beyond chance fail whatever their share",
+        ),
+        Tolerance("near", "<=", 0.01, "as for exact copies: a run of near copies beyond chance fails at any share"),
+    ),
+    controls={"copies": "value", "near_copies": "near"},
+)
+def copies(bench: Workbench) -> Iterator[Value]:
+    """Release rows that equal training rows, in excess of those that equal holdout rows.
+
+    An honest generator of low-cardinality rows matches real records by chance, and matches the
+    holdout as often; so the excess counts, over *distinct* records that stand once in the real
+    data. 0.01 means that one release row in a hundred is a copy. Fisher's exact test on the
+    matches, and a tail test for near copies on the rest (a training record nearer to the release,
+    on the scale of its own neighbourhood, than every holdout record), fail a release whatever its
+    share. Never read a pass as more than: no copies found by these searches at this power.
+
+    Source: notes on exchangeability of train and holdout; Carlini et al. 2023, arXiv:2301.13188,
+    for distances relative to the neighbourhood; Newcombe 1998, for the interval.
+
+    Yields:
+        ``value`` the excess copy rate, ``near`` the share of near copies: no more than this search
+        finds ahead of the holdout, and less by what chance adds.
+    """
+    if bench.train is None:
+        yield Value(status="not_assessable", reason="no training rows were given, so copies cannot be looked for")
+        return
+    if bench.holdout is None:
+        yield without_holdout(bench, bench.train)
+        return
+    known = bench.real
+    found = bench.shared(("copies",), lambda: find_matches(bench))
+    member = np.isin(known.rows[found.rows], bench.train.rows)
+    near = near_copies(bench, found, member)
+    yield exact_copies(bench, found, member, near)
+    yield near.value
+
+
+def exact_copies(bench: Workbench, found: Matches, member: Flags, near: NearCopies) -> Value:
+    """The excess copy rate, and the alarm where chance does not explain it."""
+    known = bench.real
+    everyone = np.ones(len(member), dtype=bool)
+    exact = tally(bench, known, found, member, found.matched, everyone)
+    if not all(exact.sizes):
+        return Value(status="not_assessable", reason="no record stands once in train or holdout: none can be told")
+    estimate = excess_rate(exact, _weight(bench, exact), bench.level)
+    if bench.is_null:
+        return Value(estimate=estimate)
+    tests = [exact, *same_columns(bench, found, member)]
+    least = fewest_hits(exact, ALARM / len(tests))
+    if least is None and not exact.hits[0]:
+        reason = f"{counted(exact)}; {power(least, 'copies')}{twins(found)}"
+        return Value(status="not_assessable", reason=reason)
+    pairs = exact_pairs(bench, known, found.rows[found.matched & member])
+    alarm, p = copy_alarm(tests, f"{len(pairs)} of {len(bench.release)} release rows equal one of them")
+    return Value(
+        estimate=estimate,
+        n=rows_used(bench),
+        alarm=alarm or near.value.alarm,
+        reason=f"{counted(exact)}, p = {p:.2g}; {told_from(exact.hits[1], least)}{twins(found)}",
+        evidence=(
+            *listed(bench, pairs, "Release rows that equal a training row"),
+            *by_source(bench, pairs, "Training records by the release rows that equal them"),
+        ),
+        panels=(pair_panel(bench, [*pairs[:12], *near.pairs[:12]]),),
+    )
+
+
+def counted(found: Tally) -> str:
+    """The matches in words."""
+    return f"{found.hits[0]} distinct training records stand in the release against {found.hits[1]} of the holdout"
+
+
+def told_from(others: int, least: int | None) -> str:
+    """The fewest copies that would be found, in words: more where chance matches the holdout too."""
+    if least is None or not others:
+        return power(least, "copies")
+    return f"against {others} of the holdout, {least} training records or more would be found, fewer cannot be told"
+
+
+def twins(found: Matches) -> str:
+    """What was left out, in words."""
+    return f"; {found.twins} real rows have twins and tell nothing" if found.twins else ""
+
+
+def same_columns(bench: Workbench, found: Matches, member: Flags) -> list[Tally]:
+    """A second tally, where records can equal release rows but for text or constant columns."""
+    whole = found.single.all() and not (found.alike & ~found.matched).any()
+    alike = tally(bench, bench.real, found, member, found.matched | found.alike, found.single)
+    return [] if whole or not all(alike.sizes) else [alike]
+
+
+def copy_alarm(tests: list[Tally], extent: str) -> tuple[str, float]:
+    """What Fisher's tests on whole rows and on compared columns find, two tests for the price of two."""
+    p = min(1.0, len(tests) * min(one.p for one in tests))
+    if p >= ALARM:
+        return "", p
+    exact, (_, *alike) = tests[0], tests
+    told = f"(p = {p:.1g} by Fisher's test)"
+    if not alike or exact.p <= alike[0].p:
+        return f"{counted(exact)} {told}; {extent}", p
+    ours, theirs = alike[0].hits
+    return (
+        f"{ours} distinct training records stand in the release but for text or constant columns, "
+        f"against {theirs} of the holdout {told}",
+        p,
+    )
+
+
+def _weight(bench: Workbench, found: Tally) -> float:
+    """Training records for each release row: turns shares of train into shares of the release."""
+    records = found.sizes[0] if bench.corpus.clusters is None else len(bench.train or ())
+    return records / len(bench.release)
+
+
+def excess_rate(found: Tally, weight: float, level: float) -> Estimate:
+    """(share of train matched − share of holdout matched), in rows of the release."""
+    return scaled(newcombe(found.hits[0], found.sizes[0], found.hits[1], found.sizes[1], level), weight)
+
+
+def scaled(e: Estimate, weight: float) -> Estimate:
+    """The estimate in another unit."""
+    return replace(e, value=e.value * weight, low=e.low * weight, high=e.high * weight)
+
+
+def without_holdout(bench: Workbench, train: Sample) -> Value:
+    """Exact copies beyond train's own twins are facts; anything finer needs a holdout."""
+    digests, counts = np.unique(train.digests, return_counts=True)
+    hits = int(np.isin(digests, np.unique(bench.release.digests)).sum())
+    pairs = exact_pairs(bench, train, np.arange(len(train)))
+    alarm = ""
+    if hits and beyond_twins(bench, train, counts, copied=len(pairs)):
+        alarm = (
+            f"{hits} distinct training records stand in the release, more than the training rows' own twins "
+            f"explain (a holdout would tell copies from coincidences)"
+        )
+    return Value(
+        status="not_assessable",
+        reason="without holdout rows, copies cannot be told from likeness",
+        alarm=alarm,
+        evidence=listed(bench, pairs, "Release rows that equal a training row"),
+    )
+
+
+def beyond_twins(bench: Workbench, train: Sample, counts: Places, *, copied: int) -> bool:
+    """Whether more training rows find their equal in the release than in the rest of train.
+
+    A faithful release of as many rows would match as many. A train table whose duplicates were
+    removed hides that rate: there only copies in more than 5 % of the release are taken for facts.
+    """
+    twins, matched = int(counts[counts > 1].sum()), int(np.isin(train.digests, bench.release.digests).sum())
+    if not twins:
+        return copied > COARSE * len(bench.release) or not coincidental(train)
+    grown = max(1.0, len(bench.release) / len(train))
+    return matched - grown * twins > 4 * math.sqrt(matched + grown**2 * twins + 1)
+
+
+def exact_pairs(bench: Workbench, known: Sample, at: Places) -> list[Pair]:
+    """One pair per release row that equals one of the known records at these positions."""
+    where = {bytes(digest): int(place) for place, digest in zip(at, known.digests[at], strict=True)}
+    pairs = []
+    for row, digest in zip(bench.release.rows, bench.release.digests, strict=True):
+        place = where.get(bytes(digest))
+        if place is not None:
+            pairs.append(Pair(made=int(row), real=int(known.rows[place]), distance=0.0, exact=True))
+    return pairs

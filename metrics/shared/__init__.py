@@ -1,0 +1,1 @@
+"""What metrics of two families or more have in common."""

@@ -1,0 +1,1 @@
+"""Intervals, exact tests and variances whose coverage was simulated."""

@@ -1,0 +1,1 @@
+"""Groups compared at equal numbers of rows."""

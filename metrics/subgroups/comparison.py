@@ -1,0 +1,161 @@
+"""Fidelity of each class and each group, at equal numbers of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from counterproof.metrics.errors import MetricError
+from counterproof.metrics.estimate import Better, Estimate, Group
+from counterproof.metrics.metric import Value
+from counterproof.metrics.shared.partitions import Partition
+from counterproof.metrics.subgroups.evidence import evidence_of, panels_of
+from counterproof.metrics.subgroups.losses import By, Losses, loss_gap, losses_of, size_slope, worst_loss
+from counterproof.metrics.subgroups.plan import LEAST, VALUES, Cell, Plan, plan_cells
+from counterproof.metrics.subgroups.scores import FIELDS, Likeness, likeness
+from counterproof.metrics.workbench import Workbench
+
+UNITS = {
+    "kernel_distance": "squared kernel distance, in units of the group's own spread",
+    "precision": "share of synthetic rows",
+    "recall": "share of real rows",
+    "density": "synthetic rows in real neighbourhoods, 1 expected",
+    "coverage": "share of real rows",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class GroupComparison:
+    """What is compared, and how."""
+
+    bench: Workbench
+    partitions: Sequence[Partition]
+    k: int
+    by: By
+
+    def values(self, headline: str) -> Iterator[Value]:
+        """All values, the headline with its evidence."""
+        if not 1 <= self.k <= LEAST // 2 - 2:
+            raise MetricError(
+                f"k = {self.k} neighbours: give 1 to {LEAST // 2 - 2}, so that halves of small groups have them"
+            )
+        plan = plan_cells(self.bench, self.partitions)
+        yield from _crowded(plan, headline)
+        found: dict[str, list[Likeness]] = {name: [] for name in plan.equal}
+        for cell in plan.cells:
+            made = None if cell.reason else likeness(self.bench, plan, cell, self.k)
+            if made is not None:
+                found[cell.column].append(made)
+            yield from _cell_values(plan, cell, made, self.by, self.bench.level)
+        losses = {name: losses_of(self.bench, plan, made, self.k, self.by) for name, made in found.items() if made}
+        if headline == "gap":
+            for name in plan.equal:
+                own = [losses[name]] if name in losses else []
+                yield from self._summary(own, _whole(plan.parts[name]), ("worst", "gap", "slope"))
+        fields = ("worst", "gap", "slope") if headline == "worst" else ("gap", "worst")
+        for value in self._summary(list(losses.values()), (), fields):
+            shown = value.field == headline and value.estimate is not None and not self.bench.is_null
+            yield self._shown(value, plan, found, losses) if shown else value
+
+    def _summary(self, every: list[Losses], group: Group, fields: tuple[str, ...]) -> Iterator[Value]:
+        """Worst, gap and slope of one column, or the worst over columns."""
+        groups = sum(len(x.names) for x in every)
+        pairs = sum(len(x.names) * (len(x.names) - 1) // 2 for x in every)
+        for field in fields:
+            estimate, reason = _estimate(field, every, groups, pairs, self.bench.level)
+            yield Value(
+                field=field,
+                group=group,
+                estimate=estimate,
+                status="measured" if estimate else "not_applicable" if field == "slope" else "not_assessable",
+                reason=reason,
+                better="zero" if field == "slope" else "lower",
+                unit=f"{UNITS[self.by]}, lost" + (" for a tenfold larger group" if field == "slope" else ""),
+                n=self.bench.sizes,
+            )
+
+    def _shown(self, value: Value, plan: Plan, found: dict[str, list[Likeness]], losses: dict[str, Losses]) -> Value:
+        """The headline with the rows and groups behind it."""
+        cells = [
+            (one.cell, loss) for name in losses for one, loss in zip(found[name], losses[name].values, strict=True)
+        ]
+        cells.sort(key=lambda pair: -pair[1])
+        worst = [cell for cell, _ in cells]
+        return replace(
+            value,
+            evidence=evidence_of(self.bench, plan, worst, self.k),
+            panels=panels_of(
+                self.bench, plan, worst, list(losses.values()), self.k, self.by, f"{UNITS[self.by]}, lost"
+            ),
+        )
+
+
+def _whole(part: Partition) -> Group:
+    """A partition as a whole."""
+    return tuple((column, None) for column in part.columns)
+
+
+def _crowded(plan: Plan, headline: str) -> Iterator[Value]:
+    for name, values in plan.crowded.items():
+        reason = f"{name} has {values} values, more than the {VALUES} that are compared: join some of them"
+        group = _whole(plan.parts[name])
+        yield Value(field=headline, group=group, status="not_assessable", reason=reason, decidable=False)
+
+
+def _cell_values(plan: Plan, cell: Cell, made: Likeness | None, by: By, level: float) -> Iterator[Value]:
+    """The five quantities of a cell, what cells are compared in first; of a small crossed cell that alone."""
+    crossed = len(cell.group) > 1
+    for at, field in sorted(enumerate(FIELDS), key=lambda pair: pair[1] != by):
+        better: Better = "lower" if field == "kernel_distance" else "higher"
+        if made is not None:
+            yield _cell_value(plan, made, at, better, level)
+        elif not crossed or field == by:
+            reason = cell.reason or "too few to say on this re-split"
+            yield Value(
+                field=field,
+                group=cell.group,
+                better=better,
+                unit=UNITS[field],
+                status="not_assessable",
+                reason=reason,
+                decidable=False,
+            )
+
+
+def _cell_value(plan: Plan, made: Likeness, at: int, better: Better, level: float) -> Value:
+    rows, equal = {"reference": made.reference, "candidate": made.candidate}, plan.equal[made.cell.column]
+    if FIELDS[at] == "kernel_distance":
+        method, n = "Hájek normal", {side: min(count, plan.most) for side, count in rows.items()}
+        reason = f"{plan.most} rows a side at most, drawn by the seed" if n != rows else ""
+    else:
+        method, n = "normal, spread of half-samples", dict.fromkeys(rows, equal)
+        reason = f"mean over {made.draws} draws of {equal} rows a side"
+    return Value(
+        field=FIELDS[at],
+        group=made.cell.group,
+        better=better,
+        unit=UNITS[FIELDS[at]],
+        estimate=Estimate.normal(made.values[at], made.errors[at], level=level, method=method),
+        n=n,
+        reason=reason,
+    )
+
+
+def _estimate(field: str, every: list[Losses], groups: int, pairs: int, level: float) -> tuple[Estimate | None, str]:
+    if not groups or (field != "worst" and not pairs):
+        many = "no group has" if not groups else "fewer than two groups have"
+        return None, f"too few to say: {many} {LEAST} rows on each side"
+    if field == "worst":
+        made = [(worst_loss(x, level=level, comparisons=groups), f"worst: {x.names[x.worst]}") for x in every]
+    elif field == "gap":
+        made = [
+            (loss_gap(x, level=level, comparisons=pairs), f"worst: {x.names[x.worst]}, best: {x.names[x.best]}")
+            for x in every
+            if len(x.names) > 1
+        ]
+    else:
+        slope = size_slope(every[0], level=level)
+        return slope, "" if slope else "all groups are of about one size"
+    top, told = max(made, key=lambda pair: pair[0].value)
+    low, high = max(e.low for e, _ in made), max(e.high for e, _ in made)
+    return Estimate(value=top.value, low=low, high=high, level=level, method=top.method), told

@@ -1,0 +1,1 @@
+"""Does it do the job of real data? One metric a file."""

@@ -1,0 +1,319 @@
+"""Does the release do the job of real data? Train on synthetic, test on real."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from counterproof.metrics.engine.learners import Forecast, chosen_learners
+from counterproof.metrics.estimate import Better, Estimate, Evidence, Panel
+from counterproof.metrics.metric import Needs, Tolerance, Value, metric
+from counterproof.metrics.sample import Floats, Sample
+from counterproof.metrics.shared.retraining import REFITS, Change, refit_spread, worst_change
+from counterproof.metrics.statistics.auc import auc_error, auc_parts
+from counterproof.metrics.statistics.proportions import clopper_pearson, paired_error
+from counterproof.metrics.statistics.variance import parts_error
+from counterproof.metrics.workbench import Workbench
+
+LIMIT = 0.02
+
+
+CHANCE = 0.001  # a release of one class that comes up less often in faithful releases is a fact against it
+
+
+UNITS = {"gap": "AUROC", "accuracy_gap": "share", "auroc": "AUROC", "accuracy": "share"}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Score:
+    """How well a forecast does on the labelled trial rows.
+
+    Attributes:
+        areas: Area under the ROC curve of each scored class against the rest.
+        parts: ``(n,)`` what each row adds to the sampling error of their mean.
+        correct: ``(n,)`` whether the predicted class is right.
+        binary: The positive rows, where there are two classes only.
+        clusters: Source record of each row.
+    """
+
+    areas: Mapping[str, float]
+    parts: Floats
+    correct: NDArray[np.bool_]
+    binary: NDArray[np.bool_] | None
+    clusters: NDArray[np.intp] | None
+
+    @property
+    def auroc(self) -> float:
+        """Mean over the scored classes: macro, one against the rest."""
+        return float(np.mean(list(self.areas.values())))
+
+    @property
+    def accuracy(self) -> float:
+        """Share of right predictions."""
+        return float(self.correct.mean())
+
+    def area_error(self, other: Score | None = None) -> float:
+        """Standard error of the AUROC, or of its paired difference to another score."""
+        parts = self.parts if other is None else self.parts - other.parts
+        if self.binary is not None and self.clusters is None:
+            error = auc_error(parts, self.binary)
+        else:
+            error = parts_error(parts, self.clusters)
+        # n rows never know an area better than one of them could move it.
+        return max(error, 1 / (len(parts) + 2))
+
+    def accuracy_error(self, other: Score) -> float:
+        """Standard error of the paired difference of accuracies."""
+        n = len(self.correct)
+        gained, lost = int((self.correct & ~other.correct).sum()), int((~self.correct & other.correct).sum())
+        error = paired_error(gained, lost, n)
+        if self.clusters is None:
+            return error
+        change = self.correct.astype(np.float64) - other.correct
+        return max(error, parts_error((change - change.mean()) / n, self.clusters))
+
+
+def scored(bench: Workbench, forecast: Forecast) -> Score:
+    """Score a forecast on the trial rows that have a label.
+
+    Two classes are one question: the rarer against the other. More classes are one question each,
+    and their areas are averaged.
+    """
+    trial = bench.trial
+    labelled = trial.labels != ""
+    labels = trial.labels[labelled]
+    names, counts = _scorable(labels)
+    asked = [names[counts.argmin()]] if len(names) == 2 else list(names)
+    areas, parts = {}, []
+    for name in asked:
+        area, part = auc_parts(forecast.score(name)[labelled], labels == name)
+        areas[str(name)] = area
+        parts.append(part)
+    return Score(
+        areas=areas,
+        parts=np.mean(parts, axis=0),
+        correct=forecast.predicted[labelled] == labels,
+        binary=labels == asked[0] if len(asked) == 1 else None,
+        clusters=None if trial.corpus.clusters is None else trial.corpus.clusters[trial.rows][labelled],
+    )
+
+
+def _scorable(labels: NDArray[np.str_]) -> tuple[NDArray[np.str_], NDArray[np.intp]]:
+    """Classes with rows enough for a standard error, and their counts."""
+    names, counts = np.unique(labels[labels != ""], return_counts=True)
+    return names[counts > 1], counts[counts > 1]
+
+
+def _pair(bench: Workbench, learner: str) -> tuple[Score, Score]:
+    real = scored(bench, bench.forecast(learner, bench.learning))
+    return real, scored(bench, bench.forecast(learner, bench.studying))
+
+
+def losses(bench: Workbench, learners: tuple[str, ...]) -> dict[tuple[str, str], float]:
+    """What the candidate models lose against the baseline models, by field and learner."""
+    found = {}
+    for learner in learners:
+        real, synthetic = _pair(bench, learner)
+        found["gap", learner] = real.auroc - synthetic.auroc
+        found["accuracy_gap", learner] = real.accuracy - synthetic.accuracy
+    return found
+
+
+@metric(
+    id="utility.tstr",
+    family="utility",
+    title="train on synthetic, test on real",
+    better="lower",
+    headline="gap",
+    unit="AUROC",
+    needs=Needs(label=True, smallest_n=1000),
+    null="halves",
+    draws=REFITS,
+    tolerances=(
+        Tolerance(
+            field="gap",
+            operator="<=",
+            limit=LIMIT,
+            cells=True,
+            reason="a model trained on the release may lose two points of AUROC; at 5,000 census rows fresh real data "
+            "stayed inside it in 50 of 50 draws, weak generators lose four points and more",
+        ),
+    ),
+)
+def tstr(bench: Workbench, *, models: tuple[str, ...] | None = None) -> Iterator[Value]:
+    """What models trained on the release lose on real rows, against models trained on real rows.
+
+    The same learners are trained on real rows and on as many release rows, and tried on the same
+    real rows that neither saw. ``gap`` is the loss of AUROC, real minus synthetic: positive is
+    worse, and the worst learner counts. Its interval holds the paired error of the trial rows
+    (DeLong et al. 1988, doi:10.2307/2531595; more classes: influence values of the macro average)
+    and the spread of training anew. AUROC of more than two classes is the mean of each against the
+    rest. After Esteban et al. 2017, arXiv:1706.02633.
+
+    Args:
+        bench: The view.
+        models: Learners to train; the modality's two without it.
+    """
+    learners = chosen_learners(bench.corpus, models)
+    problem, alarm = _problem(bench, learners)
+    if problem:
+        for group in ((), *((("learner", learner),) for learner in learners)):
+            yield Value(field="gap", group=group, status="not_assessable", reason=problem, alarm=alarm)
+    elif bench.is_null:
+        yield from _null_values(bench, learners)
+    else:
+        yield from _measured(bench, learners)
+
+
+def _problem(bench: Workbench, learners: tuple[str, ...]) -> tuple[str, str]:
+    """Why nothing can be measured, and whether the release is to blame."""
+    label = bench.corpus.label
+    present, _ = _scorable(bench.trial.labels)
+    if len(present) < 2:
+        return f"the real test rows hold fewer than two classes of {label} with two rows or more", ""
+    if _labelled(bench.trial).sources < 2:
+        return "the labelled real test rows come from one source: how far another would differ cannot be told", ""
+    for learner in learners:
+        real, synthetic = (bench.forecast(learner, rows) for rows in (bench.learning, bench.studying))
+        if real.degenerate:
+            return f"no model can be trained on the real rows: {real.reason}", ""
+        if synthetic.degenerate:
+            if bench.is_null:
+                return f"no model can be trained on half of the real rows: {synthetic.reason}", ""
+            blame = f"the release cannot train a model: {synthetic.reason}"
+            return blame, blame if chance_of_one_class(bench.learning, bench.studying) < CHANCE else ""
+    return "", ""
+
+
+def chance_of_one_class(real: Sample, made: Sample) -> float:
+    """How probable it is that as many sources as ``made`` has, drawn as ``real`` is, hold one class only.
+
+    Where no row of ``made`` has a label: how probable it is that none of them has.
+    """
+    labelled = _labelled(made)
+    if not len(labelled):
+        return float((real.labels == "").mean() ** made.sources)
+    _, counts = np.unique(_labelled(real).labels, return_counts=True)
+    return float(((counts / counts.sum()) ** labelled.sources).sum())
+
+
+def _labelled(sample: Sample) -> Sample:
+    return sample.take(np.flatnonzero(sample.labels != ""), f"labelled {sample.name}")
+
+
+def _null_values(bench: Workbench, learners: tuple[str, ...]) -> Iterator[Value]:
+    found = losses(bench, learners)
+    for (field, learner), loss in found.items():
+        yield Value(estimate=Estimate.point(loss, method="one re-split"), field=field, group=(("learner", learner),))
+    for field in ("gap", "accuracy_gap"):
+        yield Value(
+            estimate=Estimate.point(max(found[field, learner] for learner in learners), method="one re-split"),
+            field=field,
+        )
+
+
+def _measured(bench: Workbench, learners: tuple[str, ...]) -> Iterator[Value]:
+    spread = refit_spread(bench, lambda view: losses(view, learners))
+    pairs = {learner: _pair(bench, learner) for learner in learners}
+    changes: dict[str, list[Change]] = {"gap": [], "accuracy_gap": []}
+    for learner, (real, synthetic) in pairs.items():
+        values = {
+            "gap": (real.auroc - synthetic.auroc, real.area_error(synthetic)),
+            "accuracy_gap": (real.accuracy - synthetic.accuracy, real.accuracy_error(synthetic)),
+        }
+        for field, (value, sampling) in values.items():
+            changes[field].append(
+                Change(
+                    group=(("learner", learner),),
+                    value=value,
+                    sampling=sampling,
+                    refit=spread[field, learner].spread,
+                    draws=spread[field, learner].draws,
+                )
+            )
+    for field, several in changes.items():
+        headline = field == "gap"
+        worst = worst_change(several, "lower", bench.level)
+        yield _value(
+            bench,
+            field,
+            worst,
+            panels=(_forest(bench, pairs, several),) if headline else (),
+            evidence=(_by_class(bench, pairs),) if headline else (),
+        )
+        for change in several:
+            yield _value(bench, field, change.estimate(bench.level), group=change.group)
+    for learner, scores in pairs.items():
+        yield from _levels(bench, learner, scores)
+
+
+def _value(bench: Workbench, field: str, estimate: Estimate, *, better: Better = "lower", **more: Any) -> Value:
+    sizes = {
+        "learning": int((bench.learning.labels != "").sum()),
+        "studying": int((bench.studying.labels != "").sum()),
+        "trial": int((bench.trial.labels != "").sum()),
+    }
+    unit = UNITS[field.removeprefix("real_").removeprefix("synthetic_")]
+    return Value(estimate=estimate, field=field, n=sizes, better=better, unit=unit, **more)
+
+
+def _levels(bench: Workbench, learner: str, scores: tuple[Score, Score]) -> Iterator[Value]:
+    """AUROC and accuracy of both models, with the interval of the trial rows alone."""
+    for role, score in zip(("real", "synthetic"), scores, strict=True):
+        group = (("learner", learner),)
+        yield _value(bench, f"{role}_auroc", _area(bench, score), better="higher", group=group)
+        correct, n = int(score.correct.sum()), len(score.correct)
+        accuracy = clopper_pearson(correct, n, bench.level)
+        yield _value(bench, f"{role}_accuracy", accuracy, better="higher", group=group)
+
+
+def _area(bench: Workbench, score: Score) -> Estimate:
+    whole = Estimate.normal(score.auroc, score.area_error(), level=bench.level, method="DeLong, trial rows")
+    low, high = max(whole.low, 0.0), min(whole.high, 1.0)
+    return Estimate(value=whole.value, low=low, high=high, level=bench.level, method=whole.method)
+
+
+def _forest(bench: Workbench, pairs: Mapping[str, tuple[Score, Score]], changes: list[Change]) -> Panel:
+    """Both models of each learner; the change is turned to synthetic minus real, as readers draw it."""
+    entries = []
+    for (learner, (real, synthetic)), change in zip(pairs.items(), changes, strict=True):
+        gap = change.estimate(bench.level)
+        entries.append(
+            {
+                "label": learner,
+                "real": _ends(_area(bench, real)),
+                "synthetic": _ends(_area(bench, synthetic)),
+                "change": {"value": -gap.value, "low": -gap.high, "high": -gap.low},
+            }
+        )
+    return Panel(
+        kind="forest",
+        title="Models trained on real rows and on the release, tried on the same real rows",
+        data={"limit": -LIMIT, "unit": "AUROC", "entries": entries},
+        note="The change is synthetic minus real: left of the limit the release loses too much.",
+    )
+
+
+def _ends(estimate: Estimate) -> dict[str, float]:
+    return {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+
+
+def _by_class(bench: Workbench, pairs: Mapping[str, tuple[Score, Score]]) -> Evidence:
+    labels = bench.trial.labels
+    rows = []
+    for learner, (real, synthetic) in pairs.items():
+        for name, area in real.areas.items():
+            count = int((labels == name).sum())
+            if count >= bench.small_cell:
+                rows.append((learner, name, count, area, synthetic.areas[name], area - synthetic.areas[name]))
+    rows.sort(key=lambda row: -row[-1])
+    return Evidence(
+        title=f"Which classes of {bench.corpus.label} the release teaches worst",
+        columns=("model", "class", "trial rows", "AUROC trained on real", "trained on the release", "loss"),
+        rows=tuple(rows[:20]),
+        note="Each class against the rest, the largest loss first.",
+    )

@@ -1,0 +1,160 @@
+"""Squares: what one question found in one group, and how it looks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from counterproof.reports.group_view.group_keys import Filed
+from counterproof.reports.judgement import number
+from counterproof.reports.model import Reading, RecordData
+from counterproof.reports.text import interval, printable
+from counterproof.reports.wording import LOOKS, State
+
+FAR = 3.0  # spreads of the floor beyond which a square without a gate is shaded
+
+
+Look = State | Literal["few", "open", "beyond", "within"]
+
+
+_WORST_FIRST: tuple[Look, ...] = (
+    "fail", "error", "inconclusive", "warn", "beyond", "waived", "pass",
+    "not_applicable", "not_assessed", "open", "within", "few",
+)  # fmt: skip
+
+
+ORDER: Mapping[Look, int] = {look: rank for rank, look in enumerate(_WORST_FIRST)}
+
+
+ICONS: Mapping[str, str] = {**{str(state): look.icon for state, look in LOOKS.items()}, "beyond": "●"}
+
+
+_COUNTED = re.compile(r"(?:(?:fewer than )?\d+ (?:and )?){1,2}(?=[a-z ]*rows)")  # as remarks begin: 19 and 2196 rows
+
+
+Verdicts = Mapping[tuple[str, str, frozenset[tuple[str, str | None]]], Look]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Square:
+    """What one question found in one group.
+
+    Attributes:
+        reading: The reading; the worst where several learners or rates were read.
+        look: Verdict of its gate; without one ``beyond`` or ``within`` what real rows reach, ``open``
+            where nothing was measured, ``few`` where there are too few rows to say.
+        size: Rows, as ``n 300``, or ``n 19 / 2196`` of a group and the one it is held against.
+        spreads: Spreads of the floor that it is worse than its floor.
+        against: The group it is held against, if any.
+        told: All of it in one line.
+    """
+
+    reading: Reading
+    look: Look
+    size: str
+    spreads: float | None
+    against: str
+    told: str
+
+    @property
+    def badness(self) -> tuple[int, float]:
+        """Larger is worse, beginning with the verdict."""
+        value = self.reading.value or 0.0
+        signed = {"lower": value, "higher": -value, "zero": abs(value)}[self.reading.better]
+        return -ORDER[self.look], signed
+
+
+def verdicts_of(record: RecordData) -> Verdicts:
+    """Verdicts of cells by metric, field and group; the worst where several gates look."""
+    found: dict[tuple[str, str, frozenset[tuple[str, str | None]]], Look] = {}
+    for gate in record.gates:
+        judged: list[tuple[Mapping[str, str | None], Look]] = [(cell.group, "few") for cell in gate.too_few]
+        for cell in gate.cells:
+            warned = gate.level == "warn" and cell.verdict == "fail"
+            judged.append((cell.group, "warn" if warned else cell.verdict))
+        if gate.group and not gate.cells:
+            judged.append((gate.group, "warn" if gate.level == "warn" and gate.verdict == "fail" else gate.verdict))
+        for group, look in judged:
+            key = (gate.metric, gate.field, frozenset(group.items()))
+            found[key] = min((look, found.get(key, look)), key=ORDER.__getitem__)
+    return found
+
+
+def squares_of(filed: Sequence[Filed], verdicts: Verdicts) -> Iterable[tuple[Filed, Square]]:
+    """Each filed reading of one question as a square."""
+    sized = _sized(filed)
+    for one in filed:
+        reading = one.reading
+        key = (reading.metric, reading.field, frozenset(reading.group.items()))
+        spreads = _spreads(reading)
+        look = verdicts.get(key) or _unjudged(reading, spreads)
+        yield (
+            one,
+            Square(
+                reading=reading,
+                look=look,
+                size=_size(reading, sized),
+                spreads=spreads,
+                against=one.against,
+                told=_told(one, look, spreads),
+            ),
+        )
+
+
+def _sized(filed: Sequence[Filed]) -> set[str]:
+    """Roles of which groups have different numbers of rows: what all have alike is no size of a group."""
+    counts: dict[str, set[int]] = {}
+    for one in filed:
+        for role, n in one.reading.n.items() if one.reading.value is not None else ():
+            counts.setdefault(role, set()).add(n)
+    return {role for role, found in counts.items() if len(found) > 1}
+
+
+def _size(reading: Reading, sized: set[str]) -> str:
+    if reading.value is None:
+        return ""
+    own = [n for role, n in reading.n.items() if role in sized]
+    if own:
+        return f"n {min(own)}"
+    counted = _COUNTED.match(reading.reason)
+    return "n " + counted[0].removesuffix(" ").replace("fewer than ", "<").replace(" and ", " / ") if counted else ""
+
+
+def _unjudged(reading: Reading, spreads: float | None) -> Look:
+    if reading.status == "error":
+        return "error"
+    if reading.alarm:
+        return "beyond"
+    if not reading.decidable:
+        return "few"
+    if reading.value is None:
+        return "open"
+    return "beyond" if spreads is not None and spreads > FAR else "within"
+
+
+def _spreads(reading: Reading) -> float | None:
+    """By how many spreads of the floor a value is worse than its floor; as many as one likes where it has none."""
+    if reading.value is None or reading.floor is None:
+        return None
+    off = reading.value - reading.floor.value
+    worse = {"lower": off, "higher": -off, "zero": abs(off)}[reading.better]
+    return worse / max(reading.floor.spread, 1e-9)
+
+
+def _told(one: Filed, look: Look, spreads: float | None) -> str:
+    """What a pointer reads."""
+    reading = one.reading
+    parts = [
+        interval(reading.value, reading.low, reading.high) if reading.value is not None else "not measured",
+        f"against {one.against}" if one.against else "",
+        one.aside,
+        ", ".join(f"{role} {count}" for role, count in reading.n.items()),
+        f"real against real {number(reading.floor.value)}" if reading.floor else "",
+        f"{spreads:.1f} spreads of it beyond" if spreads is not None and 0 < spreads < 1e6 else "",
+        reading.alarm,
+        reading.reason,
+        "too few to say" if look == "few" and not reading.reason.startswith("too few") else "",
+    ]
+    return printable("; ".join(part for part in parts if part))

@@ -1,0 +1,393 @@
+"""The parts of the record, as typed data: what gates, report, JUnit and pytest read."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from counterproof.metrics.estimate import Better, Estimate, Measurement, Scale, Status
+from counterproof.reports.judgement import Judgement, Operator, Verdict, compare
+from counterproof.reports.serialise import rounded
+
+
+def names_of(reading: Reading) -> tuple[str, ...]:
+    """The names a reading answers to: with its field, and without where it is the headline."""
+    full = [f"{reading.metric}.{reading.field}"] + ([reading.metric] if reading.headline else [])
+    if not reading.group:
+        return tuple(full)
+    wheres = dict.fromkeys((reading.where.replace(", ", ","), reading.where))
+    return tuple(f"{name}[{where}]" for name in full for where in wheres)
+
+
+def quoted(name: str) -> str:
+    """A column or value as gates write it: in quotes where it holds more than letters, digits and ``_``.
+
+    >>> quoted("sex"), quoted(">50K")
+    ('sex', '">50K"')
+    """
+    if name and all(letter.isalnum() or letter == "_" for letter in name):
+        return name
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+SCHEMA: Literal["counterproof/record/1"] = "counterproof/record/1"
+
+
+QUESTIONS: Mapping[str, str] = {
+    "fidelity": "Does it look like real data?",
+    "coverage": "Is everything there?",
+    "leakage": "Does it give real records away?",
+    "fairness": "Does it treat groups alike?",
+    "utility": "Does it do the job of real data?",
+}
+
+
+TOGETHER = "together"  # the family of gates that must all hold, beside the five questions
+
+
+GroupKey = dict[str, str | None]
+
+
+# JSON need not escape these, but a terminal that shows the file would obey them.
+UNSEEN = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+
+
+class Part(BaseModel):
+    """Base of all parts of the record: closed and immutable."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="null", protected_namespaces=())
+
+
+class FloorReading(Part):
+    """Real against real."""
+
+    value: float
+    low: float
+    high: float
+    spread: float
+    draws: int
+
+
+class EvidenceReading(Part):
+    """A small table behind a measurement."""
+
+    title: str
+    columns: list[str]
+    rows: list[list[Any]]
+    note: str = ""
+    shows_real: bool = False
+
+
+class PanelReading(Part):
+    """All that one figure needs."""
+
+    kind: Literal["marginals", "map", "pairs", "cells", "forest", "bars", "curves", "mosaic"]
+    title: str
+    data: dict[str, Any]
+    note: str = ""
+    shows_real: bool = False
+
+
+class ControlReading(Part):
+    """A leak that was planted in a copy of the release, and whether the metric saw it."""
+
+    kind: str
+    planted: int
+    found: bool | None
+    told: str
+
+
+class Reading(Part):
+    """A measurement as the record holds it; see :class:`counterproof.metrics.Measurement`.
+
+    Comparing it with a number judges the *interval* and gives a :class:`Judgement`.
+    """
+
+    metric: str
+    algo: int = 1
+    family: str
+    title: str = ""
+    field: str = "value"
+    headline: bool = False
+    group: GroupKey = Field(default_factory=dict)
+    unit: str = ""
+    params: dict[str, Any] = Field(default_factory=dict)
+    protocol: str = ""
+    n: dict[str, int] = Field(default_factory=dict)
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    level: float = 0.95
+    method: str = ""
+    scale: Scale = "linear"
+    floor: FloorReading | None = None
+    anchor: float | None = None
+    better: Better = "lower"
+    status: Status = "measured"
+    reason: str = ""
+    alarm: str = ""
+    decidable: bool = True
+    smallest_n: int = 0
+    evidence: list[EvidenceReading] = Field(default_factory=list)
+    panels: list[PanelReading] = Field(default_factory=list)
+    controls: list[ControlReading] = Field(default_factory=list)
+    seconds: float = 0.0
+    cached: bool = False
+
+    @classmethod
+    def of(cls, measured: Measurement, *, family: str, title: str) -> Reading:
+        """From what the engine measured; numbers cut to ten significant digits."""
+        e = measured.estimate
+        plain: dict[str, Any] = {
+            "metric": measured.metric,
+            "algo": measured.algo,
+            "family": family,
+            "title": title,
+            "field": measured.field,
+            "headline": measured.headline,
+            "group": dict(measured.group),
+            "unit": measured.unit,
+            "params": dict(measured.params),
+            "protocol": measured.protocol,
+            "n": dict(measured.n),
+            "anchor": measured.anchor,
+            "better": measured.better,
+            "status": measured.status,
+            "reason": measured.reason,
+            "alarm": measured.alarm,
+            "decidable": measured.decidable,
+            "smallest_n": measured.smallest_n,
+            "evidence": [_fields(part) for part in measured.evidence],
+            "panels": [_fields(part) for part in measured.panels],
+            "controls": [_fields(part) for part in measured.controls],
+            "seconds": measured.seconds,
+            "cached": measured.cached,
+        }
+        if e is not None:
+            plain |= _fields(e)
+        if measured.floor is not None:
+            plain["floor"] = _fields(measured.floor)
+        return cls.model_validate(rounded(plain))
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """Value and interval, or None where nothing was measured."""
+        if self.value is None or self.low is None or self.high is None or self.status != "measured":
+            return None
+        return Estimate(
+            value=self.value, low=self.low, high=self.high, level=self.level, method=self.method, scale=self.scale
+        )
+
+    @property
+    def blindness(self) -> str:
+        """The planted leaks that were missed, in words; empty where every control was found."""
+        return "; ".join(control.told for control in self.controls if control.found is False)
+
+    @property
+    def where(self) -> str:
+        """The group as gates write it: ``sex=F, income=">50K"``; empty for the whole data set."""
+        parts = self.group.items()
+        return ", ".join(quoted(c) if v is None else f"{quoted(c)}={quoted(v)}" for c, v in parts)
+
+    @property
+    def rows(self) -> int:
+        """The smaller side's number of rows."""
+        return min(self.n.values(), default=0)
+
+    def _against(self, operator: Operator, limit: float) -> Judgement:
+        if self.alarm:
+            return Judgement(verdict="fail", sentence=f"{self.metric}: FAIL, {self.alarm}")
+        if self.estimate is None:
+            verdict: Verdict = "error" if self.status == "error" else "inconclusive"
+            return Judgement(verdict=verdict, sentence=f"{self.metric}: {verdict.upper()}, {self.reason}")
+        judged = compare(
+            self.estimate,
+            operator,
+            limit,
+            better=self.better,
+            confidence=self.level,
+            n=self.rows,
+            smallest_n=self.smallest_n,
+        )
+        if self.blindness and judged.verdict == "pass":
+            return Judgement(verdict="inconclusive", sentence=f"{self.metric}: INCONCLUSIVE, blind: {self.blindness}")
+        return judged
+
+    def __le__(self, limit: float) -> Judgement:
+        return self._against("<=", limit)
+
+    def __lt__(self, limit: float) -> Judgement:
+        return self._against("<", limit)
+
+    def __ge__(self, limit: float) -> Judgement:
+        return self._against(">=", limit)
+
+    def __gt__(self, limit: float) -> Judgement:
+        return self._against(">", limit)
+
+
+class CellReading(Part):
+    """One cell of a gate."""
+
+    group: GroupKey
+    verdict: Verdict
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    why: str = ""
+
+
+class GateReading(Part):
+    """A gate and how it was judged.
+
+    ``limit`` is the number to pass, ``fail_limit`` the number to fail, both after ``floor`` and
+    ``baseline`` were put in. ``bound`` is what the pass was decided by. ``cells`` lists the cells
+    of a gate over groups, worst first; ``too_few`` those that no faithful release of this size
+    could be sure to pass. ``members`` are the gates of one that asks for several at once, which has a
+    ``name``; its numbers are those of the member that decides.
+    """
+
+    expression: str
+    metric: str
+    field: str = ""
+    group: GroupKey | None = None
+    source: Literal["policy", "config"] = "policy"
+    level: Literal["fail", "warn"] = "fail"
+    family: str
+    verdict: Verdict
+    operator: Operator
+    limit: float | None = None
+    fail_limit: float | None = None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    bound: float | None = None
+    floor: float | None = None
+    margin: float | None = None
+    n_needed: int | None = None
+    why: str = ""
+    tolerance_reason: str = ""
+    cells: list[CellReading] = Field(default_factory=list)
+    too_few: list[CellReading] = Field(default_factory=list)
+    adjusted_for: int = 1
+    waiver: str | None = None
+    name: str = ""
+    members: list[GateReading] = Field(default_factory=list)
+
+
+class FamilyReading(Part):
+    """The verdict of one question and the sentences behind it."""
+
+    verdict: Literal["pass", "fail", "inconclusive", "error", "not_assessed"]
+    because: list[str] = Field(default_factory=list)
+
+
+class RoleReading(Part):
+    """One input of the audit."""
+
+    role: str
+    source: str
+    rows: int
+    digest: str
+    notes: list[str] = Field(default_factory=list)
+
+
+class StageReading(Part):
+    """What a stage of reading and encoding images took: seconds of all threads together."""
+
+    stage: str
+    seconds: float
+
+
+class Manifest(Part):
+    """What was audited, with what."""
+
+    roles: list[RoleReading] = Field(default_factory=list)
+    config: dict[str, Any] = Field(default_factory=dict)
+    packages: dict[str, str] = Field(default_factory=dict)
+    encoder: str = ""
+    encoder_digest: str = ""
+    modality: str = ""
+    columns: dict[str, str] = Field(default_factory=dict)
+    seed: int = 0
+    device: str = "cpu"
+    command: str = ""
+    audits_of_holdout: int = 1
+    findings: list[str] = Field(default_factory=list)
+    shows_real: bool = False
+    seconds: float = 0.0
+    stages: list[StageReading] = Field(default_factory=list)
+    started: str = ""
+
+
+class NotAssessed(Part):
+    """A metric that was not measured, and why."""
+
+    metric: str
+    reason: str
+
+
+class RecordData(Part):
+    """The whole result of an audit, as data: what every writer reads.
+
+    ``record["leakage.copies"]`` gives the metric's headline reading,
+    ``record["fidelity.marginals.lost"]`` a field, and
+    ``record["coverage.representation[sex=F]"]`` a group.
+    """
+
+    schema_: Literal["counterproof/record/1"] = Field(default=SCHEMA, alias="schema")
+    verdict: Literal["pass", "fail", "inconclusive", "error"]
+    because: str = ""
+    warnings: list[str] = Field(default_factory=list)
+    families: dict[str, FamilyReading]
+    measurements: list[Reading]
+    gates: list[GateReading]
+    manifest: Manifest
+    not_assessed: list[NotAssessed] = Field(default_factory=list)
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, populate_by_name=True, ser_json_inf_nan="null", protected_namespaces=()
+    )
+
+    def __getitem__(self, key: str) -> Reading:
+        """One reading by metric, field and group.
+
+        Raises:
+            KeyError: There is none; the message names the nearest.
+        """
+        found = self.find(key)
+        if found is None:
+            import difflib
+
+            near = difflib.get_close_matches(key, list(self.keys()), n=3, cutoff=0.4)
+            raise KeyError(f"the record has no {key!r}{'; did you mean ' + ', '.join(near) if near else ''}")
+        return found
+
+    def keys(self) -> Iterator[str]:
+        """Every name that ``record[...]`` answers to."""
+        for reading in self.measurements:
+            yield from names_of(reading)
+
+    def find(self, key: str) -> Reading | None:
+        """The reading of that name, or None."""
+        return next((reading for reading in self.measurements if key in names_of(reading)), None)
+
+    def to_json(self) -> str:
+        """The record as JSON text; no NaN, keys in a fixed order."""
+        plain = self.model_dump(mode="json", by_alias=True)
+        text = json.dumps(rounded(plain), indent=1, ensure_ascii=False, allow_nan=False)
+        return UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
+
+    def __repr__(self) -> str:
+        families = ", ".join(f"{name} {family.verdict}" for name, family in self.families.items())
+        return f"<counterproof record: {self.verdict.upper()} ({families})>"
+
+    __str__ = __repr__
+
+
+def _fields(part: Any) -> dict[str, Any]:
+    return {name: getattr(part, name) for name in type(part).__dataclass_fields__}

@@ -1,0 +1,1 @@
+"""What is written: HTML, Markdown, JUnit, terminal."""

@@ -1,0 +1,95 @@
+"""JUnit XML: one test case per gate, and never a green file for a record that did not pass."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Literal
+from xml.etree import ElementTree as ET
+
+from counterproof.reports.model import RecordData
+from counterproof.reports.text import printable
+from counterproof.reports.wording import Line, family_of, ladder, multiplicity, overall, place
+
+Outcome = Literal["passed", "failures", "errors", "skipped"]
+
+
+CELLS_TOLD = 20
+
+
+def junit(record: RecordData) -> str:
+    """The gates as JUnit XML.
+
+    A failed gate is a ``<failure>``; an inconclusive or crashed one an ``<error>``; a warn-level
+    gate passes and says what it saw in ``<system-out>``; not applicable and waived gates are
+    ``<skipped>``. Where no test case explains the verdict of the whole, one more does.
+    """
+    cases = [(_outcome(line), _case(line)) for lines in ladder(record).values() for line in lines]
+    cases += _whole(record, {outcome for outcome, _ in cases})
+    counts = Counter(outcome for outcome, _ in cases)
+    totals = {
+        "tests": str(len(cases)),
+        "failures": str(counts["failures"]),
+        "errors": str(counts["errors"]),
+        "skipped": str(counts["skipped"]),
+        "time": f"{record.manifest.seconds:.3f}",
+    }
+    root = ET.Element("testsuites", {"name": "counterproof", **totals})
+    suite = ET.SubElement(root, "testsuite", {"name": "counterproof", **totals})
+    suite.extend(case for _, case in cases)
+    ET.indent(root)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
+
+
+def _outcome(line: Line) -> Outcome:
+    if line.state in ("waived", "not_applicable"):
+        return "skipped"
+    if line.state == "pass" or line.gate.level == "warn":
+        return "passed"
+    return "failures" if line.state == "fail" else "errors"
+
+
+def _case(line: Line) -> ET.Element:
+    name = printable(line.gate.expression)
+    case = ET.Element("testcase", {"classname": printable(family_of(line.gate)), "name": name})
+    outcome, told = _outcome(line), "\n".join(_account(line))
+    if outcome == "passed":
+        if line.state != "pass":
+            ET.SubElement(case, "system-out").text = told
+        return case
+    message = printable(f"waived: {line.gate.waiver}" if line.state == "waived" else line.gate.why or line.look.word)
+    tag = {"failures": "failure", "errors": "error", "skipped": "skipped"}[outcome]
+    told_by = ET.SubElement(case, tag, {"message": message})
+    if outcome != "skipped":
+        told_by.set("type", line.state)
+        told_by.text = told
+    return case
+
+
+def _account(line: Line) -> Iterator[str]:
+    """Everything that a reader of a build log needs."""
+    gate = line.gate
+    yield f"{line.look.word.upper()}: {line.title}"
+    yield f"{printable(gate.expression)}: {line.value}, limit {line.limit}"
+    yield printable(gate.why)
+    for member in line.members:
+        told = f"{member.gate.expression}: {member.value}, limit {member.limit}; {member.gate.why}"
+        yield f"{member.look.word.lower()}: {printable(told)}"
+    yield multiplicity(gate)
+    if gate.n_needed:
+        yield f"about {gate.n_needed} rows would decide it"
+    for cell in gate.cells[:CELLS_TOLD]:
+        yield f"{cell.verdict}: {place(cell.group)}: {printable(cell.why)}"
+
+
+def _whole(record: RecordData, seen: set[Outcome]) -> list[tuple[Outcome, ET.Element]]:
+    """A test case for the verdict of the whole, where no other explains it."""
+    verdict, because = overall(record)
+    outcome: Outcome = "failures" if verdict == "fail" else "errors"
+    if verdict == "pass" or outcome in seen:
+        return []
+    case = ET.Element("testcase", {"classname": "counterproof", "name": "verdict"})
+    tag = "failure" if verdict == "fail" else "error"
+    message = because or f"the audit's verdict is {verdict}"
+    ET.SubElement(case, tag, {"message": message, "type": verdict}).text = message
+    return [(outcome, case)]

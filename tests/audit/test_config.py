@@ -1,0 +1,74 @@
+"""``audit.toml``: misspelt keys, wrong values and broken files are told by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from helpers.cli import called, record_in, refused, rows, saved
+
+DATA = '[data]\nreal = "real.csv"\nsynthetic = "synthetic.csv"\n'
+
+
+@pytest.fixture(autouse=True)
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COUNTERPROOF_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    saved(tmp_path, real=rows(60, 0), synthetic=rows(60, 1))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[data\n", "not valid TOML"),
+        ("a = " + "[" * 5000, "not valid TOML"),
+        ("", "data: is missing"),
+        ('[data]\nreal = "real.csv"\n', "data.synthetic: is missing"),
+        ('[data]\nsynthetic = "synthetic.csv"\n', "give real rows"),
+        (DATA + 'train = "real.csv"\n', "'real' stands in place of 'train' and 'holdout'"),
+        (DATA + 'lable = "y"\n', "data.lable: no such key; did you mean label?"),
+        (DATA + 'groups = ["sex", "learner"]\n', "data.groups: group column 'learner' has a reserved name; rename it"),
+        (DATA + "[runs]\nseed = 1\n", "runs: no such key; did you mean run?"),
+        (DATA + "[run]\nzzz = 1\n", "run.zzz: no such key; there are metrics,"),
+        (DATA + "[run]\nseed = -1\n", "run.seed"),
+        (DATA + "[run]\nseed = 2147483648\n", "run.seed"),
+        (DATA + "[run]\nconfidence = 1.0\n", "run.confidence"),
+        (DATA + "[run]\nconfidence = nan\n", "run.confidence"),
+        (DATA + '[run]\ndevice = "abacus"\n', "run.device"),
+        (DATA + '[run]\nmetrics = ["fidelity.nothing"]\n', "no metric or family is called 'fidelity.nothing'"),
+        (DATA + '[gates]\nfail = ["fidelity.nothing <= 1"]\n', "no metric is called fidelity.nothing"),
+        (DATA + '[gates]\nfail = "fidelity.precision >= 0"\n', "gates.fail"),
+        (DATA + '[metrics."fidelity.precision"]\nkk = 3\n', "fidelity.precision has no option 'kk'"),
+        (DATA + '[metrics."fidelity.precison"]\nk = 3\n', "fidelity.precison"),
+    ],
+)
+def test_one_sentence_names_the_key(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "audit.toml").write_text(text)
+    said = "".join(refused("run", "audit.toml").splitlines())
+    assert words in said
+
+
+@pytest.mark.parametrize("name", ["column", "learner", "model", "rate"])
+def test_names_of_cells_are_no_names_of_groups(name: str) -> None:
+    said = "".join(refused("run", "--real", "real.csv", "--synthetic", "synthetic.csv", "--groups", name).splitlines())
+    assert f"group column '{name}' has a reserved name; rename it" in said
+
+
+def test_paths_are_relative_to_the_file_and_options_outweigh_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "audit.toml").write_text(
+        DATA + '[run]\nseed = 4\npolicy = "none"\nmetrics = ["fidelity.precision"]\n'
+        '[gates]\nfail = ["fidelity.precision >= 0.1"]\n[metrics."fidelity.precision"]\nk = 3\n'
+    )
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    done = called("run", tmp_path / "audit.toml", "--seed", 5, "--device", "cpu", "--out", "o")
+    assert done.exit_code in (0, 3), done.output
+    record = record_in(elsewhere / "o")
+    assert record["manifest"]["seed"] == 5
+    assert record["manifest"]["device"] == "cpu"
+    assert record["manifest"]["config"]["run"]["device"] == "cpu"
+    assert record["measurements"][0]["params"]["k"] == 3
+    assert [gate["expression"] for gate in record["gates"]] == ["fidelity.precision >= 0.1"]
