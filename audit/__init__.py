@@ -41,8 +41,6 @@ _HOMES = {
     "audit": "counterproof.run",
     "audit_config": "counterproof.run",
 }
-
-
 __all__ = [
     "Estimate",
     "GateError",

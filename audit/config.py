@@ -12,8 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from counterproof.refusal import Refusal
 
 ROLES = ("train", "holdout", "real", "test", "synthetic")
-
-
 # By these names metrics file their own cells, beside the groups'.
 RESERVED = ("attack", "cell", "column", "learner", "model", "rate", "secret", "split")
 
@@ -106,8 +104,6 @@ MISSING = {
     "data": "the release as synthetic and real rows to hold it against",
     "data.synthetic": "the release under audit (--synthetic, or synthetic under [data])",
 }
-
-
 SECTIONS: dict[str, type[Section]] = {"data": Data, "run": Run, "gates": Gates}
 
 

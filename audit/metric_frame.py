@@ -14,11 +14,7 @@ if TYPE_CHECKING:
 
 
 TITLE = "Metric frame"
-
-
 COUNTS = {"trial rows": "n", "positives": "positives", "negatives": "negatives"}
-
-
 MODELS = {"real": "real", "release": "synthetic"}
 
 

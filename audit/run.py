@@ -44,8 +44,6 @@ if TYPE_CHECKING:
 
 
 LEVELS: tuple[Level, ...] = ("fail", "warn")
-
-
 PACKAGES = ("counterproof", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "torch")
 
 

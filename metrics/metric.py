@@ -24,20 +24,10 @@ if TYPE_CHECKING:
 
 
 Family = Literal["fidelity", "coverage", "leakage", "fairness", "utility"]
-
-
 FAMILIES: tuple[str, ...] = get_args(Family)
-
-
 Null = Literal["resplit", "membership", "halves", "none"]
-
-
 Plant = Literal["copies", "near_copies", "rare_values"]
-
-
 PLANTS: tuple[Plant, ...] = get_args(Plant)
-
-
 ENTRY_POINTS = "counterproof.metrics"
 
 

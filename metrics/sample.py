@@ -15,14 +15,8 @@ if TYPE_CHECKING:
 
 
 Modality = Literal["table", "image", "features"]
-
-
 Flags = NDArray[np.bool_]
-
-
 Rows = NDArray[np.intp]
-
-
 Floats = NDArray[np.float64]
 
 MISSING_TEXT = "(missing)"  # how readers see a missing value

@@ -26,18 +26,10 @@ from counterproof.metrics.engine.shared_pass import Geometry, Plan
 from counterproof.metrics.sample import Corpus, Floats, Mixed, Rows, Sample
 
 T = TypeVar("T")
-
-
 Synthesiser = Callable[[Rows, int], Floats]
 """Fits the generator on rows of the corpus by a seed, and returns the features of what it makes."""
-
-
 DRAWS = 20
-
-
 ANCHOR = -1
-
-
 K = 5
 
 

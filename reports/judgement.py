@@ -9,8 +9,6 @@ from typing import Literal
 from counterproof.metrics.estimate import Better, Estimate
 
 Verdict = Literal["pass", "fail", "inconclusive", "error", "not_applicable"]
-
-
 Operator = Literal["<=", "<", ">=", ">"]
 
 

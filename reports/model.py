@@ -35,8 +35,6 @@ def quoted(name: str) -> str:
 
 
 SCHEMA: Literal["counterproof/record/1"] = "counterproof/record/1"
-
-
 QUESTIONS: Mapping[str, str] = {
     "fidelity": "Does it look like real data?",
     "coverage": "Is everything there?",
@@ -44,14 +42,8 @@ QUESTIONS: Mapping[str, str] = {
     "fairness": "Does it treat groups alike?",
     "utility": "Does it do the job of real data?",
 }
-
-
 TOGETHER = "together"  # the family of gates that must all hold, beside the five questions
-
-
 GroupKey = dict[str, str | None]
-
-
 # JSON need not escape these, but a terminal that shows the file would obey them.
 UNSEEN = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 

@@ -7,8 +7,6 @@ import re
 from counterproof.reports.judgement import number
 
 _BREAKS = re.compile(r"[\t\n\v\f\r\x1c-\x1f\x85\u2028\u2029]+")
-
-
 # Controls, bidirectional overrides, what XML forbids, halves of surrogate pairs (no encoder takes them).
 _UNPRINTABLE = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]"

@@ -41,23 +41,11 @@ LOOKS: Mapping[State, Look] = {  # worst first: the order of every list
     "not_applicable": Look("Not applicable", "–"),
     "not_assessed": Look("Not assessed", "–"),
 }
-
-
 RANK: Mapping[State, int] = {state: rank for rank, state in enumerate(LOOKS)}
-
-
 OPERATORS: Mapping[str, str] = {"<=": "≤", ">=": "≥", "<": "<", ">": ">"}
-
-
 OPPOSITES: Mapping[str, str] = {"<=": ">", ">=": "<", "<": "≥", ">": "≤"}
-
-
 REAL = "Contains real records: made with --show-real, handle it like the real data."
-
-
 EXCESS = "excess over real against real"
-
-
 PASSES: Mapping[str, str] = {
     "fidelity": "Yes: within every limit, what was measured looks like fresh real data.",
     "coverage": "Yes: within every limit, what fresh real data hold is there.",
@@ -65,8 +53,6 @@ PASSES: Mapping[str, str] = {
     "fairness": "Yes: within every limit, groups fare as they do with real data.",
     "utility": "Yes: within every limit, it does the job that was tried as real data do.",
 }
-
-
 FAILS: Mapping[str, str] = {
     "fidelity": "No: it differs from real data by more than the limits allow.",
     "coverage": "No: something that real data hold is missing or thin.",
@@ -74,8 +60,6 @@ FAILS: Mapping[str, str] = {
     "fairness": "No: groups fare worse than the limits allow.",
     "utility": "No: it does the job worse than the limits allow.",
 }
-
-
 OTHERWISE: Mapping[str, str] = {
     "inconclusive": "The data at hand cannot tell: the intervals reach across a limit, or something needed is missing.",
     "error": "Unknown: a metric of this question crashed, and what did not run has not passed.",

@@ -14,11 +14,7 @@ if TYPE_CHECKING:
 
 
 USAGE = 2
-
-
 CRASHED = 4
-
-
 INTERRUPTED = 130
 
 

@@ -16,8 +16,6 @@ from counterproof.reports.model import QUESTIONS
 from counterproof.reports.record import Record
 
 RELEASES = ("release_argn", "release_tvae3")
-
-
 TOLD = {
     "release_argn": "TabularARGN, the best of five generators",
     "release_copula": "a Gaussian copula",
@@ -25,11 +23,7 @@ TOLD = {
     "release_leaky": "TabularARGN with 250 training rows planted in it",
     "release_tvae3": "TVAE, stopped after 3 epochs",
 }
-
-
 WORDS = {"pass": "yes", "fail": "NO", "inconclusive": "cannot tell", "error": "a metric crashed"}
-
-
 # The third question is good news when the answer is no; and no search finds every leak.
 LEAKAGE = {**WORDS, "pass": "no leak found by these attacks at this power", "fail": "YES"}
 

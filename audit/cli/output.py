@@ -14,8 +14,6 @@ from counterproof.reports.record import Record
 from counterproof.reports.serialise import write_text
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
 FILES = ("report.html", "record.json", "junit.xml", "summary.md")  # what a reader opens first, first
 
 

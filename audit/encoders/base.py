@@ -15,8 +15,6 @@ from counterproof.metrics.sample import Head
 from counterproof.refusal import Refusal
 
 BATCH = 32
-
-
 AT_ONCE = 2**18  # pixels that go through a network at once on a CPU: more fall out of its cache
 
 

@@ -25,8 +25,6 @@ from counterproof.metrics.engine.tiles import torch_on_one_thread
 from counterproof.refusal import Refusal
 
 Image = Pixels | Callable[[], Pixels]
-
-
 HUGE = 2**22  # pixels of an image that is unpacked one colour at a time
 
 

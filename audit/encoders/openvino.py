@@ -14,8 +14,6 @@ from counterproof.encoders.base import Encoder, at_once, shaped
 from counterproof.refusal import Refusal
 
 PREFIX = "openvino:"
-
-
 # One thread each: the encoding threads are the parallelism. float32: what is published is.
 SETTINGS = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1}
 

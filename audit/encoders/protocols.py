@@ -115,25 +115,13 @@ def _neighbours(images: Tensor, size: int, side: int) -> tuple[Tensor, Tensor, T
 
 
 INCEPTION_SIDE = 299
-
-
 POOLED = "pool of 2048"
-
-
 CLEAN = Protocol(name="clean", side=INCEPTION_SIDE, shift=(128.0,), scale=(128.0,), layer=POOLED)
-
-
 LEGACY_TENSORFLOW = replace(CLEAN, name="legacy-tensorflow", resample="corner bilinear", antialias=False)
-
-
 LEGACY_PYTORCH = replace(
     CLEAN, name="legacy-pytorch", resample="bilinear", antialias=False, shift=(127.5,), scale=(127.5,)
 )
-
-
 TORCHMETRICS = replace(CLEAN, name="torchmetrics", resample="bilinear")
-
-
 NAMED = {one.name: one for one in (CLEAN, LEGACY_TENSORFLOW, LEGACY_PYTORCH, TORCHMETRICS)}
 """Protocols of the Inception network by name.
 

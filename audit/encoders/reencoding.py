@@ -27,14 +27,8 @@ from counterproof.metrics.sample import Floats, Rows
 from counterproof.metrics.shared.image_formats import LOSSLESS, UNTOLD, Formats, in_words, qualities, stored_alike
 
 Recode = Literal["auto", "never"]
-
-
 SMALLEST = 16  # pixels: one block of a JPEG with subsampled colours
-
-
 POOR = 0.1  # a role counts as good as all but this share of its lossy images
-
-
 SUBSAMPLED = 2  # 4:2:0, which most JPEG files have
 
 

@@ -21,14 +21,8 @@ from counterproof.encoders.protocols import CLEAN, Protocol, protocol_named
 from counterproof.refusal import Refusal
 
 SMALL = 96  # images up to this side are encoded at 64 pixels, larger ones at 224
-
-
 SIDES = (64, 224)
-
-
 PIXEL_SIDE = 32
-
-
 KNOWN = "auto, efficientnet, inception, pixels, timm:NAME, transformers:NAME, or a TorchScript or ONNX file"
 
 

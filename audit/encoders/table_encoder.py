@@ -27,14 +27,8 @@ PROTOCOL = (
     "table encoder 1: numbers by mid-rank in [0, 1], categories one-hot at half weight, dates by rank and parts, "
     "missing flagged; blocks centred and scaled on real rows"
 )
-
-
 REACH = 0.5  # how far beyond the real range a rank may go
-
-
 LEVELS = 100  # categories with a feature of their own; rarer ones share one
-
-
 CATEGORY_WEIGHT = 0.5
 
 

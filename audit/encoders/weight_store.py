@@ -22,14 +22,8 @@ from typing import IO, Any
 from counterproof.refusal import Refusal, listed
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-
-
 SHA256 = re.compile(r"[0-9a-f]{64}")
-
-
 CHUNK = 2**20
-
-
 LARGEST = 4 * 2**30  # bytes; no file of weights that is meant here comes near
 
 

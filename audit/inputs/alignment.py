@@ -16,11 +16,7 @@ from counterproof.metrics.sample import Rows
 from counterproof.refusal import Refusal
 
 ORDER = ("train", "holdout", "real", "test", "synthetic")
-
-
 OPAQUE = ("identifier", "text")
-
-
 CLASSES = 50  # a label with more distinct numbers is a quantity
 
 

@@ -9,14 +9,8 @@ from pathlib import Path, PurePosixPath
 from counterproof.refusal import Refusal, listed
 
 LARGEST_ENTRY = 8 * 2**30
-
-
 LARGEST_ZIP = 64 * 2**30
-
-
 RATIO = 200  # how much smaller than its content a zip may be, beyond LOOSE bytes
-
-
 LOOSE = 64 * 2**20
 
 

@@ -16,11 +16,7 @@ from counterproof.inputs.tables import Table, first_line, read_table, refuse_mis
 from counterproof.refusal import Refusal, listed
 
 VALUES = ("features", "images", "x", "X", "arr_0", "data")
-
-
 LABELS = ("labels", "label", "y")
-
-
 BESIDE = (".csv", ".parquet", ".feather")
 
 

@@ -16,28 +16,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 Kind = Literal["number", "category", "boolean", "datetime", "identifier", "text"]
-
-
 KINDS: tuple[str, ...] = get_args(Kind)
-
-
 NUMERIC = ("integer", "floating", "decimal", "mixed-integer-float")
-
-
 MANY = 20  # rows below which distinct values say nothing
-
-
 NAMED_LIKE_ID = re.compile(
     r"(?i:^$|^unnamed: \d+$|^id(?:$|[_\W])|(?:^|[_\W])(?:id|uuid|guid|key|index|idx|rowid)$)|I[dD]$"
 )
-
-
 LEADING_ZERO = re.compile(r"[+-]?0\d")
-
-
 WHOLE = re.compile(r"([+-]?\d+)\.0+")
-
-
 ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}.*)?")
 
 

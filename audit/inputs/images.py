@@ -22,17 +22,9 @@ from counterproof.inputs.jpeg import quality_of
 from counterproof.refusal import Refusal
 
 Pixels = NDArray[np.uint8]
-
-
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
-
-
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
-
-
 LARGEST = 64 * 2**20  # pixels; more is a decompression bomb
-
-
 THUMBNAIL = 128
 
 

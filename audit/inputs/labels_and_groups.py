@@ -18,8 +18,6 @@ from counterproof.metrics.sample import Rows
 from counterproof.refusal import Refusal
 
 FEW = 12  # a numeric group column with more distinct values is cut into quintiles
-
-
 CROWD = 200
 
 

@@ -15,8 +15,6 @@ from counterproof.inputs.tables import Table, read_table
 from counterproof.refusal import Refusal, listed
 
 METADATA = ("metadata.csv", "metadata.parquet")
-
-
 KEY = "file_name"
 
 

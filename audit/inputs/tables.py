@@ -14,11 +14,7 @@ from counterproof.inputs.columns import Form, form_of
 from counterproof.refusal import Refusal, listed
 
 MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"RIFF", b"II*\x00", b"MM\x00*", b"P5", b"P6")
-
-
 LAST_YEAR = 9999  # what Python's dates, and so every label of a figure, can say
-
-
 READERS = (".csv", ".tsv", ".parquet", ".pq", ".feather", ".arrow")
 
 

@@ -9,14 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
-
-
 R = TypeVar("R")
-
-
 MOST = 8  # workers; each holds a batch and what the network makes of it
-
-
 AHEAD = 2  # pieces of work per worker that are under way, waiting, or done but not yet asked for
 
 

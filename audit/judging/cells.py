@@ -15,8 +15,6 @@ from counterproof.reports.model import CellReading, Reading
 from counterproof.reports.record import Record
 
 RANK: Mapping[Verdict, int] = {"fail": 0, "error": 1, "inconclusive": 2, "pass": 3, "not_applicable": 4}
-
-
 Place = tuple[str, str, frozenset[tuple[str, str | None]]]
 
 

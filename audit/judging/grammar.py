@@ -25,17 +25,9 @@ from counterproof.reports.judgement import Operator
 from counterproof.reports.model import quoted
 
 Level = Literal["fail", "warn"]
-
-
 Source = Literal["policy", "config"]
-
-
 Kind = Literal["number", "times floor", "floor", "baseline"]
-
-
 OPERATORS: tuple[Operator, ...] = get_args(Operator)
-
-
 KEYWORDS = ("floor", "baseline", "fail")
 
 

@@ -15,8 +15,6 @@ TOKEN = re.compile(
       | (?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')""",
     re.VERBOSE | re.DOTALL,
 )
-
-
 LIKENESSES = {"≤": "<=", "≥": ">=", "−": "-", "×": "*"}
 
 

@@ -17,17 +17,9 @@ from counterproof.reports.model import TOGETHER, FamilyReading, GateReading, Man
 from counterproof.reports.record import Record
 
 Whole = Literal["pass", "fail", "inconclusive", "error"]
-
-
 EXIT: Mapping[str, int] = {"pass": 0, "fail": 1, "inconclusive": 3, "error": 4}
-
-
 USAGE = 2
-
-
 WORST: tuple[Whole, ...] = ("fail", "error", "inconclusive", "pass")
-
-
 VERBS = {"fail": "fails", "error": "could not be judged", "inconclusive": "is inconclusive", "pass": "passes"}
 
 

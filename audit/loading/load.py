@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 
 Source = str | Path | pd.DataFrame | NDArray[Any] | tuple[NDArray[Any], pd.DataFrame]
-
-
 Opened = Table | Arrays | Path
 
 

@@ -22,11 +22,7 @@ from counterproof.metrics.frechet.reference_statistics import frechet_distance_f
 from counterproof.refusal import Refusal, listed
 
 Array = NDArray[Any]
-
-
 ASKEW = 1e-5  # of the largest entry: sums in float32 are as far from symmetric
-
-
 INDEFINITE = 1e-6  # of the largest variance: rounding makes eigenvalues as negative
 
 

@@ -12,11 +12,7 @@ from counterproof.metrics.sample import Sample
 from counterproof.refusal import Refusal
 
 OVERLAP = 1e-3
-
-
 CONTAMINATED = 1e-6
-
-
 HELD = 0.25  # no faithful release holds a quarter of a role's records beyond natural duplicates
 
 

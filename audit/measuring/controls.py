@@ -18,11 +18,7 @@ from counterproof.metrics.statistics.exact_tests import ALARM, fewest
 from counterproof.metrics.workbench import Workbench
 
 AGAIN = 4  # times as many are planted once more, to tell a dull metric from a blind one
-
-
 SPACES = 2  # searches that a metric may have to pay for
-
-
 MARGIN = 1e-12
 
 

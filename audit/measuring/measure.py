@@ -20,11 +20,7 @@ from counterproof.metrics.metric import Metric, Value
 from counterproof.metrics.workbench import Workbench
 
 Place = tuple[str, Group]
-
-
 CROWDED = "the device ran out of memory: measured on the CPU"
-
-
 HALVED = math.sqrt(0.5)  # two models of half the rows differ by sqrt(2) times two models of all rows
 
 

@@ -21,14 +21,8 @@ from counterproof.metrics.sample import Corpus, Floats, Mixed, Rows, Sample
 from counterproof.metrics.workbench import Workbench
 
 NEAR = 0.03  # standard deviations by which each number of a near copy moves
-
-
 SPREAD_ROWS = 2000
-
-
 CROWD = 5
-
-
 Columns = NDArray[Any]
 
 

@@ -11,11 +11,7 @@ from counterproof.metrics.sample import Floats, Rows, Sample
 from counterproof.metrics.workbench import Workbench
 
 CLOSEST = 0.01  # of real rows: those that are nearest to another real row
-
-
 LINKS = 5
-
-
 CAP = 10_000
 
 

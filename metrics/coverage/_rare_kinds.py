@@ -16,11 +16,7 @@ from counterproof.metrics.shared.partitions import CROWD, partitions
 from counterproof.metrics.workbench import Workbench
 
 ATOM = 5  # a tail that holds more than so many times its share is no tail: one value that many rows have
-
-
 Flags = NDArray[np.bool_]
-
-
 Field = Literal["tails", "categories"]
 
 

@@ -16,8 +16,6 @@ from counterproof.metrics.sample import Rows, Sample
 from counterproof.metrics.workbench import Workbench
 
 SHOWN = 20
-
-
 _REASON = "more repeats than real rows of the same number have; 1,000 rows know the share to 1 % where few repeat"
 
 

@@ -18,14 +18,8 @@ from counterproof.metrics.statistics.ratios import EMPTY, ShareRatio, count_rows
 from counterproof.metrics.workbench import Workbench
 
 LIMIT = 0.33
-
-
 SPARSE = 0.05  # share of real rows, those with the farthest neighbours, that make the sparse regions
-
-
 SPARSE_DRAWS = 5  # re-splits that look for sparse regions: each searches for neighbours of all rows
-
-
 SHOWN = 40
 
 

@@ -20,17 +20,9 @@ from counterproof.metrics.statistics.proportions import wilson
 from counterproof.metrics.workbench import Workbench
 
 LEAST = 100  # expected real rows of a group below which it cannot decide
-
-
 SHOWN = 40
-
-
 LISTED = 200  # groups and crossings; of more, crossings too small to decide are counted and not listed
-
-
 METHOD = f"Wilson, effective rows by {HALVES} half-samples"
-
-
 Flags = NDArray[np.bool_]
 
 

@@ -16,8 +16,6 @@ from counterproof.metrics.metric import Needs, Value, metric
 from counterproof.metrics.workbench import Workbench
 
 ROWS = 30  # of a rate measured on 30 rows the 95 % interval is 0.34 wide: fewer say nothing to act on
-
-
 ORDER = 3
 
 

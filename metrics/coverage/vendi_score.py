@@ -16,14 +16,8 @@ from counterproof.metrics.statistics.variance import parts_error
 from counterproof.metrics.workbench import Workbench
 
 CHUNKS = 4
-
-
 SHOWN = 10
-
-
 NOTHING = 1e-12  # eigenvalues that rounding leaves
-
-
 FIELDS = ("ratio", "release", "real")
 
 

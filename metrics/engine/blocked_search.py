@@ -20,11 +20,7 @@ from counterproof.metrics.engine.tiles import Block
 from counterproof.metrics.sample import Floats, Rows
 
 QUERIES = 192
-
-
 TILE = 1024  # base rows of a tile: with its work space it takes 1.5 MB
-
-
 TILE_ON_DEVICE = 2**16
 
 

@@ -19,11 +19,7 @@ from counterproof.metrics.engine.distances import gower_matrix
 from counterproof.metrics.sample import Floats, Mixed, Rows
 
 GRID = 4096.0
-
-
 CACHE = 4 * 2**20  # blocks that stay in cache are several times as fast
-
-
 BATCH = 2**21  # finds that are kept before they are handed on
 
 

@@ -25,11 +25,7 @@ def directions(features: Floats) -> Floats:
 
 
 ALL = slice(None)
-
-
 UNIT = 2.0**-24  # half the spacing of float32 around 1
-
-
 MISSING = 1e6  # at clipped distance 1 from every value and 0 from another missing one
 
 

@@ -19,11 +19,7 @@ import numpy as np
 from counterproof.metrics.sample import Floats, Rows
 
 WIDE = 128
-
-
 NEAR = 2.0**-9
-
-
 PIECE = 2**22  # numbers of the rows that are held in float64 at once
 
 

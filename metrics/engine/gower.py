@@ -29,17 +29,9 @@ if TYPE_CHECKING:
 
 
 Matrix = NDArray[np.float32]
-
-
 LEVELS = 40  # from here on a product costs more than the rule
-
-
 WIDEST = 512  # columns of the product, which bounds its memory
-
-
 SIDE = 512  # rows of a square tile that stays in the cache
-
-
 FEW = 64  # queries that are not worth the look at the columns
 
 

@@ -11,8 +11,6 @@ from counterproof.metrics.engine.nearest_neighbours import Neighbours
 from counterproof.metrics.sample import Sample
 
 Key = tuple[str, str, str, int, bool]
-
-
 Search = Callable[[Sample, Sample, int], Neighbours]
 
 

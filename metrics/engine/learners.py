@@ -19,17 +19,9 @@ from counterproof.metrics.errors import MetricError
 from counterproof.metrics.sample import Corpus, Floats, Sample
 
 CATEGORIES = 200  # the boosting learner tells this many apart in one column; scikit-learn's limit is 255
-
-
 LEARNED = 50_000  # rows that a model learns from at most; an audit trains some eighty
-
-
 NEIGHBOURS = 5
-
-
 TABLE_PENALTY = 0.1  # C of logistic regression: one-hot blocks of rare categories
-
-
 SPACE_PENALTY = 0.01  # on standardised features: hundreds of dimensions, few rows
 
 

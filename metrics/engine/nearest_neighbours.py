@@ -21,8 +21,6 @@ from counterproof.metrics.engine.tiles import Part, Precision
 from counterproof.metrics.sample import Floats, Mixed, Rows
 
 Distance = Literal["euclidean", "cityblock", "cosine"]
-
-
 QUERIES = 4096
 
 

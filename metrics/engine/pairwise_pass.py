@@ -40,14 +40,8 @@ if TYPE_CHECKING:
 
 
 MEMORY = 256 * 2**20
-
-
 SMALLEST_ON_DEVICE = 256
-
-
 AT_ONCE = 4096  # rows whose lists are decided together
-
-
 TIE = 1e-9  # distances equal to one part in 10⁹ are ties: sums of the same terms in another order
 
 

@@ -22,14 +22,8 @@ from counterproof.metrics.engine.tiles import Part
 from counterproof.metrics.sample import Rows, Sample
 
 REFERENCE, CANDIDATE, OTHERS, REST = range(4)
-
-
 CLOSEST = 6
-
-
 PAIR = frozenset({REFERENCE, CANDIDATE})
-
-
 REAL = frozenset({REFERENCE, OTHERS})
 
 

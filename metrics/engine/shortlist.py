@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 
 Keys = NDArray[np.uint64]
-
-
 ROOM = 4096  # keys that never need to be thinned out
 
 

@@ -25,26 +25,12 @@ if TYPE_CHECKING:
 
 
 Precision = Literal["float32", "tf32", "bfloat16"]
-
-
 ROUNDING: dict[Precision, float] = {"float32": 0.0, "tf32": 2.0**-10, "bfloat16": 2.0**-8}
-
-
 LARGEST = 1024
-
-
 LARGEST_ON_DEVICE = 4096
-
-
 SMALLEST = 16
-
-
 THREADED = 2**18  # pairs of a tile from which on it is worth more than one thread
-
-
 PIECE = 2**18  # numbers converted at once
-
-
 MIDDLING = 32  # rows of each part that tell the centre
 
 

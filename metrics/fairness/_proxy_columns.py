@@ -10,8 +10,6 @@ from counterproof.metrics.shared.partitions import partition_by
 from counterproof.metrics.workbench import Workbench
 
 ALIKE = 0.9999  # correlation of ranks from which a number is another in other units
-
-
 KNOWN = 0.99  # share of real rows that a renaming must hold for
 
 

@@ -23,8 +23,6 @@ from counterproof.metrics.shared.partitions import Partition
 from counterproof.metrics.workbench import Workbench
 
 LEAST = 30  # real rows of a class
-
-
 SHOWN = 20
 
 

@@ -49,23 +49,11 @@ from counterproof.metrics.shared.retraining import REFITS
 from counterproof.metrics.workbench import Workbench
 
 NEEDS = Needs(label=True, groups=True, smallest_n=500)
-
-
 PARITY = Question(rates=(SELECTION,), minimum=400, limit=0.10)
-
-
 OPPORTUNITY = Question(rates=(TRUE_POSITIVE,), minimum=150, limit=0.25)
-
-
 ODDS = Question(rates=(TRUE_POSITIVE, FALSE_POSITIVE), minimum=150, limit=0.25)
-
-
 PREDICTIONS = Question(rates=(PRECISION,), minimum=150)
-
-
 CALIBRATED = Question(rates=(CALIBRATION,), minimum=400)
-
-
 WORST = Question(rates=(ACCURACY,), minimum=400, limit=-0.05, paired=False)
 
 

@@ -23,8 +23,6 @@ from counterproof.metrics.shared.partitions import Partition
 from counterproof.metrics.workbench import Workbench
 
 GROUPS = 12
-
-
 LABELS = 6
 
 
@@ -86,19 +84,11 @@ def _told(
 
 
 LIMIT = 0.1
-
-
 # A faithful release passes a decidable cell with probability 0.999: 1.645 standard errors of the bound and
 # 3.3 of luck, on either side, fit between no change and the limit.
 SURE = 4.95
-
-
 LEAST = 30  # real rows of a cell below which it has no part in the worst
-
-
 SHOWN = 20
-
-
 MOSAICS = 3
 
 

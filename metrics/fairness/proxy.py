@@ -32,17 +32,9 @@ from counterproof.metrics.statistics.variance import parts_error
 from counterproof.metrics.workbench import Workbench
 
 LEAST = 50  # rows of a group on either side, without which its area under the curve says nothing
-
-
 CLASSES = 20
-
-
 ROWS = 20_000
-
-
 METHOD = "DeLong, out of fold"
-
-
 Learner = Literal["linear", "boosting"]
 
 

@@ -16,8 +16,6 @@ from counterproof.metrics.statistics.proportions import wilson
 from counterproof.metrics.workbench import Workbench
 
 LEAST = 30  # rows a half below which a share says too little
-
-
 QUESTIONS: Mapping[Question, str] = {
     "change": "Slices where the release's model errs more often than the real one, beyond what it does elsewhere",
     "error": "Slices where the release's model errs most often, beyond what it does elsewhere",

@@ -16,14 +16,8 @@ from counterproof.metrics.sample import Floats
 from counterproof.metrics.workbench import Workbench
 
 WIDTH = 10.0
-
-
 TIMES = 1000.0
-
-
 SHOWN = 10
-
-
 FIELDS = ("value", "biased")
 
 

@@ -26,8 +26,6 @@ from counterproof.metrics.statistics.auc import delong_auc
 from counterproof.metrics.workbench import Workbench
 
 PERMUTATIONS = 199
-
-
 BOOSTING_DRAWS = 4  # re-splits that also fit boosting: each costs FOLDS fits
 
 

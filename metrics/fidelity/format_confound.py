@@ -21,23 +21,11 @@ from counterproof.metrics.statistics.auc import delong_auc
 from counterproof.metrics.workbench import Workbench
 
 ROWS = 1000  # a side: what storing and encoding them again may cost
-
-
 FEWEST = 40  # a side, so that its halves still have a distance
-
-
 AXES = 256  # principal components that the linear classifier sees
-
-
 FLIPS = 99  # of labels, for the spread of an AUROC that says nothing
-
-
 LISTED = 12  # formats
-
-
 DISTANCE = "squared kernel distance"
-
-
 Contrast = tuple[Sample, Sample]
 
 

@@ -26,8 +26,6 @@ from counterproof.metrics.shared.principal_axes import on_pooled_axes
 from counterproof.metrics.workbench import Workbench
 
 GROUPS = 20
-
-
 ROWS_PER_DIMENSION = 1.5  # simulated: the correction holds from here and fails below 1
 
 

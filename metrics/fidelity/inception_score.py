@@ -14,11 +14,7 @@ from counterproof.metrics.sample import Floats, Head, Sample
 from counterproof.metrics.workbench import Workbench
 
 HALVES = 60
-
-
 SHOWN = 10
-
-
 BLOCK = 4096
 
 

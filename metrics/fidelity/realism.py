@@ -19,25 +19,13 @@ from counterproof.metrics.shared.closest_pairs import Pair, pair_panel
 from counterproof.metrics.workbench import Workbench
 
 SHOWN = 10
-
-
 PICTURED = 12
-
-
 HALVES = 20
-
-
 QUERIES = 1000
 """Rows per re-split whose realism is sought for the floors of the quantiles."""
-
-
 QUANTILES = (0.05, 0.25, 0.5)
-
-
 NEAR = 4
 """Reference rows picked in float32 for each candidate row, of which float64 takes the best."""
-
-
 MOST = 100.0
 """Where realism ends: a row at distance 0 would be infinitely real."""
 

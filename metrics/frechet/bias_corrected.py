@@ -20,26 +20,12 @@ from counterproof.metrics.sample import Floats, Rows
 from counterproof.metrics.statistics.variance import parts_error
 
 GROUPS, GROUPS_OF_WIDE = 4, 3  # three cover as well, a little wider; wide spaces pay for each with a solve
-
-
 WIDE = 1024
-
-
 ROWS_PER_DIMENSION = 1.5  # simulated: the correction holds from here and fails below 1
-
-
 HEAVY_ROWS_PER_DIMENSION = 4.0  # heavy tails: 1.5 covered 0.73
-
-
 SOURCES_PER_DIMENSION = 8.0  # sources of several rows: 1.5 covered 0.78, 4 covered 0.88
-
-
 HEAVY = 1.4  # times the fourth moment of Gaussian rows; t with 5 degrees of freedom has 3
-
-
 CORRECTED = "jackknife over {} groups, influence of rows, normal"
-
-
 PLAIN = "influence of rows, normal; the bias of samples of this size is not removed"
 
 

@@ -11,11 +11,7 @@ from counterproof.metrics.shared.principal_axes import principal_axes
 from counterproof.metrics.workbench import Workbench
 
 SHOWN = 15
-
-
 AXES = 256
-
-
 Part = tuple[str, float, float]
 """A name, the squared shift of the mean, and the distance between the spreads."""
 

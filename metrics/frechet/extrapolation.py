@@ -13,11 +13,7 @@ from counterproof.metrics.sample import Floats, Rows
 from counterproof.metrics.statistics.variance import parts_error
 
 SIZES = 15
-
-
 SMALLEST = 5000
-
-
 METHOD = "line in 1/n over 15 sizes of both sides, influence of rows, normal"
 
 

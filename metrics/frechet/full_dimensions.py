@@ -24,11 +24,7 @@ from counterproof.metrics.sample import Rows
 from counterproof.metrics.workbench import Workbench
 
 SHOWN = 10
-
-
 CHEAP = 512  # dimensions up to which every re-split is looked at, beyond only the first few
-
-
 DRAWS = 3
 
 

@@ -10,8 +10,6 @@ from counterproof.metrics.frechet.moments import BLOCK, Moments, factor_of, mome
 from counterproof.metrics.sample import Floats
 
 WIDE = 1024  # from here on float32 products serve the rows: three digits of an error are enough
-
-
 STEEP = 1e3  # entries of a map beyond which float32 would lose them
 
 

@@ -14,17 +14,9 @@ from scipy.linalg.lapack import dpstrf, dsygst
 from counterproof.metrics.sample import Floats, Rows
 
 LARGE = 512
-
-
 BLOCK = 512  # rows that stay in the processor's cache
-
-
 ROUNDING = 4 * np.finfo(float).eps  # of eigenvalues, as a share of the largest
-
-
 EXACT = 1e-7  # bound of what rounding may do to a sum of roots; what it does is far less
-
-
 LOST = 1e-12  # a share of the largest variance below which a direction does not vary but for rounding
 
 

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 
 Factory = Callable[[int], "torchmetrics.Metric"]
-
-
 Preds = Literal["probabilities", "classes"]
 
 

@@ -27,14 +27,8 @@ if TYPE_CHECKING:
 
 
 HALVES = 30
-
-
 AGAIN = 4  # computations more on the same rows: the luck of metrics that draw subsets
-
-
 Factory = Callable[["nn.Module"], "torchmetrics.Metric"]
-
-
 Reading = Callable[[Any], float]
 
 

@@ -16,53 +16,25 @@ from importlib import import_module
 from scipy.stats import binom
 
 LONGEST = 10_000  # characters of a cell that are looked at
-
-
 TRIED = 1_000  # numbers of a column and kind that decide whether the rest is looked at
-
-
 SHARE = 1 / 3
-
-
 DOUBT = 0.1  # of taking one other number for an identifier, shared among formats of bare digits
-
-
 EMAIL = re.compile(
     r"(?<![\w.+%-])[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}@(?:[A-Za-z0-9-]{1,63}\.){1,5}[A-Za-z]{2,24}(?![\w-])", re.ASCII
 )
-
-
 RESERVED = re.compile(r"(?:^|[@.])(?:example\.(?:com|org|net)|example|test|invalid|localhost)$")
-
-
 PHONE = re.compile(r"(?<![\w+])(?:\+|00)[1-9](?:[ ./()-]{0,2}\d){6,14}(?!\w)", re.ASCII)
-
-
 DIGITS = re.compile(r"(?<![\w+.,-])\d(?:[ .\-/]?\d){7,18}(?![\w-])", re.ASCII)
-
-
 CODE = re.compile(r"(?<![\w-])[A-Z0-9][A-Z0-9+-]{7,19}(?![\w-])", re.ASCII)
-
-
 ACCOUNT = re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?!\w)", re.ASCII)
-
-
 PLATE = re.compile(
     r"(?<!\w)(?:[A-Z]{2}\d{2} ?[A-Z]{3}|[A-Z]{1,3}-[A-Z]{1,2} \d{1,4}[EH]?|[A-Z]{2}-\d{3}-[A-Z]{2}"
     r"|\d{4} [B-DF-HJ-NP-TV-Z]{3}|[A-Z]{2}[ -]?\d{2}[ -]?[A-Z]{1,2}[ -]?\d{4}|\d{1,2}-[A-Z]{2,3}-\d{1,2})(?!\w)",
     re.ASCII,
 )
-
-
 PLATED = re.compile(r"(?i:plate|licen[cs]e|registration|kennzeichen|immatricul|matr[ií]cula|targa)[^A-Z\d]{0,20}$")
-
-
 CARD = re.compile(r"4(?:\d{12}|\d{15}|\d{18})|(?:5[1-5]|2[2-7]|35|65)\d{14}|3[47]\d{13}|6011\d{12}", re.ASCII)
-
-
 SEPARATORS = re.compile(r"[ ./-]")
-
-
 Found = tuple[str, int]
 """An identifier in its bare form, and the number of the text that holds it."""
 
@@ -141,8 +113,6 @@ NATIONAL = {  # form, and the share of other numbers of this form that the check
     "th.pin": (r"[1-8]-?\d{4}-?\d{5}-?\d{2}-?\d", 0.1),
     "za.idnr": (r"\d{6} ?\d{4} ?\d{3}", 0.1),
 }
-
-
 NUMBERS = (
     Number("payment card", "luhn", r"(?:\d[ -]?){12,18}\d", 0.1),
     *(
@@ -150,11 +120,7 @@ NUMBERS = (
         for module, (form, chance) in NATIONAL.items()
     ),
 )
-
-
 BY_NUMBER = {number.kind: number for number in NUMBERS}
-
-
 KINDS = ("e-mail address", "telephone number", "bank account", "licence plate", *BY_NUMBER)
 
 

@@ -19,17 +19,9 @@ if TYPE_CHECKING:
 
 
 Flags = NDArray[np.bool_]
-
-
 Columns = tuple[str, ...]
-
-
 MISSING = -1
-
-
 LARGEST = 4  # columns combined at most
-
-
 OFTEN = 0.5  # a column whose values are mostly unique tells as much alone as in company
 
 

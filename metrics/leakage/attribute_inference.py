@@ -19,11 +19,7 @@ from counterproof.metrics.statistics.proportions import wilson
 from counterproof.metrics.workbench import Workbench
 
 SECRETS = 16
-
-
 LISTED = 1000
-
-
 Flags = NDArray[np.bool_]
 
 

@@ -34,12 +34,8 @@ from counterproof.metrics.workbench import Workbench
 
 AXES = 64
 """Principal axes on which cells are found, where there are more features."""
-
-
 FEWEST = 20
 """Release rows below which a cell does not count: the published threshold is 20 of the release."""
-
-
 PLACES = 5
 """Evenly filled places of a cell below which its interval does not hold."""
 

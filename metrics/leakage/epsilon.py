@@ -21,11 +21,7 @@ from counterproof.metrics.statistics.proportions import clopper_pearson
 from counterproof.metrics.workbench import Workbench
 
 SHARES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
-
-
 GUESSED = 0.05  # of the half that counts, fixed beforehand
-
-
 METHOD = "one-sided lower bound; the upper end is the most that this audit could show"
 
 

@@ -18,17 +18,9 @@ from counterproof.metrics.statistics.proportions import clopper_pearson
 from counterproof.metrics.workbench import Workbench
 
 LISTED = 1000
-
-
 LARGE = 1e8  # whole numbers from here on may be identifiers that were read as numbers
-
-
 EXACT = 2.0**53
-
-
 FILES = "(file name)"
-
-
 SUFFIX = re.compile(r"(?i)\.(?:png|jpe?g|webp|bmp|tiff?|gif)$")
 
 

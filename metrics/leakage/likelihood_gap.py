@@ -20,29 +20,15 @@ from counterproof.metrics.workbench import Workbench
 
 AXES = 32
 """Principal axes of the space in which densities are taken."""
-
-
 MOST = 10_000
 """Known records whose likelihood is taken; the density is made of every release row."""
-
-
 REACHED = 16
 """Release rows that a record's likelihood is summed over, the nearest ones."""
-
-
 STEPS = 10
-
-
 PRIOR = 0.25
 """Observations at the common bandwidth that each release row starts with, so that none collapses to a point."""
-
-
 OUTLIERS = 0.01
-
-
 TINY = 1e-12
-
-
 SHOWN = 20
 
 

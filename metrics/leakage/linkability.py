@@ -19,8 +19,6 @@ from counterproof.metrics.sample import Floats, Mixed, Rows
 from counterproof.metrics.workbench import Workbench
 
 LISTED = 1000
-
-
 Split = tuple[tuple[str, ...], tuple[str, ...]]
 
 

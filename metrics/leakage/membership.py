@@ -13,21 +13,14 @@ from counterproof.metrics.leakage._membership.attacked_records import LEAST, MOS
 from counterproof.metrics.leakage._membership.attacks import attack_scores, isolation, nearest_made
 from counterproof.metrics.leakage._membership.evaluation import Inquest, hold_inquest
 from counterproof.metrics.metric import Needs, Tolerance, Value, metric
-from counterproof.metrics.sample import Flags, Floats, Rows
-from counterproof.metrics.shared.partitions import MISSING
+from counterproof.metrics.sample import MISSING_TEXT, Flags, Floats, Rows
 from counterproof.metrics.statistics.auc import area_estimate, smallest_area
 from counterproof.metrics.statistics.proportions import clopper_pearson
 from counterproof.metrics.workbench import Workbench
 
 RATES = {"tpr_at_1": (0.01, 1_000), "tpr_at_01": (0.001, 10_000)}  # ten false alarms are wanted to know a rate
-
-
 FEW = 20  # members, and non-members, of a cell
-
-
 DECILE = 0.1
-
-
 SHOWN = 20
 
 
@@ -134,7 +127,7 @@ def _groups(bench: Workbench, tried: Tried) -> Iterator[Value]:
         told, counts = np.unique(values[bench.real.rows], return_counts=True)
         of_unit = values[suspects.sample.rows[first]]
         for value, count in zip(told, counts, strict=True):
-            group = ((column, str(value) or MISSING),)
+            group = ((column, str(value) or MISSING_TEXT),)
             if count < bench.small_cell and not bench.show_real:
                 reason = f"too few to say: fewer than {bench.small_cell} real rows"
                 yield Value(group=group, status="not_assessable", reason=reason, decidable=False)

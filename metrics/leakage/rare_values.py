@@ -20,8 +20,6 @@ from counterproof.metrics.statistics.proportions import newcombe
 from counterproof.metrics.workbench import Workbench
 
 LISTED = 100
-
-
 SEARCHES = 2  # tests that share the level at least: all columns together, and the one that leaks
 
 

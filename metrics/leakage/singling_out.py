@@ -29,14 +29,8 @@ from counterproof.metrics.statistics.proportions import wilson
 from counterproof.metrics.workbench import Workbench
 
 LISTED = 1000
-
-
 FEW = 20
-
-
 SIZES = (2, 3, 4, 6, 8)
-
-
 Flags = NDArray[np.bool_]
 
 

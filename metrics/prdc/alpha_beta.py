@@ -20,8 +20,6 @@ from counterproof.metrics.sample import Floats, Rows, Sample
 from counterproof.metrics.workbench import DRAWS, Workbench
 
 STEPS = 30
-
-
 LEVELS = np.linspace(0.0, 1.0, STEPS)
 """The shares of mass at which both curves are taken, as in the authors' code."""
 
@@ -118,12 +116,8 @@ def first_listed(graph: Graph, nodes: Rows, chosen: NDArray[np.bool_]) -> tuple[
 
 
 SHOWN = 10
-
-
 DEPTH = 5
 """Neighbour lists are shared with the metrics of this depth."""
-
-
 WORDS = {
     "α-precision": (
         "α: share of real rows, most typical first",
@@ -138,8 +132,6 @@ WORDS = {
         "curve is flat, real rows are not reached.",
     ),
 }
-
-
 METHOD = f"normal, spread of {HALVES} half-samples"
 
 

@@ -19,8 +19,6 @@ from counterproof.metrics.engine.tiles import Part
 from counterproof.metrics.sample import Floats, Rows
 
 Counts = NDArray[np.int32]
-
-
 Ties = Literal["le", "lt"]
 
 

@@ -19,17 +19,9 @@ from counterproof.metrics.sample import Floats
 from counterproof.metrics.workbench import Workbench
 
 HALVES = 60
-
-
 Quantity = Literal["precision", "recall", "density", "coverage", "clipped density", "clipped coverage", "realism"]
-
-
 QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
-
-
 DENSITY = QUANTITIES.index("density")
-
-
 NEEDS = Needs(smallest_n=500)
 
 

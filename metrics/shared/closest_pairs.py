@@ -10,8 +10,6 @@ from counterproof.metrics.estimate import Evidence, Panel
 from counterproof.metrics.workbench import Workbench
 
 LISTED = 1000
-
-
 NAMED = 5
 
 

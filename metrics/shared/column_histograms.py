@@ -15,8 +15,6 @@ from counterproof.metrics.sample import MISSING_TEXT
 from counterproof.metrics.workbench import Workbench
 
 BINS = 16
-
-
 CATEGORIES = 12
 
 

@@ -14,23 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Formats = NDArray[np.str_]
-
-
 LOSSLESS = 101  # on the scale of JPEG qualities: next to quality 100
-
-
 UNTOLD = 75  # what most writers use where no quality is known
-
-
 NEAR = 3  # qualities this close leave hardly a trace, and estimates are no surer
-
-
 APART = 0.05  # share of images that may be stored otherwise
-
-
 SURE = 1.95  # Kolmogorov-Smirnov at a level of 0.001
-
-
 _QUALITY = re.compile(r"^JPEG\b.*?\bq(\d{1,3})\b")
 
 

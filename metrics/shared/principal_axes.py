@@ -11,8 +11,6 @@ from counterproof.metrics.sample import Floats, Sample
 from counterproof.metrics.workbench import Workbench
 
 BINS = 36
-
-
 POINTS = 2000
 
 

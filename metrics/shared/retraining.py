@@ -21,8 +21,6 @@ from counterproof.metrics.statistics.variance import with_refits
 from counterproof.metrics.workbench import Workbench
 
 K = TypeVar("K", bound=Hashable)
-
-
 REFITS = 10
 
 

@@ -13,17 +13,9 @@ from counterproof.metrics.sample import Floats, Mixed, Rows
 from counterproof.metrics.statistics.auc import delong_auc
 
 FOLDS = 5
-
-
 AXES = 256  # principal components that stand for a feature space
-
-
 TREE_AXES = 32  # of these, the first that boosting sees
-
-
 CATEGORIES = 255  # that trees take
-
-
 RIDGE = 1e-3
 
 

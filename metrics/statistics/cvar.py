@@ -17,11 +17,7 @@ from counterproof.metrics.sample import Floats
 from counterproof.metrics.statistics.variance import parts_error
 
 FOLDS = 5
-
-
 DOUBT, STRETCH = 0.75, 1.15  # simulated, see Tail
-
-
 PRIOR = 10.0  # rows of the mean that each group is given: a tiny group must be bad beyond luck to be the worst
 
 

@@ -73,11 +73,7 @@ def mover_ratio(
 
 
 SURE = 5.2  # 1.645 standard errors of the bound and 3.5 of luck: one faithful cell in 5,000 misses its limit
-
-
 EMPTY = 0.001  # chance that a faithful release leaves any kind out, over all kinds that are looked at
-
-
 Flags = NDArray[np.bool_]
 
 

@@ -17,11 +17,7 @@ from counterproof.metrics.subgroups.scores import thinned
 from counterproof.metrics.workbench import Workbench
 
 SHOWN = 20  # groups
-
-
 WORST_ROWS = 3  # of each
-
-
 PICTURED = 8  # groups with pictures
 
 

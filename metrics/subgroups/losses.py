@@ -16,8 +16,6 @@ from counterproof.metrics.subgroups.scores import FIELDS, Likeness, likeness
 from counterproof.metrics.workbench import Workbench
 
 By = Literal["kernel_distance", "precision", "recall", "density", "coverage"]
-
-
 NULLS = 10  # re-splits; the floors of the engine are of the same
 
 

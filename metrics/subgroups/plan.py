@@ -14,17 +14,9 @@ from counterproof.metrics.shared.partitions import Partition
 from counterproof.metrics.workbench import Workbench
 
 LEAST = 60  # rows a side below which the intervals were not shown to hold
-
-
 MOST = 400  # equal n: neighbour work grows with its square, and more rows are used by more draws
-
-
 VALUES = 100  # cells of one partition
-
-
 MOST_KERNEL, LEAST_KERNEL = 2000, 500  # rows a side of the kernel distance, which is unbiased at any number
-
-
 CELLS = 16  # of which each may take the most
 
 

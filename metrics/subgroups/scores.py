@@ -16,17 +16,9 @@ from counterproof.metrics.subgroups.small_samples import Distances
 from counterproof.metrics.workbench import Workbench
 
 NEIGHBOUR_FIELDS = ("precision", "recall", "density", "coverage")
-
-
 FIELDS = ("kernel_distance", *NEIGHBOUR_FIELDS)
-
-
 DENSITY = NEIGHBOUR_FIELDS.index("density")
-
-
 DRAWS = 8
-
-
 HALVES = 40
 
 

@@ -20,11 +20,7 @@ from counterproof.metrics.statistics.variance import parts_error
 from counterproof.metrics.workbench import Workbench
 
 LIMIT = 0.02
-
-
 CHANCE = 0.001  # a release of one class that comes up less often in faithful releases is a fact against it
-
-
 UNITS = {"gap": "AUROC", "accuracy_gap": "share", "auroc": "AUROC", "accuracy": "share"}
 
 

@@ -11,14 +11,8 @@ from counterproof.reports.judgement import number
 from counterproof.reports.text import cell_text, clipped
 
 PAIRS_DRAWN = 24
-
-
 VEILS_DRAWN = 6
-
-
 FIELDS_DRAWN = 40
-
-
 HIDDEN = "hidden: run with --show-real"
 
 

@@ -11,8 +11,6 @@ from counterproof.reports.judgement import number
 from counterproof.reports.text import clipped
 
 WIDTH, HEIGHT = 460.0, 400.0
-
-
 LEFT, TOP, RIGHT, BOTTOM = 52.0, 12.0, 448.0, 344.0
 
 

@@ -80,12 +80,8 @@ from counterproof.reports.serialise import rounded
 from counterproof.reports.text import cell_text, interval
 
 TABLE_ROWS = 1500
-
-
 TRACES = ("heatmap", "scatter")
 """Types of plotly.js traces that figures use; the vendored bundle has them."""
-
-
 LEGENDS: Mapping[str, tuple[str, ...]] = {
     "marginals": ("real", "synthetic", "hidden"),
     "map": ("real", "synthetic", "hidden"),

@@ -12,14 +12,8 @@ from counterproof.reports.judgement import number
 from counterproof.reports.text import clipped, interval, printable
 
 ENTRIES_DRAWN = 40
-
-
 PITCH, TOP = 38.0, 26.0
-
-
 LEFT, SPLIT, RIGHT = 270.0, 610.0, 880.0
-
-
 LETTERS = 36  # of a line of a name; a name has two lines
 
 

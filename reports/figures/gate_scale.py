@@ -11,11 +11,7 @@ from counterproof.reports.model import CellReading, GateReading
 from counterproof.reports.wording import Line, State
 
 WIDTH, HEIGHT, MIDDLE = 260.0, 40.0, 14.0
-
-
 CELL_HEIGHT = 22.0
-
-
 REACH = 12.0  # an interval this many times wider than the rest is cut, with an arrow
 
 

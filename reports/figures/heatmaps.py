@@ -14,17 +14,9 @@ from counterproof.reports.judgement import number
 from counterproof.reports.text import clipped, interval, printable
 
 ROWS_DRAWN, COLUMNS_DRAWN = 30, 14
-
-
 CELL_WIDTH, CELL_HEIGHT = 92.0, 46.0
-
-
 STRONGEST = 4.0  # a ratio of 4, or of 1/4, has the full colour
-
-
 POINTS_DRAWN = 4000
-
-
 SIDE, TALL = 640.0, 380.0
 
 

@@ -11,14 +11,8 @@ from counterproof.reports.judgement import number
 from counterproof.reports.text import clipped
 
 COLUMNS_DRAWN = 24
-
-
 CATEGORIES_DRAWN = 8
-
-
 BARS_DRAWN = 30
-
-
 WIDTH, PLOT = 300.0, 96.0
 
 

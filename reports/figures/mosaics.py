@@ -11,14 +11,8 @@ from counterproof.reports.figures.panels import Mosaic, MosaicGroup
 from counterproof.reports.text import clipped
 
 GROUPS_DRAWN, LABELS_DRAWN = 16, 8
-
-
 WIDTH, MARGIN, SIDE, TALL = 860.0, 90.0, 330.0, 220.0
-
-
 LINE, GAP, SLIVER = 22.0, 2.0, 12.0  # of the legend; between tiles; of a tile whose share is hidden
-
-
 LETTER, PITCH = 7.2, 18.0  # width of a letter; least distance of two names
 
 

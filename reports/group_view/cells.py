@@ -14,26 +14,14 @@ from counterproof.reports.text import interval, printable
 from counterproof.reports.wording import LOOKS, State
 
 FAR = 3.0  # spreads of the floor beyond which a square without a gate is shaded
-
-
 Look = State | Literal["few", "open", "beyond", "within"]
-
-
 _WORST_FIRST: tuple[Look, ...] = (
     "fail", "error", "inconclusive", "warn", "beyond", "waived", "pass",
     "not_applicable", "not_assessed", "open", "within", "few",
 )  # fmt: skip
-
-
 ORDER: Mapping[Look, int] = {look: rank for rank, look in enumerate(_WORST_FIRST)}
-
-
 ICONS: Mapping[str, str] = {**{str(state): look.icon for state, look in LOOKS.items()}, "beyond": "●"}
-
-
 _COUNTED = re.compile(r"(?:(?:fewer than )?\d+ (?:and )?){1,2}(?=[a-z ]*rows)")  # as remarks begin: 19 and 2196 rows
-
-
 Verdicts = Mapping[tuple[str, str, frozenset[tuple[str, str | None]]], Look]
 
 

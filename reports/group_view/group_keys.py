@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from counterproof.reports.model import Reading, RecordData
 
 BETWEEN = " – "  # the two groups of a pair
-
-
 Place = tuple[tuple[str, str], ...]
 
 

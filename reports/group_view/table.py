@@ -18,14 +18,8 @@ from counterproof.reports.text import printable
 from counterproof.reports.wording import LOOKS, subject
 
 RANGE = re.compile(r"([≤(>]) ?(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)(?=$|, )")
-
-
 MOST = 300  # squares on the page; the others stand in the record
-
-
 ASKED = 15  # questions
-
-
 DIRECTIONS: Mapping[Better, str] = {"lower": "lower is better", "higher": "higher is better", "zero": "0 is no change"}
 
 

@@ -29,8 +29,6 @@ from counterproof.reports.serialise import rounded
 from counterproof.reports.text import cell_text, clipped, interval, printable, sentence
 
 BUNDLE = "plotly-cartesian.min.js.gz"
-
-
 CELLS_SHOWN, EVIDENCE_SHOWN, READINGS_SHOWN = 20, 100, 400
 
 

@@ -12,8 +12,6 @@ from counterproof.reports.text import printable
 from counterproof.reports.wording import Line, family_of, ladder, multiplicity, overall, place
 
 Outcome = Literal["passed", "failures", "errors", "skipped"]
-
-
 CELLS_TOLD = 20
 
 

@@ -26,36 +26,20 @@ from counterproof.reports.wording import (
 )
 
 SHORT = 300
-
-
 GATES_SHOWN = 200
-
-
 ADJUSTED = (
     "A pass is decided at the plain confidence for every cell, because all must pass; "
     "a fail is adjusted for all gates that can fail and their cells."
 )
-
-
 SQUARES_SHOWN = 120
-
-
 _LOADED = re.compile(
     r"^(?:[-+=\[]|\d(?=\d*[.)]\s))"  # what begins a line could make a list, a box or a rule
     r"|\](?=[(\[:])"  # a bracket that could close the text of a link
     r"|(?<!\w)_|_(?!\w)"  # emphasis
 )
-
-
 _OPEN = {"few": "too few to say", "open": "cannot tell"}
-
-
 _SPAN = re.compile(r'(?:[\w.,"*=+\-\[\] >±]|<(?=[= ]))+')  # what a gate is written with
-
-
 _MARKS = "\\`*{}<>#|~@&$"
-
-
 _ENTITIES = {ord(mark): f"&#{ord(mark)};" for mark in _MARKS} | {ord("<"): "&lt;", ord(">"): "&gt;", ord("&"): "&amp;"}
 
 

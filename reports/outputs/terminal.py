@@ -27,11 +27,7 @@ if TYPE_CHECKING:
 
 
 WIDTH = 100
-
-
 WHY = 150  # the whole sentence stands in the report
-
-
 STYLES: dict[State, str] = {
     "fail": "bold red",
     "error": "bold magenta",

@@ -17,8 +17,8 @@ from PIL import Image
 
 import counterproof.measuring.workbench_setup as benches
 from counterproof import Record, audit
-from counterproof.encoders.registry import registry as encoders
-from counterproof.encoders.registry import weight_store as weights
+from counterproof.encoders import registry as encoders
+from counterproof.encoders import weight_store as weights
 
 NEIGHBOURS = ["fidelity.precision", "fidelity.density", "coverage.recall", "coverage.coverage"]
 

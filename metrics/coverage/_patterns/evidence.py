@@ -13,11 +13,7 @@ from counterproof.metrics.estimate import Evidence
 from counterproof.metrics.workbench import Workbench
 
 CHANCE = 0.001  # that a faithful release sets off the alarm
-
-
 LISTED = 100
-
-
 NATURAL = 20  # patterns that real rows lack too, listed
 
 

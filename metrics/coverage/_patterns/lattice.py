@@ -19,17 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Codes = NDArray[np.intp]
-
-
 Counts = NDArray[np.int64]
-
-
 Flags = NDArray[np.bool_]
-
-
 OPEN = -1  # the place of an open column in a pattern
-
-
 LATTICE = 2**22  # patterns that one search looks at; 13 columns of two values have 1.6 million
 
 

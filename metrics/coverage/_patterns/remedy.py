@@ -9,11 +9,7 @@ import numpy as np
 from counterproof.metrics.coverage._patterns.lattice import OPEN, Codes, Counts, Flags, matches, narrowest
 
 EXACT = 100_000  # patterns times requests up to which the fewest rows are searched exactly
-
-
 WEIGHED = 2 * 10**7  # the same up to which patterns are weighed against one another at all
-
-
 NODES = 2000  # of the exact search; a count, so that the same data give the same answer on every machine
 
 

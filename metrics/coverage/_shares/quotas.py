@@ -16,11 +16,7 @@ from counterproof.metrics.statistics.proportions import SURE, clopper_pearson, w
 from counterproof.metrics.workbench import Workbench
 
 Target = Mapping[str, Mapping[str, float]]
-
-
 ROUNDING = 1e-9
-
-
 NAMED = 8  # values that a message lists
 
 

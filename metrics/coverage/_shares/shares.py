@@ -56,8 +56,6 @@ def _drawn(bench: Workbench, cell: Cell, decidable: bool, rows: list[str], acros
 
 
 THIN = 0.8
-
-
 HALF = 0.5
 
 

@@ -18,11 +18,7 @@ from counterproof.metrics.sample import Floats
 from counterproof.metrics.workbench import Workbench
 
 CALIBRATION = Rate(name="calibration in the large", hit="expected")
-
-
 HALF, TENTH = 0.5, 0.1  # how far an outcome is off at a coin's toss; how far two models are apart
-
-
 # Columns of what is summed by cell.
 ROWS, REAL, REAL_SQUARED, SYNTHETIC, SYNTHETIC_SQUARED, MOVED_SQUARED = range(6)
 

@@ -37,17 +37,9 @@ class Rate:
 
 
 SELECTION = Rate(name="selection rate")
-
-
 TRUE_POSITIVE = Rate(name="true positive rate", among="positive")
-
-
 FALSE_POSITIVE = Rate(name="false positive rate", among="negative")
-
-
 ACCURACY = Rate(name="accuracy", hit="right")
-
-
 PRECISION = Rate(name="precision", hit="positive", among="predicted")
 
 

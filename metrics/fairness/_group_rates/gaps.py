@@ -19,11 +19,7 @@ from counterproof.metrics.sample import Floats
 from counterproof.metrics.statistics.ratios import mover_ratio
 
 Method = Literal["between_groups", "to_overall"]
-
-
 Aggregate = Literal["worst_case", "mean"]
-
-
 Ends = tuple[float, float, float]
 """Value, low, high."""
 
@@ -90,8 +86,6 @@ def gap_ratio(
 
 
 Between = Callable[[Rates, float], Ends | None]
-
-
 ToOverall = Callable[[Rates, Rates, Floats, float], Ends | None]
 
 

@@ -15,8 +15,6 @@ from counterproof.metrics.statistics.proportions import SURE
 from counterproof.metrics.workbench import Workbench
 
 ALONE, CROSSED = 20, 8  # groups of a column, and of a crossing, up to which every pair is looked at
-
-
 LISTED = 20  # groups of a crossing too small to say anything of that are listed one by one
 
 

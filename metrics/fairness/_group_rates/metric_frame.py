@@ -22,8 +22,6 @@ from counterproof.metrics.fairness._group_rates.rates import SIDES, Side
 from counterproof.metrics.fairness._group_rates.strata import Stratum, strata
 
 FRAME = "Metric frame"
-
-
 MEASURES: dict[str, Rate] = {
     "selection rate": SELECTION,
     "true positive rate": TRUE_POSITIVE,
@@ -31,8 +29,6 @@ MEASURES: dict[str, Rate] = {
     "accuracy": ACCURACY,
     "precision": PRECISION,
 }
-
-
 MODELS = {"real": "real", "synthetic": "release"}
 
 

@@ -16,8 +16,6 @@ from counterproof.metrics.sample import Floats
 from counterproof.metrics.statistics.proportions import wilson_ends
 
 Side = Literal["real", "synthetic"]
-
-
 SIDES: tuple[Side, Side] = ("real", "synthetic")
 
 

@@ -27,8 +27,6 @@ from counterproof.metrics.metric import Value
 from counterproof.metrics.shared.retraining import Change, refit_spreads, worst_change
 
 Extra = Callable[[Inquiry, list[Change]], Iterator[Value]]
-
-
 Exhibit = Callable[[Inquiry], tuple[Evidence, ...]]
 
 

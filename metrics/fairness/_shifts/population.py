@@ -9,19 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from counterproof.metrics.errors import MetricError
-from counterproof.metrics.sample import Floats
-from counterproof.metrics.shared.partitions import MISSING
+from counterproof.metrics.sample import MISSING_TEXT, Floats
 from counterproof.metrics.statistics.cvar import Risk
 
 Population = Mapping[str, Mapping[str, float]]
-
-
 ROUNDS = 2000
-
-
 CLOSE = 1e-9
-
-
 NAMED = 8
 
 
@@ -85,7 +78,7 @@ def mix_of(
         if column not in groups:
             raise MetricError(f"population: {column!r} is no group column; there are {', '.join(groups)}")
         values, codes[column] = np.unique(groups[column], return_inverse=True)
-        told = {MISSING if value == "" else str(value): value for value in np.unique(known[column])}
+        told = {MISSING_TEXT if value == "" else str(value): value for value in np.unique(known[column])}
         targets[column] = _targets(column, shares, values, np.bincount(codes[column]), told)
     weight = _raked(codes, targets)
     margins = [np.eye(len(targets[column]))[codes[column]] for column in codes]

@@ -19,23 +19,11 @@ from counterproof.metrics.statistics.cvar import Risk, Tail, folds_of
 from counterproof.metrics.workbench import Workbench
 
 Loss = Literal["errors", "squared errors"]
-
-
 FIELDS: Mapping[Loss, str] = {"errors": "change", "squared errors": "loss_change"}
-
-
 BETTER: Mapping[Loss, Better] = {"errors": "higher", "squared errors": "lower"}
-
-
 SIGN: Mapping[Loss, float] = {"errors": -1.0, "squared errors": 1.0}  # what is told is accuracy
-
-
 UNITS: Mapping[Loss, str] = {"errors": "share", "squared errors": "Brier score"}
-
-
 LEAST = 100  # rows that a mix must be worth: intervals were simulated from there on
-
-
 Key = tuple[str, str, Loss]
 
 

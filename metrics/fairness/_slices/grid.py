@@ -10,13 +10,10 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from counterproof.metrics.sample import Sample
+from counterproof.metrics.sample import MISSING_TEXT, Sample
 from counterproof.metrics.shared.column_histograms import bin_name, numbers_of
-from counterproof.metrics.shared.partitions import MISSING
 
 BINS = 5  # of a number: fifths of the rows
-
-
 CATEGORIES = 12  # of a column: the commonest
 
 
@@ -145,7 +142,7 @@ def _number(sample: Sample, name: str) -> Column:
     names = [bin_name(edges, at, is_date=is_date) for at in range(len(edges) + 1)]
     codes = np.digitize(values, edges)
     codes[gone] = len(names)
-    return Column(name=name, bins=(*names, MISSING), codes=codes.astype(np.intp), numeric=True)
+    return Column(name=name, bins=(*names, MISSING_TEXT), codes=codes.astype(np.intp), numeric=True)
 
 
 def _category(sample: Sample, name: str, least: int) -> Column:
@@ -159,5 +156,5 @@ def _categories(name: str, values: NDArray[np.str_], least: int) -> Column:
     order = order[counts[order] >= least]
     place = np.full(len(found), len(order))
     place[order] = np.arange(len(order))
-    bins = tuple(str(found[i]) or MISSING for i in order)
+    bins = tuple(str(found[i]) or MISSING_TEXT for i in order)
     return Column(name=name, bins=bins, codes=place[codes].astype(np.intp))

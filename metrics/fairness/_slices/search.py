@@ -18,20 +18,10 @@ from counterproof.metrics.statistics.variance import parts_error
 from counterproof.metrics.workbench import Workbench
 
 Question = Literal["change", "error"]
-
-
 Counts = NDArray[np.intp]
-
-
 CROSSED = 18  # columns that are crossed: 153 pairs
-
-
 SHORTLIST = 10  # slices that the other half is asked about
-
-
 ALIKE = 0.7  # of the rows of both
-
-
 LOOKED_AT = 200  # of the worst, for ten that differ
 
 

@@ -10,14 +10,8 @@ from counterproof.metrics.leakage._copy_search.perceptual_hash import Pictures
 from counterproof.metrics.sample import Floats, Rows
 
 SHIFTS = tuple((down, right) for down in (-1, 0, 1) for right in (-1, 0, 1))
-
-
 CROPS = (1, 2)
-
-
 BORDER = 2  # pixels left out on every side: what a shift or a crop brings in there is unknown
-
-
 BLOCK = 256
 
 

@@ -15,11 +15,7 @@ from counterproof.metrics.statistics.exact_tests import Tally
 from counterproof.metrics.workbench import Workbench
 
 COARSE = 0.05
-
-
 Flags = NDArray[np.bool_]
-
-
 Places = NDArray[np.intp]
 
 

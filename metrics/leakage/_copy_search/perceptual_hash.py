@@ -13,20 +13,10 @@ from numpy.typing import NDArray
 from counterproof.metrics.sample import Rows
 
 SMALL, TINY = 64, 12  # images between these sizes are compared as they are stored
-
-
 SIDE = 32  # larger ones, and sets of many sizes, at this one
-
-
 BLOCK = 256
-
-
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
-
-
 Pictures = NDArray[np.float32]
-
-
 Hashes = NDArray[np.uint64]
 
 

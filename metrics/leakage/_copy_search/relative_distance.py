@@ -24,17 +24,9 @@ from counterproof.metrics.statistics.exact_tests import tail_p, tails
 from counterproof.metrics.workbench import Workbench
 
 LOCAL = 5
-
-
 FOLLOWED = 50
-
-
 REACHED = 6  # the pass over all pairs that metrics share tells as many
-
-
 Flags = NDArray[np.bool_]
-
-
 Space = Literal["Gower distance", "distance of features", "pixels under shifts, flips and crops"]
 
 

@@ -15,17 +15,9 @@ from numpy.typing import NDArray
 from counterproof.metrics.sample import Corpus, Rows
 
 Codes = NDArray[np.int32]
-
-
 OPAQUE = ("identifier", "text")
-
-
 ROUNDS = 5
-
-
 MANY = 1000
-
-
 TOP = np.iinfo(np.int32).max
 
 

@@ -33,21 +33,11 @@ def blind_reason(*lists: Proximity) -> str:
 
 
 Flags = NDArray[np.bool_]
-
-
 Asked = Literal["release", "known"]
-
-
 MOST = 5000
 """Rows of the release, and known records, that are asked; what they are held against is never cut."""
-
-
 LEAST = 20
-
-
 DEEPEST = 256
-
-
 HALVES = 40
 
 

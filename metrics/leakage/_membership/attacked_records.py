@@ -20,8 +20,6 @@ from counterproof.metrics.sample import Flags, Floats, Rows, Sample
 from counterproof.metrics.workbench import Workbench
 
 LEAST = 40  # suspects a side: twenty in each half
-
-
 MOST = 5000  # suspects a side by default: bounds the queries, never what they are held against
 
 

@@ -21,11 +21,7 @@ from counterproof.metrics.shared.two_sample import TREE_AXES, Task, boosting, tr
 from counterproof.metrics.workbench import Workbench
 
 WIDE = 128  # features beyond which a sum of absolute differences costs more than it tells
-
-
 LEARNED = 5000  # rows a side that the classifier learns from
-
-
 Attack = Callable[[Workbench, Suspects], Floats]
 
 

@@ -14,14 +14,8 @@ from counterproof.metrics.shared.principal_axes import on_pooled_axes
 from counterproof.metrics.workbench import Workbench
 
 AXES = 8  # a kernel density says little in more dimensions
-
-
 QUERIES, TILE = 256, 1024  # a tile stays in the cache
-
-
 LEAST = -1e30
-
-
 VANISHING = -80.0  # below it come numbers that processors are slow with
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from helpers.cli import python
 
+from counterproof.encoders import feature_shards as shards
 from counterproof.encoders.base import BATCH
 from counterproof.encoders.feature_cache import Cache, cache_in, key_of
-from counterproof.encoders.registry import feature_shards as shards
 from counterproof.inputs.threads import AHEAD, MOST
 from counterproof.loading.intake import Intake
 from counterproof.loading.load import take_in

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from torch import Tensor
 
 from counterproof.cli.main import main
-from counterproof.encoders.registry import weight_store as weights
+from counterproof.encoders import weight_store as weights
 from counterproof.encoders.weight_files import fitted, load
 from counterproof.encoders.weight_store import PUBLISHED, Published, add, entry, fetch, stored, verify
 from counterproof.refusal import Refusal
