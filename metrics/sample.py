@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -100,13 +101,20 @@ class Corpus:
     recoded: Callable[[Rows], Floats] | None = None
     as_stored: Callable[[Rows], Floats] | None = None
 
+    @cached_property
+    def content(self) -> bytes:
+        """A digest of which records these are, in which order, under which encoder."""
+        held = hashlib.blake2b(f"{self.protocol}\0{self.features.shape}\0".encode(), digest_size=16)
+        held.update(self.digests.tobytes())
+        return held.digest()
+
 
 @dataclass(frozen=True, eq=False)
 class Sample:
     """Some rows of the corpus in one role.
 
     Attributes:
-        name: Unique within an audit; shared work is filed under it.
+        name: What readers call it.
         rows: Positions in the corpus.
         corpus: Where the rows stand.
         replaced: Features to use instead of the corpus's (permuted copies).
@@ -119,6 +127,15 @@ class Sample:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @cached_property
+    def content(self) -> bytes:
+        """A digest of which rows these are, in which order, with which features: shared work is filed under it."""
+        held = hashlib.blake2b(self.corpus.content, digest_size=16)
+        held.update(self.rows.astype(np.int64).tobytes())
+        if self.replaced is not None:
+            held.update(self.replaced.tobytes())
+        return held.digest()
 
     @cached_property
     def features(self) -> Floats:
@@ -202,6 +219,10 @@ class Sample:
     def take(self, positions: Rows, name: str) -> Sample:
         """Some of the rows, under another name."""
         return Sample(name, self.rows[positions], self.corpus)
+
+    def within(self, corpus: Corpus) -> Sample:
+        """The rows that stand in an earlier corpus, to which rows were added at the end."""
+        return Sample(self.name, self.rows[self.rows < len(corpus.names)], corpus)
 
     def join(self, other: Sample, name: str) -> Sample:
         """The rows of both."""

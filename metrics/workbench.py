@@ -23,11 +23,21 @@ from counterproof.metrics.engine.knn_graph import Graph
 from counterproof.metrics.engine.learners import LEARNERS, Forecast, fit_forecast
 from counterproof.metrics.engine.nearest_neighbours import Neighbours, gower_neighbours, nearest
 from counterproof.metrics.engine.shared_pass import Geometry, Plan
+from counterproof.metrics.engine.shared_work import SharedWork, Work, WorkKey
 from counterproof.metrics.sample import Corpus, Floats, Mixed, Rows, Sample
 
 T = TypeVar("T")
 Synthesiser = Callable[[Rows, int], Floats]
 """Fits the generator on rows of the corpus by a seed, and returns the features of what it makes."""
+MEASURED: Work[Workbench] = Work("the view of the measurement")
+SPLITS: Work[NDArray[np.bool_]] = Work("re-splits of real rows")
+VARYING: Work[Mixed | None] = Work("columns that vary among real rows")
+NEIGHBOURS: Work[Neighbours] = Work("nearest neighbours")
+GEOMETRY: Work[Geometry] = Work("the pass over all pairs")
+REAL_GRAPH: Work[Graph] = Work("neighbour lists among real rows")
+GRAPH: Work[tuple[Graph, NDArray[np.int8]]] = Work("neighbour lists of a view")
+SPLIT_SUMS: Work[list[KernelSums]] = Work("kernel sums of re-splits")
+FORECAST: Work[Forecast] = Work("forecast of a model")
 DRAWS = 20
 ANCHOR = -1
 K = 5
@@ -45,8 +55,8 @@ class Workbench:
         train: Rows the generator learned from, if known.
         holdout: Rows it never saw, if any.
         learning: Real rows that baseline models are trained on.
-        trial: Real rows that models are tested on.
-        studying: What candidate models are trained on, cut to the size of ``learning``.
+        test: Real rows that models are tested on.
+        synthetic_train: What candidate models are trained on, cut to the size of ``learning``.
         seed: Of every random step.
         draw: Number of the re-split, None for the measurement.
         level: Confidence of two-sided intervals.
@@ -56,7 +66,8 @@ class Workbench:
         memory: Budget in bytes for one block of shared work.
         device: Where matrix products run.
         synthesiser: The generator, where it can be called.
-        ground: The view that this one adds rows to; what it found is not searched for again.
+        parent: The view that this one adds rows to; what it found is not searched for again.
+        work: What metrics share, computed at most once.
     """
 
     reference: Sample
@@ -64,8 +75,8 @@ class Workbench:
     real: Sample
     release: Sample
     learning: Sample
-    trial: Sample
-    studying: Sample
+    test: Sample
+    synthetic_train: Sample
     train: Sample | None = None
     holdout: Sample | None = None
     seed: int = 0
@@ -77,8 +88,8 @@ class Workbench:
     memory: int = 256 * 2**20
     device: str = "cpu"
     synthesiser: Synthesiser | None = field(default=None, repr=False)
-    ground: Workbench | None = field(default=None, repr=False)
-    store: dict[Any, Any] = field(default_factory=dict, repr=False)
+    parent: Workbench | None = field(default=None, repr=False)
+    work: SharedWork = field(default_factory=SharedWork, repr=False)
 
     # -- data -----------------------------------------------------------------------------------
 
@@ -103,28 +114,27 @@ class Workbench:
             [self.seed, zlib.crc32(purpose.encode()), 0 if self.draw is None else self.draw + 2]
         )
 
-    def shared(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
-        """The result filed under a key, made at most once."""
-        if key not in self.store:
-            self.store[key] = make()
-        found: T = self.store[key]
-        return found
+    def shared(self, key: WorkKey[T], compute: Callable[[], T]) -> T:
+        """The answer to a question about samples, computed at most once for all views."""
+        return self.work.result(key, compute)
 
     # -- views ----------------------------------------------------------------------------------
 
     def splits(self) -> NDArray[np.bool_]:
         """``(DRAWS, 2, len(real))``: reference and candidate rows of each re-split."""
+        at = self._measured
+        sizes = len(at.reference), len(at.candidate)
 
         def plan() -> NDArray[np.bool_]:
-            made = np.zeros((DRAWS, 2, len(self.real)), dtype=bool)
+            drawn = np.zeros((DRAWS, 2, len(self.real)), dtype=bool)
             rng = np.random.default_rng([self.seed, zlib.crc32(b"re-splits")])
             for draw in range(DRAWS):
                 order = self.real.shuffled(rng)
-                made[draw, 0, order[: len(self.reference)]] = True
-                made[draw, 1, order[len(self.reference) :][: len(self.candidate)]] = True
-            return made
+                drawn[draw, 0, order[: sizes[0]]] = True
+                drawn[draw, 1, order[sizes[0] :][: sizes[1]]] = True
+            return drawn
 
-        return self.shared(("splits",), plan)
+        return self.shared(SPLITS.about(self.real, sizes=sizes), plan)
 
     def resplit(self, draw: int) -> Workbench:
         """Real rows against real rows at the same sizes."""
@@ -155,14 +165,14 @@ class Workbench:
 
     def release_halves(self, draw: int) -> Workbench:
         """Models of one random half of the release against models of the other."""
-        return self._halved(self.studying, "release half", b"release halves", draw)
+        return self._halved(self.synthetic_train, "release half", b"release halves", draw)
 
     def _halved(self, sample: Sample, name: str, purpose: bytes, draw: int) -> Workbench:
         order = sample.shuffled(np.random.default_rng([self.seed, zlib.crc32(purpose), draw]))
         cut = len(order) // 2
         return self._viewed(
             learning=sample.take(np.sort(order[:cut]), f"{name} {draw}a"),
-            studying=sample.take(np.sort(order[cut : 2 * cut]), f"{name} {draw}b"),
+            synthetic_train=sample.take(np.sort(order[cut : 2 * cut]), f"{name} {draw}b"),
             draw=draw,
         )
 
@@ -187,7 +197,7 @@ class Workbench:
     def _viewed(self, **changes: Any) -> Workbench:
         """Another view of the same data, which can find the measurement."""
         if self.draw is None:
-            self.store.setdefault("measured", self)
+            self.work.result(MEASURED.about(), lambda: self)
         return replace(self, **changes)
 
     @property
@@ -207,31 +217,37 @@ class Workbench:
                 columns=tuple(name for name, kept in zip(mixed.columns, vary, strict=True) if kept),
             )
 
-        return self.shared(("varying columns",), keep)
+        return self.shared(VARYING.about(self.real), keep)
 
     # -- shared work ----------------------------------------------------------------------------
 
     def neighbours(self, query: Sample, base: Sample, k: int, *, gower: bool = False) -> Neighbours:
         """The ``k`` nearest rows of ``base`` for every row of ``query``; a row is not its own."""
-        key = ("neighbours", query.name, base.name, k, gower)
 
         def search() -> Neighbours:
-            if self.ground is not None:
-                return grown(self.ground.store, key, query, base, partial(self._alone, gower=gower))
+            if self.parent is not None:
+                return self._grown(self.parent, query, base, k, gower=gower)
             if gower and self.varying is not None and self.varying.columns:
                 return self._alone(query, base, k, gower=True)
             return self._found(query, base, k) or self._searched(query, base, k)
 
-        for sample in (query, base):
-            self.store[("rows", sample.name)] = sample.rows
-        return self.shared(key, search)
+        return self.shared(NEIGHBOURS.about(query, base, k=k, gower=gower), search)
+
+    def _grown(self, parent: Workbench, query: Sample, base: Sample, k: int, *, gower: bool) -> Neighbours:
+        """Neighbours of samples to which rows were added, from what the parent found without them."""
+        alone = partial(self._alone, gower=gower)
+        before = [sample.within(parent.corpus) for sample in (query, base)]
+        found = parent.work.find(NEIGHBOURS.about(*before, k=k, gower=gower))
+        if found is None or found.distance.shape[1] != k:
+            return alone(query, base, k)
+        return grown(found, query, base, (len(before[0]), len(before[1])), alone)
 
     def _alone(self, query: Sample, base: Sample, k: int, *, gower: bool) -> Neighbours:
         """A search of its own, that reads nothing of the survey."""
         mixed = self.varying if gower else None
         if mixed is None or not mixed.columns:
             return self._searched(query, base, k)
-        own = np.arange(len(base)) if query.name == base.name else None
+        own = np.arange(len(base)) if query.content == base.content else None
         return gower_neighbours(mixed, query.rows, base.rows, k, own=own, memory=self.memory, device=self.device)
 
     def _found(self, query: Sample, base: Sample, k: int) -> Neighbours | None:
@@ -246,7 +262,7 @@ class Workbench:
         return found
 
     def _searched(self, query: Sample, base: Sample, k: int, some: Rows | None = None) -> Neighbours:
-        same = query.name == base.name
+        same = query.content == base.content
         some = np.arange(len(query)) if some is None else some
         features = base.features if same and len(some) == len(base) else query.features[some]
         return nearest(features, base.features, k, own=some if same else None, memory=self.memory, device=self.device)
@@ -264,14 +280,14 @@ class Workbench:
     @property
     def _measured(self) -> Workbench:
         """The view of the measurement."""
-        return self if self.draw is None else self.store.get("measured", self)
+        return self if self.draw is None else self.work.find(MEASURED.about()) or self
 
     def _geometry(self, k: int) -> Geometry:
         """What one pass over the rows of this view tells; a re-split may read that of the measurement."""
         measured = self._measured
-        same = (self.reference.name, self.candidate.name) == (measured.reference.name, measured.candidate.name)
-        at = measured if same or self._pooled else self
-        return self.shared(("geometry", at.reference.name, at.candidate.name, k), lambda: Geometry.of(at._plan(k)))
+        sides = [(view.reference.content, view.candidate.content) for view in (self, measured)]
+        at = measured if sides[0] == sides[1] or self._pooled else self
+        return self.shared(GEOMETRY.about(at.reference, at.candidate, k=k), lambda: Geometry.of(at._plan(k)))
 
     @property
     def remark(self) -> str:
@@ -307,16 +323,16 @@ class Workbench:
         same lists of the real rows, which reach far enough for that: no new pass.
         """
         if self._pooled:
-            graph = self.shared(("graph", "real", k), lambda: self._geometry(k).among_real())
+            graph = self.shared(REAL_GRAPH.about(self.real, k=k), lambda: self._geometry(k).among_real())
             reference, candidate = self.splits()[self.draw]
             return graph, (reference + 2 * candidate).astype(np.int8)
-        return self.shared(("graph", self.reference.name, self.candidate.name, k), lambda: self._geometry(k).pair())
+        return self.shared(GRAPH.about(self.reference, self.candidate, k=k), lambda: self._geometry(k).pair())
 
     def kernel(self) -> KernelSums:
         """Mean kernels of the rows of this view; one pass over the real rows serves all re-splits."""
         if self._pooled:
             assert self.draw is not None
-            return self.shared(("kernel", "real"), lambda: self._geometry(K).split_sums())[self.draw]
+            return self.shared(SPLIT_SUMS.about(self.real), lambda: self._geometry(K).split_sums())[self.draw]
         sums = self._geometry(K).sums()
         if self.draw == ANCHOR:
             return replace(sums, reference_within=self._measured.kernel().reference_within)
@@ -325,8 +341,8 @@ class Workbench:
     def forecast(self, learner: str, trained_on: Sample) -> Forecast:
         """What a learner trained on a sample says of the trial rows."""
         return self.shared(
-            ("forecast", learner, trained_on.name, self.trial.name),
-            lambda: fit_forecast(LEARNERS[learner], trained_on, self.trial, seed=self.seed),
+            FORECAST.about(trained_on, self.test, learner=learner),
+            lambda: fit_forecast(LEARNERS[learner], trained_on, self.test, seed=self.seed),
         )
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from counterproof.metrics.engine.shared_work import SharedWork
 from counterproof.metrics.metric import Plant
 from counterproof.metrics.sample import Corpus, Floats, Mixed, Rows, Sample
 from counterproof.metrics.workbench import Workbench
@@ -203,7 +204,7 @@ def _with(bench: Workbench, bed: Bed) -> Workbench:
     def stand(sample: Sample, *, grows: bool = False) -> Sample:
         return Sample(sample.name, np.concatenate([sample.rows, new]) if grows else sample.rows, corpus)
 
-    rest = ("reference", "real", "learning", "trial", "studying", "train", "holdout")
+    rest = ("reference", "real", "learning", "test", "synthetic_train", "train", "holdout")
     moved: dict[str, Any] = {name: stand(sample) for name in rest if (sample := getattr(bench, name)) is not None}
     return replace(
         bench,
@@ -211,8 +212,8 @@ def _with(bench: Workbench, bed: Bed) -> Workbench:
         release=stand(bench.release, grows=True),
         candidate=stand(bench.candidate, grows=True),
         show_real=False,
-        ground=bench,
-        store={},
+        parent=bench,
+        work=SharedWork(),
     )
 
 

@@ -29,7 +29,7 @@ def set_bench(intake: Intake, run: Run) -> Workbench:
     real = _pool(samples)
     reference, learning = _reference(samples, real, rng)
     # No model learns from the reference, so it serves as test rows beside those that were given.
-    trial = reference.join(samples["test"], "trial") if "test" in samples else reference
+    test = reference.join(samples["test"], "trial") if "test" in samples else reference
     release = samples["synthetic"]
     return Workbench(
         reference=reference,
@@ -37,8 +37,8 @@ def set_bench(intake: Intake, run: Run) -> Workbench:
         real=real,
         release=release,
         learning=_cut(learning, min(len(release), LEARNED), "learning", rng),
-        trial=trial,
-        studying=_cut(release, min(len(learning), LEARNED), "studying", rng),
+        test=test,
+        synthetic_train=_cut(release, min(len(learning), LEARNED), "studying", rng),
         train=samples.get("train"),
         holdout=samples.get("holdout"),
         seed=run.seed,

@@ -7,12 +7,14 @@ from functools import cached_property
 
 import numpy as np
 
+from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.sample import Floats, Rows, Sample
 from counterproof.metrics.workbench import Workbench
 
 CLOSEST = 0.01  # of real rows: those that are nearest to another real row
 LINKS = 5
 CAP = 10_000
+CLUMPS: Work[Clumps] = Work("clumps of near duplicates")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -49,7 +51,7 @@ def clumps_of(bench: Workbench, sample: Sample) -> Clumps:
     Where more than that share of the real rows have twins, the edge is 0 and nothing is linked:
     such rows repeat by nature.
     """
-    return bench.shared(("clumps", sample.name), lambda: _clumps(bench, sample))
+    return bench.shared(CLUMPS.about(sample, bench.reference), lambda: _clumps(bench, sample))
 
 
 def _clumps(bench: Workbench, sample: Sample) -> Clumps:

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.estimate import Group
 from counterproof.metrics.sample import MISSING_TEXT, Mixed, Rows
 from counterproof.metrics.shared.partitions import CROWD, partitions
@@ -18,6 +19,7 @@ from counterproof.metrics.workbench import Workbench
 ATOM = 5  # a tail that holds more than so many times its share is no tail: one value that many rows have
 Flags = NDArray[np.bool_]
 Field = Literal["tails", "categories"]
+KINDS: Work[list[Kind]] = Work("rare kinds of rows")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -45,7 +47,9 @@ def rare_kinds(bench: Workbench, *, rare: float, tail: float) -> list[Kind]:
         rare: Share of real rows up to which a category is rare.
         tail: Share of real rows on each side that is a tail.
     """
-    return bench.shared(("rare kinds", rare, tail), lambda: [*_tails(bench, tail), *_categories(bench, rare)])
+    return bench.shared(
+        KINDS.about(bench.real, rare=rare, tail=tail), lambda: [*_tails(bench, tail), *_categories(bench, rare)]
+    )
 
 
 def _tails(bench: Workbench, tail: float) -> Iterator[Kind]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import beta
 
 from counterproof.metrics.coverage._near_duplicates import Clumps, clumps_of
+from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.estimate import Estimate, Evidence
 from counterproof.metrics.metric import Needs, Tolerance, Value, metric
 from counterproof.metrics.sample import Rows, Sample
@@ -17,6 +18,7 @@ from counterproof.metrics.workbench import Workbench
 
 SHOWN = 20
 _REASON = "more repeats than real rows of the same number have; 1,000 rows know the share to 1 % where few repeat"
+REPEATED: Work[NDArray[np.bytes_]] = Work("records that real rows repeat")
 
 
 @metric(
@@ -63,7 +65,7 @@ def repeated_by_nature(bench: Workbench, sample: Sample) -> NDArray[np.bool_]:
         digests, counts = np.unique(bench.real.digests, return_counts=True)
         return np.asarray(digests[counts > 1])
 
-    return np.isin(sample.digests, bench.shared(("records that real rows repeat",), find))
+    return np.isin(sample.digests, bench.shared(REPEATED.about(bench.real), find))
 
 
 def repeats(

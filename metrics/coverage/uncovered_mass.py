@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from counterproof.metrics.engine.knn_graph import TooDense
+from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Estimate, Evidence, Group
 from counterproof.metrics.metric import Needs, Tolerance, Value, metric
@@ -24,6 +25,7 @@ SHOWN = 40
 LISTED = 200  # groups and crossings; of more, crossings too small to decide are counted and not listed
 METHOD = f"Wilson, effective rows by {HALVES} half-samples"
 Flags = NDArray[np.bool_]
+HALVES_COVERED: Work[NDArray[np.int8]] = Work("which halves cover a row")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +137,11 @@ def lacking(bench: Workbench, k: int) -> list[Lacking]:
         return []
     made = manifold(bench, k)
     bare = ~made.balls.covered[made.graph.node[made.sides == 1]]
-    halves = None if bench.is_null else bench.shared(("uncovered halves", k), lambda: _halves(bench, made, k))
+    halves = (
+        None
+        if bench.is_null
+        else bench.shared(HALVES_COVERED.about(bench.reference, bench.candidate, k=k), lambda: _halves(bench, made, k))
+    )
     everyone = np.zeros(len(bare), dtype=np.intp)
     shares, effective = _shares(bare, halves, everyone, 1, 1.0)
     n = len(bare)

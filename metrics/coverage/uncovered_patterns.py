@@ -10,6 +10,7 @@ from counterproof.metrics.coverage._patterns.evidence import alarm, collecting_p
 from counterproof.metrics.coverage._patterns.lattice import LATTICE, Uncovered
 from counterproof.metrics.coverage._patterns.remedy import Remedy, remedy
 from counterproof.metrics.coverage._patterns.search import Search, Space, search_patterns, space_of
+from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Estimate
 from counterproof.metrics.metric import Needs, Value, metric
@@ -17,6 +18,7 @@ from counterproof.metrics.workbench import Workbench
 
 ROWS = 30  # of a rate measured on 30 rows the 95 % interval is 0.34 wide: fewer say nothing to act on
 ORDER = 3
+SPACE: Work[Space] = Work("columns that patterns combine")
 
 
 @metric(
@@ -71,7 +73,7 @@ def uncovered(
     least = max(ROWS, bench.small_cell) if threshold is None else threshold
     if least < 1 or (order is not None and order < 1):
         raise MetricError("options threshold and order: give 1 or more")
-    space = bench.shared(("pattern space", columns), lambda: space_of(bench, columns))
+    space = bench.shared(SPACE.about(bench.real, bench.release, columns=columns), lambda: space_of(bench, columns))
     order = max(ORDER, bench.intersections) if order is None else order
     unmet = _unmet(bench, space, order, least)
     if unmet is not None:

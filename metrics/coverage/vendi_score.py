@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from counterproof.metrics.engine.distances import directions
+from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Estimate, Evidence
 from counterproof.metrics.metric import Needs, Value, metric
@@ -19,6 +20,7 @@ CHUNKS = 4
 SHOWN = 10
 NOTHING = 1e-12  # eigenvalues that rounding leaves
 FIELDS = ("ratio", "release", "real")
+VENDI: Work[tuple[float, float]] = Work("Vendi entropy")
 
 
 @metric(
@@ -165,7 +167,7 @@ def _entropy(bench: Workbench, sample: Sample, n: int, q: float) -> tuple[float,
         entropy, error = np.mean(drawn, axis=0)
         return float(entropy), float(error)
 
-    return bench.shared(("vendi", sample.name, n, q, bench.is_null), take)
+    return bench.shared(VENDI.about(sample, n=n, q=q, null=bench.is_null), take)
 
 
 def _thinned(bench: Workbench, sample: Sample, kept: Rows, q: float) -> tuple[float, float]:

@@ -2,43 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
 from counterproof.metrics.engine.nearest_neighbours import Neighbours
 from counterproof.metrics.sample import Sample
 
-Key = tuple[str, str, str, int, bool]
 Search = Callable[[Sample, Sample, int], Neighbours]
 
 
-def grown(before: Mapping[Any, Any], key: Key, query: Sample, base: Sample, search: Search) -> Neighbours:
+def grown(found: Neighbours, query: Sample, base: Sample, old: tuple[int, int], search: Search) -> Neighbours:
     """The neighbours of ``query`` in ``base``, of which only what the new rows change is searched for.
 
     Args:
-        before: The store of the view without the new rows, which also files rows by sample.
-        key: Where the neighbours are filed.
+        found: Neighbours of the samples as they were.
         query: Rows of the grown sample; the new ones stand last.
-        base: Rows to search.
-        search: Searches from scratch; samples of other names are other samples.
+        base: Rows to search; the new ones stand last.
+        old: How many queries and rows there were.
+        search: Searches from scratch.
     """
-    k, found = key[3], before.get(key)
-    old = [_unchanged(before.get(("rows", sample.name)), sample) for sample in (query, base)]
-    if found is None or old[0] is None or old[1] is None or found.distance.shape[1] != k:
-        return search(query, base, k)
-    made = _with_base(found, query.take(np.arange(old[0]), "old queries"), base, old[1], search)
+    with_base = _with_base(found, query.take(np.arange(old[0]), "old queries"), base, old[1], search)
     if old[0] == len(query):
-        return made
-    return _with_queries(made, query, base, old[0], search)
-
-
-def _unchanged(rows: Any, sample: Sample) -> int | None:
-    """How many rows stand first as they did before; None where they do not."""
-    if rows is None or len(rows) > len(sample) or not np.array_equal(rows, sample.rows[: len(rows)]):
-        return None
-    return len(rows)
+        return with_base
+    return _with_queries(with_base, query, base, old[0], search)
 
 
 def _with_base(found: Neighbours, query: Sample, base: Sample, old: int, search: Search) -> Neighbours:
@@ -56,7 +43,7 @@ def _with_queries(found: Neighbours, query: Sample, base: Sample, old: int, sear
     """Lists of the new queries below those of the old ones; a row is not its own neighbour."""
     new = query.take(np.arange(old, len(query)), "new queries")
     k = found.distance.shape[1]
-    same = query.name == base.name
+    same = query.content == base.content
     more = search(new, base, min(k + same, len(base)))
     kept = more.index != np.arange(old, len(query))[:, None] if same else np.ones(more.index.shape, dtype=bool)
     order = np.argsort(~kept, axis=1, kind="stable")[:, :k]

@@ -96,36 +96,36 @@ def chosen_learners(corpus: Corpus, names: Sequence[str] | None) -> tuple[str, .
     return tuple(dict.fromkeys(names))
 
 
-def fit_forecast(learner: Learner, trained_on: Sample, trial: Sample, *, seed: int) -> Forecast:
+def fit_forecast(learner: Learner, trained_on: Sample, test: Sample, *, seed: int) -> Forecast:
     """Train on the labelled rows of one sample and try on all rows of another.
 
     Args:
         learner: One of :data:`LEARNERS`.
         trained_on: Rows to learn from; rows without a label are left out.
-        trial: Rows to speak about.
+        test: Rows to speak about.
         seed: Of the learner, where it has random steps.
 
     Raises:
         ValueError: No label column was given.
     """
     labelled = trained_on.take(np.flatnonzero(trained_on.labels != ""), trained_on.name)
-    everything = trial.corpus.labels
+    everything = test.corpus.labels
     assert everything is not None
     classes = np.unique(everything[everything != ""])
     seen, targets = np.unique(labelled.labels, return_inverse=True)
-    inputs, trial_inputs = learner.inputs(labelled, trial)
-    probability = np.zeros((len(trial), len(classes)))
-    reason = _degenerate(seen, inputs, trial.corpus.label)
+    inputs, trial_inputs = learner.inputs(labelled, test)
+    probability = np.zeros((len(test), len(classes)))
+    reason = _degenerate(seen, inputs, test.corpus.label)
     if not reason:
         probability[:, np.searchsorted(classes, seen)] = _trained(
-            learner.estimator(trial.corpus, len(labelled), seed), inputs, targets, trial_inputs
+            learner.estimator(test.corpus, len(labelled), seed), inputs, targets, trial_inputs
         )
     elif len(seen):
         probability[:, np.searchsorted(classes, seen[0])] = 1.0
     return Forecast(
         classes=classes,
         probability=probability,
-        predicted=classes[probability.argmax(1)] if len(classes) else np.full(len(trial), ""),
+        predicted=classes[probability.argmax(1)] if len(classes) else np.full(len(test), ""),
         rows=len(labelled),
         degenerate=bool(reason),
         reason=reason,
@@ -156,31 +156,31 @@ def _trained(estimator: Any, inputs: Floats, targets: NDArray[np.intp], trial_in
 # -- inputs -------------------------------------------------------------------------------------
 
 
-def _features(trained_on: Sample, trial: Sample) -> tuple[Floats, Floats]:
+def _features(trained_on: Sample, test: Sample) -> tuple[Floats, Floats]:
     """Encoded rows without the label's block; a feature space is standardised on the training rows."""
-    corpus = trial.corpus
+    corpus = test.corpus
     if corpus.blocks is None:
         mean, spread = trained_on.features.mean(0), trained_on.features.std(0)
         scale = np.where(spread > 0, spread, 1.0)
-        return (trained_on.features - mean) / scale, (trial.features - mean) / scale
+        return (trained_on.features - mean) / scale, (test.features - mean) / scale
     kept = [block for block, name in zip(corpus.blocks, corpus.block_names, strict=True) if name != corpus.label]
     columns = np.concatenate(kept) if kept else np.empty(0, dtype=np.intp)
-    return trained_on.features[:, columns], trial.features[:, columns]
+    return trained_on.features[:, columns], test.features[:, columns]
 
 
-def _columns(trained_on: Sample, trial: Sample) -> tuple[Floats, Floats]:
+def _columns(trained_on: Sample, test: Sample) -> tuple[Floats, Floats]:
     """The table's numbers and category codes side by side, without the label; NaN is missing."""
-    mixed = trial.corpus.mixed
+    mixed = test.corpus.mixed
     assert mixed is not None
-    kept = np.array([name != trial.corpus.label for name in mixed.columns], dtype=bool)
+    kept = np.array([name != test.corpus.label for name in mixed.columns], dtype=bool)
     learned, tried = (
         np.hstack([mixed.numeric[rows], mixed.codes[rows]]).astype(np.float64)[:, kept]
-        for rows in (trained_on.rows, trial.rows)
+        for rows in (trained_on.rows, test.rows)
     )
     # The learner cannot bin a column of which training knows no value; it has nothing to say either.
     unknown = np.isnan(learned).all(0)
     learned[:, unknown] = tried[:, unknown] = 0.0
-    for column in np.flatnonzero(_categorical(trial.corpus)):
+    for column in np.flatnonzero(_categorical(test.corpus)):
         learned[:, column], tried[:, column] = _frequent(learned[:, column], tried[:, column])
     return learned, tried
 

@@ -112,7 +112,7 @@ class Geometry:
 
     def neighbours(self, query: Sample, base: Sample, k: int) -> tuple[Neighbours, Rows] | None:
         """The nearest base rows of each query row, and queries for which they are not known; None if no list helps."""
-        own = np.arange(len(base)) if query.name == base.name else None
+        own = np.arange(len(base)) if query.content == base.content else None
         for lists in sorted(self.survey.lists, key=lambda lists: lists.wish.k):
             asked, there = self._nodes(query, lists.wish.rows), self._nodes(base, lists.wish.base)
             if lists.wish.k > k and min(asked.min(initial=0), there.min(initial=0)) >= 0:

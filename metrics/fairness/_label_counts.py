@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.estimate import normal_quantile
 from counterproof.metrics.sample import Floats, Sample
 from counterproof.metrics.shared.partitions import Partition, partitions
@@ -15,6 +16,8 @@ from counterproof.metrics.statistics.proportions import wilson_ends
 from counterproof.metrics.workbench import Workbench
 
 CLASSES = 20  # the commonest are compared: a label of hundreds of values is no question of a few groups
+LABEL_CLASSES: Work[Classes] = Work("classes of the label")
+LABEL_COUNTS: Work[LabelCounts] = Work("labels by group")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -67,7 +70,7 @@ class LabelCounts:
 
 def classes_of(bench: Workbench) -> Classes:
     """The classes of the label, the rarer of two first, else the commonest first; the same for all views."""
-    return bench.shared(("label classes",), lambda: _classes(bench))
+    return bench.shared(LABEL_CLASSES.about(bench.real, bench.release), lambda: _classes(bench))
 
 
 def group_partitions(bench: Workbench) -> tuple[Partition, ...]:
@@ -77,7 +80,7 @@ def group_partitions(bench: Workbench) -> tuple[Partition, ...]:
 
 def label_counts(bench: Workbench, part: Partition, sample: Sample) -> LabelCounts:
     """Count one sample; rows of one source are worth less than as many of their own."""
-    return bench.shared(("label counts", part.columns, sample.name), lambda: _counted(bench, part, sample))
+    return bench.shared(LABEL_COUNTS.about(sample, columns=part.columns), lambda: _counted(bench, part, sample))
 
 
 def share_changes(before: LabelCounts, after: LabelCounts, level: float) -> tuple[Floats, Floats]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.sample import Mixed
 from counterproof.metrics.shared.partitions import partition_by
 from counterproof.metrics.workbench import Workbench
 
 ALIKE = 0.9999  # correlation of ranks from which a number is another in other units
 KNOWN = 0.99  # share of real rows that a renaming must hold for
+COPIES: Work[tuple[str, ...]] = Work("columns that rename a group")
 
 
 def copies_of(bench: Workbench, column: str) -> tuple[str, ...]:
@@ -23,7 +25,7 @@ def copies_of(bench: Workbench, column: str) -> tuple[str, ...]:
         bench: The samples.
         column: A group column.
     """
-    return bench.shared(("copies of a group", column), lambda: _copies(bench, column))
+    return bench.shared(COPIES.about(bench.real, column=column), lambda: _copies(bench, column))
 
 
 def _copies(bench: Workbench, column: str) -> tuple[str, ...]:

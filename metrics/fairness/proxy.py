@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.estimate import Estimate, Evidence, Group
 from counterproof.metrics.fairness._proxy_columns import copies_of
 from counterproof.metrics.metric import Needs, Value, metric
@@ -36,6 +37,8 @@ CLASSES = 20
 ROWS = 20_000
 METHOD = "DeLong, out of fold"
 Learner = Literal["linear", "boosting"]
+PROXY_CLASSES: Work[NDArray[np.intp]] = Work("values that a proxy is sought for")
+PROXY: Work[Told] = Work("how well features tell a group")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -115,7 +118,7 @@ def proxy(bench: Workbench, *, learner: Learner = "linear") -> Iterator[Value]:
 def _told_on_both(bench: Workbench, part: Partition, learner: Learner) -> tuple[Told, Told]:
     """In as many real rows as the release brings, and in the release."""
     classes = _classes(bench, part)
-    real, made = (told_by(bench, sample, part, classes, learner) for sample in (bench.learning, bench.studying))
+    real, made = (told_by(bench, sample, part, classes, learner) for sample in (bench.learning, bench.synthetic_train))
     return real, made
 
 
@@ -160,7 +163,7 @@ def _difference(view: Workbench, part: Partition, learner: Learner) -> float:
 
 
 def _sizes(bench: Workbench) -> dict[str, int]:
-    return {"real": min(ROWS, len(bench.learning)), "release": min(ROWS, len(bench.studying))}
+    return {"real": min(ROWS, len(bench.learning)), "release": min(ROWS, len(bench.synthetic_train))}
 
 
 def _of_column(bench: Workbench, part: Partition, change: Change, real: Told, made: Told) -> Iterator[Value]:
@@ -175,14 +178,14 @@ def _of_column(bench: Workbench, part: Partition, change: Change, real: Told, ma
 
 def _classes(bench: Workbench, part: Partition) -> list[int]:
     """Values that both sides of the measurement have often enough, and this view at all; missing is none."""
-    sides = (bench.learning, bench.studying)
+    sides = (bench.learning, bench.synthetic_train)
     least = np.minimum(*(part.counts(sample) for sample in sides))
 
     def choose() -> NDArray[np.intp]:
         enough = np.flatnonzero((part.values[:, 0] != "") & (least >= LEAST))
         return np.sort(enough[np.argsort(-least[enough], kind="stable")][:CLASSES])
 
-    chosen = bench.shared(("proxy classes", part.columns), choose)
+    chosen = bench.shared(PROXY_CLASSES.about(bench.real, bench.release, columns=part.columns), choose)
     return [int(at) for at in chosen if least[at] >= FOLDS]
 
 
@@ -192,7 +195,7 @@ def _unfit(bench: Workbench, part: Partition, classes: list[int]) -> str:
     mixed = bench.corpus.mixed
     if mixed is not None and set(mixed.columns) <= set(copies_of(bench, part.columns[0])):
         return f"there is no column besides {part.name} to tell it by"
-    if min(len(np.unique(_units(sample))) for sample in (bench.learning, bench.studying)) < FOLDS:
+    if min(len(np.unique(_units(sample))) for sample in (bench.learning, bench.synthetic_train)) < FOLDS:
         return f"fewer than {FOLDS} distinct rows or sources: no part can be held out to be told"
     return ""
 
@@ -210,7 +213,7 @@ def told_by(bench: Workbench, sample: Sample, part: Partition, classes: list[int
         classes: Which of its values are told, each from the rest.
         learner: What learns.
     """
-    key = ("proxy", sample.name, part.columns, tuple(classes), learner)
+    key = PROXY.about(sample, columns=part.columns, classes=tuple(classes), learner=learner)
     return bench.shared(key, lambda: _learned(bench, sample, part, classes, learner))
 
 
@@ -280,7 +283,7 @@ def _giveaways(bench: Workbench, asked: list[Partition], found: Mapping[str, tup
     for part in asked if bench.corpus.mixed is not None else ():
         best = _classes(bench, part)[int(np.argmax(found[part.columns[0]][1].each))]
         lost: list[dict[str, float]] = []
-        for sample in (bench.studying, bench.learning):
+        for sample in (bench.synthetic_train, bench.learning):
             rows, task = _task(bench, sample, part)
             made = part.codes[rows.rows] == best
             lost.append(dict(zip(*giveaways(replace(task, made=made), bench.seed), strict=True)))

@@ -67,11 +67,11 @@ def slices(
 
 
 def _problem(bench: Workbench, learners: tuple[str, ...]) -> str:
-    labelled = bench.trial.take(np.flatnonzero(bench.trial.labels != ""), "labelled")
+    labelled = bench.test.take(np.flatnonzero(bench.test.labels != ""), "labelled")
     if labelled.sources < 4:
         return f"the real test rows with a value of {bench.corpus.label} have fewer than two sources for each half"
     for learner in learners:
-        for trained_on, whose in ((bench.learning, "the real rows"), (bench.studying, "the release")):
+        for trained_on, whose in ((bench.learning, "the real rows"), (bench.synthetic_train, "the release")):
             forecast = bench.forecast(learner, trained_on)
             if forecast.degenerate:
                 return f"no model can be trained on {whose}: {forecast.reason}"
@@ -79,7 +79,7 @@ def _problem(bench: Workbench, learners: tuple[str, ...]) -> str:
 
 
 def _sizes(bench: Workbench) -> dict[str, int]:
-    roles = {"learning": bench.learning, "studying": bench.studying, "trial": bench.trial}
+    roles = {"learning": bench.learning, "studying": bench.synthetic_train, "trial": bench.test}
     return {role: int((sample.labels != "").sum()) for role, sample in roles.items()}
 
 

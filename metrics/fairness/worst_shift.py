@@ -210,7 +210,7 @@ def _groups(trial: Trial, shift: Shift, learner: str) -> Iterator[Evidence]:
     part, tail, bench = shift.part, shift.mix, trial.bench
     if part is None or not isinstance(tail, Tail):
         return
-    errors = [trial.losses(bench, learner, rows, "errors") for rows in (bench.learning, bench.studying)]
+    errors = [trial.losses(bench, learner, rows, "errors") for rows in (bench.learning, bench.synthetic_train)]
     counts = np.bincount(tail.codes, minlength=len(part))
     weights = [tail.weights(losses) for losses in errors]
     told = (counts >= max(bench.small_cell, 1)) & ~part.hidden(bench)

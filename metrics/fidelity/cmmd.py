@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from counterproof.metrics.engine.distances import directions
 from counterproof.metrics.engine.kernel_sums import MEMORY, KernelSums
 from counterproof.metrics.engine.mmd import discrepancy, standard_error
+from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.estimate import Estimate, Evidence
 from counterproof.metrics.metric import Needs, Value, metric
 from counterproof.metrics.sample import Floats
@@ -19,6 +20,7 @@ WIDTH = 10.0
 TIMES = 1000.0
 SHOWN = 10
 FIELDS = ("value", "biased")
+GAUSSIAN: Work[list[KernelSums]] = Work("Gaussian kernel sums of all re-splits")
 
 
 @metric(
@@ -145,7 +147,7 @@ def _sums(bench: Workbench) -> KernelSums:
     """Mean kernels of this view; where it is cheaper, one pass over the real rows serves all re-splits."""
     if bench.draw is not None and bench.draw >= 0 and bench.pools_real:
         whole = bench.shared(
-            ("gaussian", "real"), lambda: gaussian_sums(bench.real.features, bench.splits(), memory=bench.memory)
+            GAUSSIAN.about(bench.real), lambda: gaussian_sums(bench.real.features, bench.splits(), memory=bench.memory)
         )
         return whole[bench.draw]
     pooled = np.concatenate([bench.reference.features, bench.candidate.features])

@@ -113,7 +113,7 @@ class Scoring:
             yield Value(field="gap", estimate=Estimate.point(worst, level=bench.level))
             return
         rng = bench.generator(self.id)
-        drawn = [self.gaps(bench, learners, np.sort(bench.trial.half(rng))) for _ in range(halves)]
+        drawn = [self.gaps(bench, learners, np.sort(bench.test.half(rng))) for _ in range(halves)]
         spread = refit_spread(bench, lambda view: self.gaps(view, learners))
         changes = [
             Change(
@@ -131,13 +131,13 @@ class Scoring:
 
     def gaps(self, bench: Workbench, learners: tuple[str, ...], rows: Rows | None = None) -> dict[str, float]:
         """By how much the model of ``studying`` is worse than that of ``learning``, by learner."""
-        tried = np.arange(len(bench.trial)) if rows is None else rows
-        tried = tried[bench.trial.labels[tried] != ""]
+        tried = np.arange(len(bench.test)) if rows is None else rows
+        tried = tried[bench.test.labels[tried] != ""]
         found = {}
         for learner in learners:
             real, made = (
-                self._score(bench.forecast(learner, trained_on), bench.trial.labels[tried], tried)
-                for trained_on in (bench.learning, bench.studying)
+                self._score(bench.forecast(learner, trained_on), bench.test.labels[tried], tried)
+                for trained_on in (bench.learning, bench.synthetic_train)
             )
             found[learner] = self.sign * (real - made)
         return found
@@ -163,11 +163,11 @@ class Scoring:
 
 def _problem(bench: Workbench, learners: tuple[str, ...]) -> str:
     """Why no gap can be told."""
-    labelled = bench.trial.take(np.flatnonzero(bench.trial.labels != ""), f"labelled {bench.trial.name}")
+    labelled = bench.test.take(np.flatnonzero(bench.test.labels != ""), f"labelled {bench.test.name}")
     if len(np.unique(labelled.labels)) < 2 or labelled.sources < 4:
         return f"the real test rows hold fewer than two classes of {bench.corpus.label}, or fewer than 4 sources"
     for learner in learners:
-        for trained_on in (bench.learning, bench.studying):
+        for trained_on in (bench.learning, bench.synthetic_train):
             forecast = bench.forecast(learner, trained_on)
             if forecast.degenerate:
                 return f"no model can be trained on {trained_on.name}: {forecast.reason}"
@@ -175,4 +175,4 @@ def _problem(bench: Workbench, learners: tuple[str, ...]) -> str:
 
 
 def _sizes(bench: Workbench) -> dict[str, int]:
-    return {"learning": len(bench.learning), "studying": len(bench.studying), "trial": len(bench.trial)}
+    return {"learning": len(bench.learning), "studying": len(bench.synthetic_train), "trial": len(bench.test)}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.stats import t as student
 
+from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Better, Estimate
 from counterproof.metrics.metric import Family, Metric, Needs, Tolerance, Value
@@ -30,6 +31,7 @@ HALVES = 30
 AGAIN = 4  # computations more on the same rows: the luck of metrics that draw subsets
 Factory = Callable[["nn.Module"], "torchmetrics.Metric"]
 Reading = Callable[[Any], float]
+NETWORK_FEATURES: Work[Floats] = Work("features by a torchmetric's own network")
 
 
 def number(result: Any) -> float:
@@ -170,7 +172,9 @@ class Wrapped:
         if not self.images:
             return sample.features
         known = np.unique(np.concatenate([bench.real.rows, bench.release.rows]))
-        features = bench.shared(("torchmetrics", self.id), lambda: self._encoded(bench, known))
+        features = bench.shared(
+            NETWORK_FEATURES.about(bench.real, bench.release, metric=self.id), lambda: self._encoded(bench, known)
+        )
         return features[np.searchsorted(known, sample.rows)]
 
     def _encoded(self, bench: Workbench, rows: Rows) -> Floats:

@@ -308,8 +308,8 @@ def two_sides(reference: Floats, candidate: Floats, *, seed: int = 0, draw: int 
         real=real,
         release=release,
         learning=real,
-        trial=real,
-        studying=release,
+        test=real,
+        synthetic_train=release,
         seed=seed,
         draw=draw,
     )

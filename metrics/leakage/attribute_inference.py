@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from counterproof.metrics.engine.column_neighbours import Nearest, nearest_by_columns
+from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Evidence, Group
 from counterproof.metrics.leakage._disclosure.risk import Rates, told
@@ -21,6 +22,7 @@ from counterproof.metrics.workbench import Workbench
 SECRETS = 16
 LISTED = 1000
 Flags = NDArray[np.bool_]
+GUESSES: Work[dict[str, Guesses]] = Work("guesses of secret attributes")
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +97,7 @@ def attribute_inference(
     if targets.problem:
         yield Value(status="not_assessable", reason=targets.problem)
         return
-    key = ("attribute inference", chosen, tolerance, attacks)
+    key = GUESSES.about(bench.real, bench.release, secrets=tuple(chosen), tolerance=tolerance, attacks=attacks)
     found = bench.shared(key, lambda: infer(bench, targets, chosen, tolerance))
     rates: dict[Group, Rates] = {}
     for name, guesses in found.items():

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.estimate import Estimate
 from counterproof.metrics.leakage._copy_search.matching import (
     COARSE,
@@ -26,6 +27,8 @@ from counterproof.metrics.shared.closest_pairs import Pair, by_source, listed, p
 from counterproof.metrics.statistics.exact_tests import ALARM, Tally, fewest_hits
 from counterproof.metrics.statistics.proportions import newcombe
 from counterproof.metrics.workbench import Workbench
+
+MATCHES: Work[Matches] = Work("matches of real records with the release")
 
 
 @metric(
@@ -72,7 +75,7 @@ def copies(bench: Workbench) -> Iterator[Value]:
         yield without_holdout(bench, bench.train)
         return
     known = bench.real
-    found = bench.shared(("copies",), lambda: find_matches(bench))
+    found = bench.shared(MATCHES.about(bench.real, bench.release), lambda: find_matches(bench))
     member = np.isin(known.rows[found.rows], bench.train.rows)
     near = near_copies(bench, found, member)
     yield exact_copies(bench, found, member, near)

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from counterproof.metrics.engine.distances import distinct
+from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Estimate, Evidence, Group
 from counterproof.metrics.leakage._distances.effective_rows import place_of, source_of, too_crowded
@@ -38,6 +39,8 @@ FEWEST = 20
 """Release rows below which a cell does not count: the published threshold is 20 of the release."""
 PLACES = 5
 """Evenly filled places of a cell below which its interval does not hold."""
+
+CELLS: Work[tuple[Rows, Rows]] = Work("cells of the data-copying test")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -173,7 +176,7 @@ def cells_of(bench: Workbench, count: int) -> tuple[Rows, Rows]:
         found = KMeans(n_clusters=min(count, len(distinct(known)[0])), n_init=3, random_state=seed).fit(known)
         return found.predict(asked).astype(np.intp), found.predict(known).astype(np.intp)
 
-    return bench.shared(("copying cells", count), partition)
+    return bench.shared(CELLS.about(bench.real, bench.release, count=count), partition)
 
 
 def sides_of(bench: Workbench, cells: int) -> tuple[Side, Side]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from counterproof.metrics.engine.nearest_neighbours import nearest
+from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.estimate import Estimate, Evidence
 from counterproof.metrics.leakage._distances.known_neighbours import Flags, too_few
 from counterproof.metrics.metric import Needs, Value, metric
@@ -30,6 +31,7 @@ PRIOR = 0.25
 OUTLIERS = 0.01
 TINY = 1e-12
 SHOWN = 20
+MIXTURE: Work[Mixture | None] = Work("mixture over release rows")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -85,7 +87,7 @@ def likelihood_gap(bench: Workbench) -> Iterator[Value]:
     if reason:
         yield Value(status="not_assessable", reason=reason)
         return
-    mixture = bench.shared(("likelihood mixture",), lambda: _mixture(bench))
+    mixture = bench.shared(MIXTURE.about(bench.real, bench.release), lambda: _mixture(bench))
     if mixture is None:
         yield Value(status="not_assessable", reason="all rows are equal where densities are taken: nothing can be told")
         return

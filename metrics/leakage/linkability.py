@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from counterproof.metrics.engine.column_neighbours import nearest_by_columns
+from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Estimate, Evidence, Group
 from counterproof.metrics.leakage._disclosure.risk import Rates, told
@@ -20,6 +21,7 @@ from counterproof.metrics.workbench import Workbench
 
 LISTED = 1000
 Split = tuple[tuple[str, ...], tuple[str, ...]]
+LINKS: Work[dict[str, Links]] = Work("links between halves of records")
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +93,10 @@ def linkability(
     if targets.problem:
         yield Value(status="not_assessable", reason=targets.problem)
         return
-    found = bench.shared(("linkability", tuple(splits.items()), k, attacks), lambda: link(bench, targets, splits, k))
+    found = bench.shared(
+        LINKS.about(bench.real, bench.release, splits=tuple(splits.items()), k=k, attacks=attacks),
+        lambda: link(bench, targets, splits, k),
+    )
     guess = chance_of_a_link(len(bench.release), k)
     baseline = Estimate.point(guess, level=bench.level, method="two random choices")
     rates: dict[Group, Rates] = {}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Estimate, Evidence
 from counterproof.metrics.leakage._copy_search.matching import rows_used
@@ -21,6 +22,7 @@ from counterproof.metrics.workbench import Workbench
 
 LISTED = 100
 SEARCHES = 2  # tests that share the level at least: all columns together, and the one that leaks
+UNIQUES: Work[Uniques] = Work("values that one record holds")
 
 
 @metric(
@@ -72,7 +74,10 @@ def rare_values(bench: Workbench, *, combinations: int = 100) -> Iterator[Value]
     if combinations < 0:
         raise MetricError(f"option combinations = {combinations}: give 0 or more")
     assert bench.train is not None
-    found = bench.shared(("unique values", combinations), lambda: uniques_of(bench, most=combinations))
+    found = bench.shared(
+        UNIQUES.about(bench.real, bench.release, combinations=combinations),
+        lambda: uniques_of(bench, most=combinations),
+    )
     member = np.zeros(len(found.held), dtype=bool)
     member[found.unit[np.isin(bench.real.rows, bench.train.rows)]] = True
     alone = _measured(bench, found, member, found.single, "value")

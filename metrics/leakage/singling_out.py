@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import hypergeom
 
+from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Evidence, Group
 from counterproof.metrics.leakage._disclosure.predicates import (
@@ -32,6 +33,9 @@ LISTED = 1000
 FEW = 20
 SIZES = (2, 3, 4, 6, 8)
 Flags = NDArray[np.bool_]
+AIMS: Work[dict[str, Aim]] = Work("predicates that single out")
+CODED: Work[Coded] = Work("coded columns")
+RECORDS: Work[Rows] = Work("record of each real row")
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +93,9 @@ def singling_out(bench: Workbench, *, columns: tuple[int, ...] = SIZES, attacks:
         raise MetricError("leakage.singling_out: give attacks of 1 or more, and columns of 2 or more")
     assert bench.train is not None
     assert bench.holdout is not None
-    aims = bench.shared(("singling out", columns, attacks), lambda: aim(bench, columns, attacks))
+    aims = bench.shared(
+        AIMS.about(bench.real, bench.release, columns=columns, attacks=attacks), lambda: aim(bench, columns, attacks)
+    )
     sides = Sides.of(bench)
     rates: dict[Group, Rates] = {}
     failures: dict[Group, str] = {}
@@ -104,7 +110,7 @@ def singling_out(bench: Workbench, *, columns: tuple[int, ...] = SIZES, attacks:
 
 def aim(bench: Workbench, columns: tuple[int, ...], attacks: int) -> dict[str, Aim]:
     """Predicates of both kinds from the distinct release rows, and whom they match."""
-    table = bench.shared(("coded",), lambda: coded(bench.corpus))
+    table = bench.shared(CODED.about(bench.real, bench.release), lambda: coded(bench.corpus))
     if not table.columns:
         return {}
     release = table.take(bench.release.rows)
@@ -115,7 +121,7 @@ def aim(bench: Workbench, columns: tuple[int, ...], attacks: int) -> dict[str, A
     made = {"univariate": univariate(release, attacks, rng)}
     if len(table.columns) > 1:
         made["multivariate"] = multivariate(release, columns, attacks, rng)
-    record = bench.shared(("records",), lambda: _records(bench.real))
+    record = bench.shared(RECORDS.about(bench.real), lambda: _records(bench.real))
     return {kind: _aimed(found, release, rows, real, record, rng) for kind, found in made.items()}
 
 
@@ -151,7 +157,7 @@ class Sides:
     @classmethod
     def of(cls, bench: Workbench) -> Sides:
         """The sides of a view."""
-        record = bench.shared(("records",), lambda: _records(bench.real))
+        record = bench.shared(RECORDS.about(bench.real), lambda: _records(bench.real))
         assert bench.train is not None
         assert bench.holdout is not None
         held = [np.zeros(int(record.max()) + 1, dtype=bool) for _ in range(2)]
@@ -191,8 +197,11 @@ def success(hits: Hits, side: Flags, size: int) -> Floats:
 
 def _singled_out(bench: Workbench, aims: Mapping[str, Aim], sides: Sides) -> tuple[Evidence, ...]:
     """Train records that predicates match alone, where no holdout record does."""
-    names, columns = bench.corpus.names, bench.shared(("coded",), lambda: coded(bench.corpus)).columns
-    record = bench.shared(("records",), lambda: _records(bench.real))
+    names, columns = (
+        bench.corpus.names,
+        bench.shared(CODED.about(bench.real, bench.release), lambda: coded(bench.corpus)).columns,
+    )
+    record = bench.shared(RECORDS.about(bench.real), lambda: _records(bench.real))
     inside = np.flatnonzero(np.isin(bench.real.rows, bench.train.rows if bench.train else ()))
     row_of = dict(zip(record[inside[::-1]].tolist(), bench.real.rows[inside[::-1]].tolist(), strict=True))
     rows: list[tuple[str, str, str]] = []

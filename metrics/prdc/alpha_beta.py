@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from counterproof.metrics.engine.knn_graph import Graph, TooDense
 from counterproof.metrics.engine.pairwise_pass import TIE
+from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Estimate, Evidence, Panel, normal_quantile
 from counterproof.metrics.metric import Value
@@ -22,6 +23,10 @@ from counterproof.metrics.workbench import DRAWS, Workbench
 STEPS = 30
 LEVELS = np.linspace(0.0, 1.0, STEPS)
 """The shares of mass at which both curves are taken, as in the authors' code."""
+
+ALPHA: Work[Curve] = Work("α-precision curve")
+FROM_MEANS: Work[Floats] = Work("distances from the means of re-splits")
+BETA: Work[Curve] = Work("β-recall curve")
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +171,7 @@ def curve_value(
 
 def alpha_curve(bench: Workbench) -> Curve:
     """α-precision's curve of a view, made once."""
-    return bench.shared(("alpha", bench.reference.name, bench.candidate.name), lambda: _alpha_curve(bench))
+    return bench.shared(ALPHA.about(bench.reference, bench.candidate), lambda: _alpha_curve(bench))
 
 
 def _alpha_curve(bench: Workbench) -> Curve:
@@ -186,7 +191,7 @@ def _resplit_distances(bench: Workbench, side: int) -> Floats:
         weights = bench.splits()[:, side].astype(np.float64)
         return _distances(bench.real, weights @ bench.real.features / weights.sum(1, keepdims=True))
 
-    return bench.shared(("distances from means", side), make)
+    return bench.shared(FROM_MEANS.about(bench.real, side=side), make)
 
 
 def _distances(sample: Sample, centres: Floats) -> Floats:
@@ -240,7 +245,7 @@ def outermost_rows(bench: Workbench, curve: Curve) -> Evidence:
 
 def beta_curve(bench: Workbench, k: int) -> Curve:
     """β-recall's curve of a view, made once."""
-    return bench.shared(("beta", bench.reference.name, bench.candidate.name, k), lambda: _beta_curve(bench, k))
+    return bench.shared(BETA.about(bench.reference, bench.candidate, k=k), lambda: _beta_curve(bench, k))
 
 
 def _beta_curve(bench: Workbench, k: int) -> Curve:

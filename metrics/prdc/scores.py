@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from counterproof.metrics.engine.knn_graph import Graph, TooDense, neighbour_graph
+from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Estimate, Evidence
 from counterproof.metrics.metric import Needs, Tolerance, Value
@@ -23,6 +24,7 @@ Quantity = Literal["precision", "recall", "density", "coverage", "clipped densit
 QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
 DENSITY = QUANTITIES.index("density")
 NEEDS = Needs(smallest_n=500)
+MANIFOLD: Work[Manifold] = Work("precision, recall, density, coverage")
 
 
 def within_tolerance(limit: float, lost: str) -> tuple[Tolerance]:
@@ -61,7 +63,7 @@ def manifold(bench: Workbench, k: int, ties: Ties = "le") -> Manifold:
     Raises:
         TooDense: The rows are so tied that neighbours cannot be told apart.
     """
-    key = ("manifold", bench.reference.name, bench.candidate.name, k, ties)
+    key = MANIFOLD.about(bench.reference, bench.candidate, k=k, ties=ties)
     return bench.shared(key, lambda: _manifold(bench, k, ties))
 
 

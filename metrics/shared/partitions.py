@@ -9,11 +9,14 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.estimate import Group
 from counterproof.metrics.sample import MISSING_TEXT, Rows, Sample
 from counterproof.metrics.workbench import Workbench
 
 CROWD = 100  # values of a column in real data above which it is crossed with no other
+PARTITIONS: Work[tuple[Partition, ...]] = Work("partitions by groups and crossings")
+PARTITION: Work[Partition] = Work("partition by columns")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -80,12 +83,12 @@ def partitions(bench: Workbench, *, order: int | None = None, label: bool = Fals
         label: Whether the label is a column like the groups; it then stands last.
     """
     order = bench.intersections if order is None else order
-    return bench.shared(("partitions", order, label), lambda: _partitions(bench, order, label))
+    return bench.shared(PARTITIONS.about(order=order, label=label), lambda: _partitions(bench, order, label))
 
 
 def partition_by(bench: Workbench, columns: tuple[str, ...]) -> Partition:
     """The rows by the values of these columns: groups, or the label."""
-    return bench.shared(("partition", columns), lambda: _crossed(bench, columns))
+    return bench.shared(PARTITION.about(columns=columns), lambda: _crossed(bench, columns))
 
 
 def _partitions(bench: Workbench, order: int, label: bool) -> tuple[Partition, ...]:

@@ -6,12 +6,15 @@ from typing import Any
 
 import numpy as np
 
+from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.estimate import Panel
 from counterproof.metrics.sample import Floats, Sample
 from counterproof.metrics.workbench import Workbench
 
 BINS = 36
 POINTS = 2000
+POOLED_AXES: Work[Floats] = Work("principal axes of real rows and release")
+ON_POOLED_AXES: Work[Floats] = Work("all rows on the pooled axes")
 
 
 def principal_axes(features: Floats, count: int) -> tuple[Floats, Floats]:
@@ -42,7 +45,7 @@ def pooled_axes(bench: Workbench, count: int) -> Floats:
         both = bench.real.join(bench.release, "real and release")
         return principal_axes(both.features, count)[0]
 
-    return bench.shared(("pooled axes", count), fit)
+    return bench.shared(POOLED_AXES.about(bench.real, bench.release, count=count), fit)
 
 
 def on_pooled_axes(bench: Workbench, sample: Sample, count: int) -> Floats:
@@ -50,7 +53,8 @@ def on_pooled_axes(bench: Workbench, sample: Sample, count: int) -> Floats:
     axes = pooled_axes(bench, count)
     if sample.replaced is not None:
         return np.asarray(sample.replaced @ axes)
-    turned = bench.shared(("on pooled axes", count), lambda: bench.corpus.features.astype(np.float64) @ axes)
+    key = ON_POOLED_AXES.about(bench.real, bench.release, count=count)
+    turned = bench.shared(key, lambda: bench.corpus.features.astype(np.float64) @ axes)
     return np.asarray(turned[sample.rows])
 
 

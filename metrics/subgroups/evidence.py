@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from counterproof.metrics.engine.nearest_neighbours import nearest
+from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.estimate import Estimate, Evidence, Panel
 from counterproof.metrics.shared.closest_pairs import Pair, pair_panel
 from counterproof.metrics.subgroups.losses import Losses
@@ -19,6 +20,7 @@ from counterproof.metrics.workbench import Workbench
 SHOWN = 20  # groups
 WORST_ROWS = 3  # of each
 PICTURED = 8  # groups with pictures
+STRAYS: Work[list[Stray]] = Work("synthetic rows far from their group")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +44,10 @@ class Stray:
 
 def strays(bench: Workbench, plan: Plan, cell: Cell, k: int) -> list[Stray]:
     """The synthetic rows farthest from the real rows of their own group, for the crowding there."""
-    return bench.shared(("strays", cell.group, plan.most, k), lambda: _strays(bench, plan, cell, k))
+    return bench.shared(
+        STRAYS.about(bench.reference, bench.candidate, group=cell.group, most=plan.most, k=k),
+        lambda: _strays(bench, plan, cell, k),
+    )
 
 
 def _strays(bench: Workbench, plan: Plan, cell: Cell, k: int) -> list[Stray]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.estimate import Group
 from counterproof.metrics.sample import Rows, Sample
 from counterproof.metrics.shared.partitions import Partition
@@ -18,6 +19,8 @@ MOST = 400  # equal n: neighbour work grows with its square, and more rows are u
 VALUES = 100  # cells of one partition
 MOST_KERNEL, LEAST_KERNEL = 2000, 500  # rows a side of the kernel distance, which is unbiased at any number
 CELLS = 16  # of which each may take the most
+PLAN: Work[Plan] = Work("plan of groups")
+ROWS_BY_CELL: Work[list[Rows]] = Work("rows by cell")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +74,10 @@ class Plan:
 
 def plan_cells(bench: Workbench, parts: Sequence[Partition]) -> Plan:
     """The plan of the measurement, which all views share."""
-    return bench.shared(("group cells", *(part.columns for part in parts)), lambda: _plan(bench, parts))
+    return bench.shared(
+        PLAN.about(bench.real, bench.release, columns=tuple(part.columns for part in parts)),
+        lambda: _plan(bench, parts),
+    )
 
 
 def rows_in(bench: Workbench, plan: Plan, cell: Cell, sample: Sample) -> Rows:
@@ -83,7 +89,7 @@ def rows_in(bench: Workbench, plan: Plan, cell: Cell, sample: Sample) -> Rows:
         ends = np.cumsum(np.bincount(codes, minlength=len(part)))
         return np.split(np.argsort(codes, kind="stable"), ends[:-1])
 
-    return bench.shared(("rows by cell", part.columns, sample.name), sort)[cell.code]
+    return bench.shared(ROWS_BY_CELL.about(sample, columns=part.columns), sort)[cell.code]
 
 
 def part_in(bench: Workbench, plan: Plan, cell: Cell, sample: Sample) -> Sample:

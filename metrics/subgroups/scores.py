@@ -10,6 +10,7 @@ import numpy as np
 
 from counterproof.metrics.engine.kernel_sums import KernelSums, kernel_sums, split_sums
 from counterproof.metrics.engine.mmd import discrepancy, standard_error
+from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.sample import Floats, Sample
 from counterproof.metrics.subgroups.plan import Cell, Plan, part_in, rows_in
 from counterproof.metrics.subgroups.small_samples import Distances
@@ -20,6 +21,9 @@ FIELDS = ("kernel_distance", *NEIGHBOUR_FIELDS)
 DENSITY = NEIGHBOUR_FIELDS.index("density")
 DRAWS = 8
 HALVES = 40
+LIKENESS: Work[Likeness | None] = Work("likeness of a group")
+CELL_KERNEL: Work[list[KernelSums]] = Work("kernel sums of a group on all re-splits")
+CELL_MOMENTS: Work[tuple[Floats, float]] = Work("mean and spread of a group")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +50,9 @@ class Likeness:
 def likeness(bench: Workbench, plan: Plan, cell: Cell, k: int) -> Likeness | None:
     """The five quantities of a cell; None on a re-split that left it too few rows."""
     return bench.shared(
-        ("likeness", bench.reference.name, bench.candidate.name, cell.group, plan.equal[cell.column], plan.most, k),
+        LIKENESS.about(
+            bench.reference, bench.candidate, group=cell.group, equal=plan.equal[cell.column], most=plan.most, k=k
+        ),
         lambda: _likeness(bench, plan, cell, k),
     )
 
@@ -72,7 +78,9 @@ def _likeness(bench: Workbench, plan: Plan, cell: Cell, k: int) -> Likeness | No
 def _kernel(bench: Workbench, plan: Plan, cell: Cell, reference: Sample, candidate: Sample) -> tuple[float, float]:
     """Kernel distance over all rows of the cell, up to a cap; one pass serves all its re-splits."""
     if bench.draw is not None and bench.draw >= 0:
-        table = bench.shared(("cell kernel", cell.group, plan.most), lambda: _kernel_table(bench, plan, cell))
+        table = bench.shared(
+            CELL_KERNEL.about(bench.real, group=cell.group, most=plan.most), lambda: _kernel_table(bench, plan, cell)
+        )
         return discrepancy(table[bench.draw]), 0.0
     rng = bench.generator(f"kernel rows of {cell}")
     left, right = (thinned(sample, plan.most, rng) for sample in (reference, candidate))
@@ -105,7 +113,7 @@ def _standard(bench: Workbench, plan: Plan, cell: Cell) -> Callable[[Floats], Fl
         spread = float(features.var(axis=0).mean()) ** 0.5
         return np.asarray(features.mean(axis=0)), spread if spread > 0 else 1.0
 
-    centre, spread = bench.shared(("cell moments", cell.group), moments)
+    centre, spread = bench.shared(CELL_MOMENTS.about(bench.real, group=cell.group), moments)
     return lambda features: np.asarray((features - centre) / spread)
 
 

@@ -79,9 +79,9 @@ def scored(bench: Workbench, forecast: Forecast) -> Score:
     Two classes are one question: the rarer against the other. More classes are one question each,
     and their areas are averaged.
     """
-    trial = bench.trial
-    labelled = trial.labels != ""
-    labels = trial.labels[labelled]
+    test = bench.test
+    labelled = test.labels != ""
+    labels = test.labels[labelled]
     names, counts = _scorable(labels)
     asked = [names[counts.argmin()]] if len(names) == 2 else list(names)
     areas, parts = {}, []
@@ -94,7 +94,7 @@ def scored(bench: Workbench, forecast: Forecast) -> Score:
         parts=np.mean(parts, axis=0),
         correct=forecast.predicted[labelled] == labels,
         binary=labels == asked[0] if len(asked) == 1 else None,
-        clusters=None if trial.corpus.clusters is None else trial.corpus.clusters[trial.rows][labelled],
+        clusters=None if test.corpus.clusters is None else test.corpus.clusters[test.rows][labelled],
     )
 
 
@@ -106,7 +106,7 @@ def _scorable(labels: NDArray[np.str_]) -> tuple[NDArray[np.str_], NDArray[np.in
 
 def _pair(bench: Workbench, learner: str) -> tuple[Score, Score]:
     real = scored(bench, bench.forecast(learner, bench.learning))
-    return real, scored(bench, bench.forecast(learner, bench.studying))
+    return real, scored(bench, bench.forecast(learner, bench.synthetic_train))
 
 
 def losses(bench: Workbench, learners: tuple[str, ...]) -> dict[tuple[str, str], float]:
@@ -168,20 +168,20 @@ def tstr(bench: Workbench, *, models: tuple[str, ...] | None = None) -> Iterator
 def _problem(bench: Workbench, learners: tuple[str, ...]) -> tuple[str, str]:
     """Why nothing can be measured, and whether the release is to blame."""
     label = bench.corpus.label
-    present, _ = _scorable(bench.trial.labels)
+    present, _ = _scorable(bench.test.labels)
     if len(present) < 2:
         return f"the real test rows hold fewer than two classes of {label} with two rows or more", ""
-    if _labelled(bench.trial).sources < 2:
+    if _labelled(bench.test).sources < 2:
         return "the labelled real test rows come from one source: how far another would differ cannot be told", ""
     for learner in learners:
-        real, synthetic = (bench.forecast(learner, rows) for rows in (bench.learning, bench.studying))
+        real, synthetic = (bench.forecast(learner, rows) for rows in (bench.learning, bench.synthetic_train))
         if real.degenerate:
             return f"no model can be trained on the real rows: {real.reason}", ""
         if synthetic.degenerate:
             if bench.is_null:
                 return f"no model can be trained on half of the real rows: {synthetic.reason}", ""
             blame = f"the release cannot train a model: {synthetic.reason}"
-            return blame, blame if chance_of_one_class(bench.learning, bench.studying) < CHANCE else ""
+            return blame, blame if chance_of_one_class(bench.learning, bench.synthetic_train) < CHANCE else ""
     return "", ""
 
 
@@ -250,8 +250,8 @@ def _measured(bench: Workbench, learners: tuple[str, ...]) -> Iterator[Value]:
 def _value(bench: Workbench, field: str, estimate: Estimate, *, better: Better = "lower", **more: Any) -> Value:
     sizes = {
         "learning": int((bench.learning.labels != "").sum()),
-        "studying": int((bench.studying.labels != "").sum()),
-        "trial": int((bench.trial.labels != "").sum()),
+        "studying": int((bench.synthetic_train.labels != "").sum()),
+        "trial": int((bench.test.labels != "").sum()),
     }
     unit = UNITS[field.removeprefix("real_").removeprefix("synthetic_")]
     return Value(estimate=estimate, field=field, n=sizes, better=better, unit=unit, **more)
@@ -299,7 +299,7 @@ def _ends(estimate: Estimate) -> dict[str, float]:
 
 
 def _by_class(bench: Workbench, pairs: Mapping[str, tuple[Score, Score]]) -> Evidence:
-    labels = bench.trial.labels
+    labels = bench.test.labels
     rows = []
     for learner, (real, synthetic) in pairs.items():
         for name, area in real.areas.items():

@@ -13,7 +13,7 @@ from counterproof.metrics.engine.learners import Forecast
 from counterproof.metrics.metric import Value
 from counterproof.metrics.sample import Corpus, Mixed, Sample
 from counterproof.metrics.shared.retraining import REFITS
-from counterproof.metrics.workbench import Workbench
+from counterproof.metrics.workbench import FORECAST, Workbench
 
 Labels = Sequence[str] | NDArray[np.str_]
 Places = dict[tuple[str, tuple[tuple[str, str | None], ...]], Value]
@@ -58,22 +58,22 @@ def table(
     )
 
 
-def bench_of(corpus: Corpus, *, learning: int, studying: int) -> Workbench:
+def bench_of(corpus: Corpus, *, learning: int, synthetic_train: int) -> Workbench:
     """The first rows are real rows to learn from, then come the release and the real test rows."""
-    cut = learning + studying
+    cut = learning + synthetic_train
     real, release = (
         Sample("train", np.arange(learning), corpus),
         Sample("synthetic", np.arange(learning, cut), corpus),
     )
-    trial = Sample("test", np.arange(cut, len(corpus.names)), corpus)
+    test = Sample("test", np.arange(cut, len(corpus.names)), corpus)
     return Workbench(
-        reference=trial,
+        reference=test,
         candidate=release,
         real=real,
         release=release,
         learning=real,
-        trial=trial,
-        studying=release,
+        test=test,
+        synthetic_train=release,
     )
 
 
@@ -99,19 +99,24 @@ def staged(
         groups=tripled,
         clusters=None if clusters is None else np.concatenate([clusters + i * n for i in range(3)]),
     )
-    bench = bench_of(corpus, learning=n, studying=n)
+    bench = bench_of(corpus, learning=n, synthetic_train=n)
     classes = np.unique(everything[everything != ""])
 
     def forecast(probability: NDArray[np.float64]) -> Forecast:
         return Forecast(classes=classes, probability=probability, predicted=classes[probability.argmax(1)], rows=n)
 
-    for name, probability in (("train", real), ("synthetic", synthetic)):
-        bench.store["forecast", learner, name, "test"] = forecast(probability)
+    stage(bench, learner, bench.learning, forecast(real))
+    stage(bench, learner, bench.synthetic_train, forecast(synthetic))
     for draw in range(REFITS):
-        for side in "ab":
-            bench.store["forecast", learner, f"half {draw}{side}", "test"] = forecast(real)
-            bench.store["forecast", learner, f"release half {draw}{side}", "test"] = forecast(synthetic)
+        for view, probability in ((bench.halves(draw), real), (bench.release_halves(draw), synthetic)):
+            for half in (view.learning, view.synthetic_train):
+                stage(bench, learner, half, forecast(probability))
     return bench
+
+
+def stage(bench: Workbench, learner: str, trained_on: Sample, said: Forecast) -> None:
+    """What the model of a sample says of the test rows, given instead of learned."""
+    bench.work.put(FORECAST.about(trained_on, bench.test, learner=learner), said)
 
 
 def decisions(chosen: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -59,9 +59,9 @@ def population(
     return rows, smaller, label
 
 
-def world(rng: np.random.Generator, *, train: int, trial: int, flipped: float) -> Workbench:
+def world(rng: np.random.Generator, *, train: int, test: int, flipped: float) -> Workbench:
     """One audit: training rows, a release of the same size, test rows."""
-    parts = [population(rng, train, 0.0), population(rng, train, flipped), population(rng, trial, 0.0)]
+    parts = [population(rng, train, 0.0), population(rng, train, flipped), population(rng, test, 0.0)]
     rows, smaller, label = (np.concatenate(part) for part in zip(*parts, strict=True))
     features = np.column_stack([rows, smaller, label]).astype(np.float64)
     corpus = Corpus(
@@ -81,22 +81,22 @@ def world(rng: np.random.Generator, *, train: int, trial: int, flipped: float) -
         labels=np.where(label, "yes", "no"),
         groups={"group": np.where(smaller, "b", "a")},
     )
-    learning, studying, tried = (
+    learning, synthetic_train, tried = (
         Sample(name, np.arange(low, high), corpus)
         for name, low, high in (
             ("train", 0, train),
             ("synthetic", train, 2 * train),
-            ("test", 2 * train, 2 * train + trial),
+            ("test", 2 * train, 2 * train + test),
         )
     )
     return Workbench(
         reference=tried,
-        candidate=studying,
+        candidate=synthetic_train,
         real=learning,
-        release=studying,
+        release=synthetic_train,
         learning=learning,
-        trial=tried,
-        studying=studying,
+        test=tried,
+        synthetic_train=synthetic_train,
     )
 
 
@@ -129,7 +129,7 @@ def _loss(value: Value) -> tuple[str, Covered]:
 
 
 def simulate(
-    *, runs: int, train: int, trial: int, flipped: float, learners: tuple[str, ...], seed: int = 0
+    *, runs: int, train: int, test: int, flipped: float, learners: tuple[str, ...], seed: int = 0
 ) -> dict[str, dict[str, float]]:
     """Coverage of the nominal 95 % interval, and of one from the test rows alone.
 
@@ -140,7 +140,7 @@ def simulate(
     seen: dict[str, list[Covered]] = defaultdict(list)
     for run in range(runs):
         rng = np.random.default_rng([seed, run])
-        for name, covered in quantities(world(rng, train=train, trial=trial, flipped=flipped), learners):
+        for name, covered in quantities(world(rng, train=train, test=test, flipped=flipped), learners):
             seen[name].append(covered)
     return {name: _summary(several, flipped) for name, several in seen.items()}
 
@@ -163,7 +163,7 @@ def main() -> None:
     """Print the table."""
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 150
     for flipped in (0.0, 0.4):
-        found = simulate(runs=runs, train=1000, trial=1500, flipped=flipped, learners=("linear", "boosting"))
+        found = simulate(runs=runs, train=1000, test=1500, flipped=flipped, learners=("linear", "boosting"))
         print(f"share of positives flipped in the smaller group {flipped}, {runs} runs, 1,000 rows, 1,500 test rows")
         print(f"{'quantity':<42}{'truth':>8}{'sd':>8}{'covered':>9}{'rows only':>11}{'width':>8}")
         for name, line in found.items():

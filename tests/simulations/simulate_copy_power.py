@@ -36,7 +36,7 @@ Setting = tuple[str, Callable[[int], Workbench]]
 def judged(at: Workbench) -> NDArray[np.bool_]:
     """Whether the exact tests reject at 0.05, the near test does, and an alarm goes off."""
     assert at.train is not None
-    found = at.shared(("copies",), lambda: find_matches(at))
+    found = find_matches(at)
     member = np.isin(at.real.rows[found.rows], at.train.rows)
     exact = tally(at, at.real, found, member, found.matched, np.ones(len(member), dtype=bool))
     _, p = copy_alarm([exact, *same_columns(at, found, member)], "")

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from counterproof.metrics.engine.learners import chosen_learners
+from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Better, Group
 from counterproof.metrics.fairness._group_rates.calibration import expected
@@ -28,6 +29,7 @@ from counterproof.metrics.sample import Floats
 from counterproof.metrics.workbench import Workbench
 
 PLAIN = Comparison()
+SURE: Work[NDArray[np.bool_]] = Work("crossed groups that a faithful release passes")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +103,7 @@ class Inquiry:
         those, a group must be as large among the training rows.
         """
         train = self.bench.train
-        spare = 1.0 if train is None else max(1.0, len(self.bench.trial) / len(train))
+        spare = 1.0 if train is None else max(1.0, len(self.bench.test) / len(train))
         return round(self.question.minimum * spare)
 
     @cached_property
@@ -152,7 +154,7 @@ class Inquiry:
                 return everything
             return surely(self.bench, lambda view: self.table(view, stratum, learner, rate), cells, self.question.limit)
 
-        return self.bench.shared(("surely passed", *where), find)
+        return self.bench.shared(SURE.about(self.bench.real, self.bench.release, where=where), find)
 
     def table(self, bench: Workbench, stratum: Stratum, learner: str, rate: Rate) -> Table:
         """One rate of the models of a view."""
@@ -169,7 +171,7 @@ class Inquiry:
     @cached_property
     def sizes(self) -> dict[str, int]:
         """Labelled rows behind the models and their trial."""
-        roles = {"learning": self.bench.learning, "studying": self.bench.studying, "trial": self.bench.trial}
+        roles = {"learning": self.bench.learning, "studying": self.bench.synthetic_train, "trial": self.bench.test}
         return {role: int((sample.labels != "").sum()) for role, sample in roles.items()}
 
 
@@ -247,7 +249,7 @@ def refusal(inquiry: Inquiry) -> str:
     bench, label = inquiry.bench, inquiry.bench.corpus.label
     if inquiry.question.paired and not inquiry.positive:
         return f"the real rows hold fewer than two classes of {label}"
-    if not (bench.trial.labels != "").any():
+    if not (bench.test.labels != "").any():
         return f"no real test row has a value of {label}"
     if any(_single_source(inquiry, rate) for rate in inquiry.question.rates):
         return "all real test rows to count come from one source, so how far they stand for others cannot be known"
@@ -259,7 +261,7 @@ def _single_source(inquiry: Inquiry, rate: Rate) -> bool:
     if bench.corpus.clusters is None:
         return False
     counted = counted_rows(bench, rate, inquiry.positive)
-    return len(np.unique(bench.corpus.clusters[bench.trial.rows[counted]])) == 1
+    return len(np.unique(bench.corpus.clusters[bench.test.rows[counted]])) == 1
 
 
 def smallness(inquiry: Inquiry) -> str:
@@ -294,7 +296,7 @@ def blindness(inquiry: Inquiry, learner: str) -> str:
     accuracy by group is as good a number as any.
     """
     bench = inquiry.bench
-    for rows, whose in ((bench.learning, "the real rows"), (bench.studying, "the release")):
+    for rows, whose in ((bench.learning, "the real rows"), (bench.synthetic_train, "the release")):
         forecast = bench.forecast(learner, rows)
         if forecast.degenerate and (inquiry.question.paired or rows is bench.learning):
             return f"no model can be trained on {whose}: {forecast.reason}"

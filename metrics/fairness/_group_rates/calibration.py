@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
+from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.estimate import normal_quantile
 from counterproof.metrics.fairness._group_rates.confusion_counts import Rate
 from counterproof.metrics.fairness._group_rates.rates import Rates, Side, Table, Ties, quotient
@@ -21,6 +22,8 @@ CALIBRATION = Rate(name="calibration in the large", hit="expected")
 HALF, TENTH = 0.5, 0.1  # how far an outcome is off at a coin's toss; how far two models are apart
 # Columns of what is summed by cell.
 ROWS, REAL, REAL_SQUARED, SYNTHETIC, SYNTHETIC_SQUARED, MOVED_SQUARED = range(6)
+
+RESIDUALS: Work[NDArray[np.generic]] = Work("residuals of both models by group")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -42,11 +45,11 @@ class Scores:
 
 def scores_of(bench: Workbench, learner: str, positive: str) -> Scores:
     """What the two models of this view say of the labelled trial rows."""
-    rows = np.flatnonzero(bench.trial.labels != "")
+    rows = np.flatnonzero(bench.test.labels != "")
     real, synthetic = (
-        bench.forecast(learner, sample).score(positive)[rows] for sample in (bench.learning, bench.studying)
+        bench.forecast(learner, sample).score(positive)[rows] for sample in (bench.learning, bench.synthetic_train)
     )
-    return Scores(truth=bench.trial.labels[rows] == positive, real=real, synthetic=synthetic, rows=rows)
+    return Scores(truth=bench.test.labels[rows] == positive, real=real, synthetic=synthetic, rows=rows)
 
 
 def expected(bench: Workbench, learner: str, stratum: Stratum, rate: Rate, positive: str) -> Residuals:
@@ -56,10 +59,11 @@ def expected(bench: Workbench, learner: str, stratum: Stratum, rate: Rate, posit
         scores, finest = scores_of(bench, learner, positive), finest_cells(bench)
         real, synthetic = scores.truth - scores.real, scores.truth - scores.synthetic
         parts = (np.ones(len(real)), real, real**2, synthetic, synthetic**2, (real - synthetic) ** 2)
-        codes = finest.codes[bench.trial.rows[scores.rows]]
+        codes = finest.codes[bench.test.rows[scores.rows]]
         return np.stack([np.bincount(codes, weights=part, minlength=len(finest)) for part in parts], axis=1)
 
-    key = ("residuals", learner, positive, bench.learning.name, bench.studying.name, bench.trial.name)
+    samples = (bench.learning, bench.synthetic_train, bench.test)
+    key = RESIDUALS.about(*samples, learner=learner, positive=positive)
     sums = stratum.summed(bench.shared(key, add))
     scores = None if bench.corpus.clusters is None else partial(scores_of, bench, learner, positive)
     return Residuals(stratum=stratum, sums=sums, scores=scores, bench=bench)
@@ -129,7 +133,7 @@ class Residuals(Table):
         moved = (scores.real - scores.synthetic)[kept]
         members, total = members[kept], int(kept.sum())
         return Ties(
-            sources=clusters[self.bench.trial.rows[scores.rows]][kept],
+            sources=clusters[self.bench.test.rows[scores.rows]][kept],
             members=members,
             own=(moved - self.change[members]) / self.rows[members].astype(np.float64),
             everyone=(moved - moved.mean()) / total,

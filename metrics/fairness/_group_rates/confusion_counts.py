@@ -11,12 +11,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.fairness._group_rates.rates import Rates, Side, Table, Ties, quotient
 from counterproof.metrics.fairness._group_rates.strata import Counts, Stratum, finest_cells
 from counterproof.metrics.sample import Floats
 from counterproof.metrics.workbench import Workbench
 
 STATES = 8  # truth, decision of the real model, decision of the candidate's
+CONFUSION: Work[Counts] = Work("decisions of both models by group")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +64,12 @@ class Votes:
 
 def votes_of(bench: Workbench, learner: str, positive: str, *, right: bool) -> Votes:
     """What the two models of this view decide about the labelled trial rows."""
-    rows = np.flatnonzero(bench.trial.labels != "")
-    labels = bench.trial.labels[rows]
+    rows = np.flatnonzero(bench.test.labels != "")
+    labels = bench.test.labels[rows]
     target = labels if right else positive
-    real, synthetic = (bench.forecast(learner, sample).predicted[rows] for sample in (bench.learning, bench.studying))
+    real, synthetic = (
+        bench.forecast(learner, sample).predicted[rows] for sample in (bench.learning, bench.synthetic_train)
+    )
     return Votes(truth=labels == positive, real=real == target, synthetic=synthetic == target, rows=rows)
 
 
@@ -75,10 +79,11 @@ def ballot(bench: Workbench, learner: str, positive: str, *, right: bool = False
     def count() -> Counts:
         votes, finest = votes_of(bench, learner, positive, right=right), finest_cells(bench)
         state = votes.truth * 4 + votes.real * 2 + votes.synthetic
-        codes = finest.codes[bench.trial.rows[votes.rows]] * STATES + state
+        codes = finest.codes[bench.test.rows[votes.rows]] * STATES + state
         return np.bincount(codes, minlength=STATES * len(finest)).reshape(-1, STATES).astype(np.intp)
 
-    key = ("ballot", learner, positive, right, bench.learning.name, bench.studying.name, bench.trial.name)
+    samples = (bench.learning, bench.synthetic_train, bench.test)
+    key = CONFUSION.about(*samples, learner=learner, positive=positive, right=right)
     return bench.shared(key, count)
 
 
@@ -93,7 +98,7 @@ def decided(bench: Workbench, learner: str, stratum: Stratum, rate: Rate, positi
 
 def counted_rows(bench: Workbench, rate: Rate, positive: str) -> NDArray[np.bool_]:
     """Which trial rows a rate may be counted over."""
-    labels = bench.trial.labels
+    labels = bench.test.labels
     counted: NDArray[np.bool_] = labels != ""
     if rate.among in ("positive", "negative"):
         counted &= (labels == positive) == (rate.among == "positive")
@@ -139,7 +144,7 @@ class Decisions(Table):
     def _tied(self, votes: Votes, own: Floats, everyone: Floats, members: Counts, kept: NDArray[np.bool_]) -> Ties:
         clusters = self.bench.corpus.clusters
         assert clusters is not None
-        sources = clusters[self.bench.trial.rows[votes.rows]][kept]
+        sources = clusters[self.bench.test.rows[votes.rows]][kept]
         return Ties(sources=sources, members=members[kept], own=own[kept], everyone=everyone[kept])
 
 

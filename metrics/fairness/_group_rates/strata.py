@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Group
 from counterproof.metrics.sample import Sample
@@ -14,6 +15,8 @@ from counterproof.metrics.shared.partitions import CROWD, Partition, partition_b
 from counterproof.metrics.workbench import Workbench
 
 Counts = NDArray[np.intp]
+CROWDED: Work[dict[str, int]] = Work("group columns of too many values")
+STRATA: Work[tuple[Stratum, ...]] = Work("strata")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -48,7 +51,7 @@ class Stratum:
 
     def members(self, bench: Workbench) -> NDArray[np.intp]:
         """``(n,)`` group of each trial row; -1 for rows of another level."""
-        found: NDArray[np.intp] = self.at[finest_cells(bench).codes[bench.trial.rows]]
+        found: NDArray[np.intp] = self.at[finest_cells(bench).codes[bench.test.rows]]
         return found
 
 
@@ -59,7 +62,7 @@ def crowded_columns(bench: Workbench) -> dict[str, int]:
         sizes = {name: len(np.unique(bench.real.group(name))) for name in bench.corpus.groups}
         return {name: size for name, size in sizes.items() if size > CROWD}
 
-    return bench.shared(("crowded columns",), count)
+    return bench.shared(CROWDED.about(bench.real), count)
 
 
 def finest_cells(bench: Workbench) -> Partition:
@@ -78,7 +81,7 @@ def strata(bench: Workbench, control: tuple[str, ...] = ()) -> tuple[Stratum, ..
     Raises:
         MetricError: A control column is no group column, has too many values, or leaves none to compare.
     """
-    key = ("strata", control, bench.small_cell, bench.show_real)
+    key = STRATA.about(bench.real, bench.test, control=control, small_cell=bench.small_cell, show_real=bench.show_real)
     return bench.shared(key, lambda: _strata(bench, control))
 
 
@@ -105,7 +108,7 @@ def _levels(bench: Workbench, part: Partition, control: tuple[str, ...]) -> list
     levels = np.zeros(len(rows), dtype=np.intp) if fixed is None else fixed.codes[rows]
     places: tuple[Group, ...] = ((),) if fixed is None else fixed.groups
     made = [
-        _stratum(bench, part, np.where(levels == at, groups, -1), level, rows=(bench.real, bench.trial))
+        _stratum(bench, part, np.where(levels == at, groups, -1), level, rows=(bench.real, bench.test))
         for at, level in enumerate(places)
     ]
     return [stratum for stratum in made if len(stratum)]
@@ -115,13 +118,13 @@ def _stratum(
     bench: Workbench, part: Partition, codes: NDArray[np.intp], level: Group, *, rows: tuple[Sample, Sample]
 ) -> Stratum:
     finest, inside = finest_cells(bench), codes >= 0
-    real, trial = (
+    real, test = (
         np.bincount(codes[inside], weights=finest.counts(sample)[inside], minlength=len(part)) for sample in rows
     )
-    kept = np.flatnonzero(real + trial > 0)
+    kept = np.flatnonzero(real + test > 0)
     place = np.full(len(part) + 1, -1, dtype=np.intp)
     place[kept] = np.arange(len(kept))
-    few = (np.maximum(real, trial)[kept] < bench.small_cell) & (not bench.show_real)
+    few = (np.maximum(real, test)[kept] < bench.small_cell) & (not bench.show_real)
     return Stratum(
         name=part.name,
         level=level,

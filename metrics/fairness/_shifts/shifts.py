@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.estimate import Better
 from counterproof.metrics.fairness._shifts.population import Mix, mix_of
 from counterproof.metrics.sample import Floats, Rows, Sample
@@ -25,6 +26,9 @@ SIGN: Mapping[Loss, float] = {"errors": -1.0, "squared errors": 1.0}  # what is 
 UNITS: Mapping[Loss, str] = {"errors": "share", "squared errors": "Brier score"}
 LEAST = 100  # rows that a mix must be worth: intervals were simulated from there on
 Key = tuple[str, str, Loss]
+TRUTH: Work[NDArray[np.intp]] = Work("truth of the test rows")
+SHIFTS: Work[tuple[Shift, ...]] = Work("changes of the mix")
+CHANGES: Work[dict[Key, float]] = Work("losses under changes of the mix")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -69,12 +73,12 @@ class Trial:
     @cached_property
     def rows(self) -> Rows:
         """Positions of the labelled trial rows."""
-        return np.flatnonzero(self.bench.trial.labels != "")
+        return np.flatnonzero(self.bench.test.labels != "")
 
     @cached_property
     def sample(self) -> Sample:
         """Those rows."""
-        return self.bench.trial.take(self.rows, f"labelled {self.bench.trial.name}")
+        return self.bench.test.take(self.rows, f"labelled {self.bench.test.name}")
 
     @property
     def clusters(self) -> NDArray[np.intp] | None:
@@ -91,16 +95,16 @@ class Trial:
             assert everything is not None
             return np.searchsorted(np.unique(everything[everything != ""]), self.sample.labels).astype(np.intp)
 
-        return self.bench.shared(("trial truth", self.bench.trial.name), made)
+        return self.bench.shared(TRUTH.about(self.bench.test), made)
 
     @property
-    def _key(self) -> tuple[Any, ...]:
-        return self.alphas, repr(self.population), self.bench.trial.name
+    def _options(self) -> dict[str, Hashable]:
+        return {"alphas": self.alphas, "population": repr(self.population)}
 
     @property
     def shifts(self) -> tuple[Shift, ...]:
         """Every change of the mix; the same for all views."""
-        return self.bench.shared(("shifts", *self._key), lambda: tuple(self._made()))
+        return self.bench.shared(SHIFTS.about(self.bench.test, **self._options), lambda: tuple(self._made()))
 
     @property
     def crowded(self) -> dict[Partition, int]:
@@ -141,14 +145,15 @@ class Trial:
 
     def changes(self, view: Workbench) -> dict[Key, float]:
         """What the models of a view lose under every shift, the candidate's against the real one's."""
-        key = ("shift changes", *self._key, self.learners, view.learning.name, view.studying.name)
+        samples = (self.bench.test, view.learning, view.synthetic_train)
+        key = CHANGES.about(*samples, learners=self.learners, **self._options)
         return view.shared(key, lambda: self._changed(view))
 
     def _changed(self, view: Workbench) -> dict[Key, float]:
         found: dict[Key, float] = {}
         for learner in self.learners:
             for loss in FIELDS:
-                real, made = (self.losses(view, learner, rows, loss) for rows in (view.learning, view.studying))
+                real, made = (self.losses(view, learner, rows, loss) for rows in (view.learning, view.synthetic_train))
                 tables: dict[str, tuple[Floats, Floats]] = {}
                 for shift in self.shifts:
                     if isinstance(shift.mix, Mix):
@@ -164,12 +169,12 @@ class Trial:
         """What the model of real rows and that of the release lose under a shift."""
         real, made = (
             shift.mix.risk(self.losses(self.bench, learner, rows, loss))
-            for rows in (self.bench.learning, self.bench.studying)
+            for rows in (self.bench.learning, self.bench.synthetic_train)
         )
         return real, made
 
     @property
     def sizes(self) -> dict[str, int]:
         """Labelled rows behind the models and their trial."""
-        roles = {"learning": self.bench.learning, "studying": self.bench.studying, "trial": self.bench.trial}
+        roles = {"learning": self.bench.learning, "studying": self.bench.synthetic_train, "trial": self.bench.test}
         return {role: int((sample.labels != "").sum()) for role, sample in roles.items()}

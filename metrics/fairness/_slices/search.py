@@ -132,8 +132,8 @@ def search(bench: Workbench, learners: Sequence[str], least: int) -> Search | No
         learners: The models.
         least: Rows that a slice needs in each half.
     """
-    rows = np.flatnonzero(bench.trial.labels != "")
-    sample = bench.trial.take(rows, f"labelled {bench.trial.name}")
+    rows = np.flatnonzero(bench.test.labels != "")
+    sample = bench.test.take(rows, f"labelled {bench.test.name}")
     other = np.ones(len(rows), dtype=np.intp)
     other[sample.half(bench.generator("slices"))] = 0
     grid = grid_of(sample, 2 * least)
@@ -155,7 +155,7 @@ def errors_of(bench: Workbench, learner: str, sample: Sample, rows: Counts) -> C
     """``(n,)`` who errs on a row: 1 the real model of a view, 2 that of its candidate, 3 both, 0 none."""
     real, made = (
         bench.forecast(learner, trained_on).predicted[rows] != sample.labels
-        for trained_on in (bench.learning, bench.studying)
+        for trained_on in (bench.learning, bench.synthetic_train)
     )
     found: Counts = real.astype(np.intp) + 2 * made.astype(np.intp)
     return found

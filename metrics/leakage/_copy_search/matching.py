@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.leakage._copy_search.relative_distance import Nearness, nearness_of
 from counterproof.metrics.sample import Corpus, Mixed, Sample
 from counterproof.metrics.statistics.exact_tests import Tally
@@ -17,6 +18,7 @@ from counterproof.metrics.workbench import Workbench
 COARSE = 0.05
 Flags = NDArray[np.bool_]
 Places = NDArray[np.intp]
+COLUMN_CODES: Work[Places] = Work("rows by what distances see")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -59,7 +61,9 @@ def find_matches(bench: Workbench) -> Matches:
     known = known_records(bench)
     once = singles(known.digests)
     matched = np.isin(known.digests[once], bench.release.digests)
-    columns = bench.shared(("column codes",), lambda: column_codes(bench.varying, bench.corpus))
+    columns = bench.shared(
+        COLUMN_CODES.about(bench.real, bench.release), lambda: column_codes(bench.varying, bench.corpus)
+    )
     alike = np.isin(columns[known.rows[once]], columns[bench.release.rows])
     single = np.isin(once, singles(columns[known.rows]))
     found = matched | alike

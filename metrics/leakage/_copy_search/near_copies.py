@@ -7,14 +7,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.leakage._copy_search.matching import Flags, Matches, rows_used, units_of
 from counterproof.metrics.leakage._copy_search.relative_distance import LOCAL, Run, followers, number_of_near, run_of
 from counterproof.metrics.metric import Value
+from counterproof.metrics.sample import Rows
 from counterproof.metrics.shared.closest_pairs import Pair, by_source, listed
 from counterproof.metrics.statistics.exact_tests import ALARM, fewest
 from counterproof.metrics.workbench import Workbench
 
 SHOWN = 20
+DIGEST_CODES: Work[Rows] = Work("rows by record")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -63,7 +66,9 @@ def near_runs(bench: Workbench, found: Matches, member: Flags) -> list[Run]:
     if not len(kept):
         return []
     unit = units_of(bench, bench.real, found)[kept]
-    release = bench.shared(("digest codes",), lambda: np.unique(bench.corpus.digests, return_inverse=True)[1])
+    release = bench.shared(
+        DIGEST_CODES.about(bench.real, bench.release), lambda: np.unique(bench.corpus.digests, return_inverse=True)[1]
+    )
     return [run_of(space.take(kept), member=member[kept], unit=unit, release=release) for space in found.spaces]
 
 

@@ -8,10 +8,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.sample import Rows
 from counterproof.metrics.workbench import Workbench
 
 PAIRS = 2 * 10**8  # pairs of a target and a release row that one search may look at
+TARGETS: Work[tuple[Rows, int, bool]] = Work("records that are attacked")
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +62,7 @@ def find_targets(bench: Workbench, attacks: int) -> Targets:
     Rows that stand in both sides are left out where they are more than the sides' own twins explain.
     """
     most = max(100, min(attacks, PAIRS // (2 * max(1, len(bench.release)))))
-    rows, left_out, capped = bench.shared(("targets", most), lambda: _choose(bench, most))
+    rows, left_out, capped = bench.shared(TARGETS.about(bench.real, most=most), lambda: _choose(bench, most))
     assert bench.train is not None
     return Targets(rows, np.isin(rows, bench.train.rows), left_out, capped)
 

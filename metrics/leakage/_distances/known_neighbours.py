@@ -16,10 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from counterproof.metrics.engine.pairwise_pass import TIE
+from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.sample import Floats, Rows, Sample
 from counterproof.metrics.workbench import Workbench
 
 SHOWN = 20
+POOL: Work[Sample] = Work("known records in random order")
+PROXIMITY: Work[Proximity] = Work("nearest known records")
 
 
 def role_sizes(bench: Workbench, near: Proximity) -> dict[str, int]:
@@ -72,7 +75,7 @@ def pool_of(bench: Workbench) -> Sample:
         rng = np.random.default_rng([bench.seed, zlib.crc32(b"known in random order")])
         return bench.real.take(rng.permutation(len(bench.real)), "known in random order")
 
-    return bench.shared(("known in random order",), shuffle)
+    return bench.shared(POOL.about(bench.real), shuffle)
 
 
 def members_of(bench: Workbench) -> Flags:
@@ -97,7 +100,9 @@ def proximity_of(bench: Workbench, asked: Asked, *, gower: bool, all_known: bool
         found = bench.neighbours(sample, pool, _depth(bench, len(pool) - all_known), gower=gower)
         return Proximity(asked=sample, pool=pool, distance=found.distance, index=found.index, gower=gower)
 
-    return bench.shared(("proximity", asked, gower, all_known), search)
+    return bench.shared(
+        PROXIMITY.about(bench.real, bench.release, asked=asked, gower=gower, all_known=all_known), search
+    )
 
 
 def _some(bench: Workbench, asked: Asked) -> Sample:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.leakage._copy_search.matching import known_records, singles
 from counterproof.metrics.sample import Flags, Floats, Rows, Sample
@@ -21,6 +22,7 @@ from counterproof.metrics.workbench import Workbench
 
 LEAST = 40  # suspects a side: twenty in each half
 MOST = 5000  # suspects a side by default: bounds the queries, never what they are held against
+SUSPECTS: Work[Suspects] = Work("records that membership attacks try")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -63,7 +65,7 @@ def line_up(bench: Workbench, most: int) -> Suspects:
     """
     if most < LEAST:
         raise MetricError(f"option records = {most}: at least {LEAST} records a side are attacked")
-    return bench.shared(("suspects", most), lambda: _lined_up(bench, most))
+    return bench.shared(SUSPECTS.about(bench.real, most=most), lambda: _lined_up(bench, most))
 
 
 def _lined_up(bench: Workbench, most: int) -> Suspects:

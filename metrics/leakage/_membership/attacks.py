@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from counterproof.metrics.engine.nearest_neighbours import nearest
+from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.leakage._copy_search.relative_distance import LOCAL, REACHED
 from counterproof.metrics.leakage._membership.attacked_records import Suspects
 from counterproof.metrics.leakage._membership.domias import density_ratio, narrow_ratio
@@ -23,6 +24,7 @@ from counterproof.metrics.workbench import Workbench
 WIDE = 128  # features beyond which a sum of absolute differences costs more than it tells
 LEARNED = 5000  # rows a side that the classifier learns from
 Attack = Callable[[Workbench, Suspects], Floats]
+SCORES: Work[dict[str, Floats]] = Work("scores of membership attacks")
 
 
 def to_release(bench: Workbench, suspects: Suspects) -> Floats:
@@ -129,7 +131,5 @@ def battery(bench: Workbench) -> Mapping[str, Attack]:
 def attack_scores(bench: Workbench, suspects: Suspects) -> dict[str, Floats]:
     """``(units,)`` scores of every attack, the same for all views of an audit."""
     made = battery(bench).items()
-    name = suspects.sample.name
-    return bench.shared(
-        ("attacks", name), lambda: {attack: suspects.of_units(score(bench, suspects)) for attack, score in made}
-    )
+    key = SCORES.about(suspects.sample, bench.release)
+    return bench.shared(key, lambda: {attack: suspects.of_units(score(bench, suspects)) for attack, score in made})

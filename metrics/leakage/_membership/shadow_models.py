@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from counterproof.metrics.engine.nearest_neighbours import nearest
+from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.leakage._copy_search.relative_distance import LOCAL
 from counterproof.metrics.leakage._membership.attacked_records import Suspects
 from counterproof.metrics.leakage._membership.domias import AXES, log_density
@@ -19,6 +20,7 @@ from counterproof.metrics.shared.principal_axes import pooled_axes
 from counterproof.metrics.workbench import Workbench
 
 PAIRS = 4  # of fits, on a random half of the known records and on the other half
+SHADOWS: Work[tuple[Floats, NDArray[np.bool_]]] = Work("distances to rows of shadow generators")
 
 
 def by_shadows(bench: Workbench, suspects: Suspects) -> Floats:
@@ -32,9 +34,9 @@ def by_shadows(bench: Workbench, suspects: Suspects) -> Floats:
     Sources: Carlini et al. 2022, arXiv:2112.03570 (likelihood ratio attack); Houssiau et al. 2022,
     arXiv:2211.06550 (TAPAS, shadow models of synthetic data).
     """
-    ground = bench.ground or bench  # leaks planted in the release change no shadow
-    shadows, inside = ground.shared(("shadows", suspects.sample.name), lambda: _fitted(ground, suspects))
-    seen = _sights(ground, suspects, bench.release.features)
+    parent = bench.parent or bench  # leaks planted in the release change no shadow
+    shadows, inside = parent.shared(SHADOWS.about(suspects.sample), lambda: _fitted(parent, suspects))
+    seen = _sights(parent, suspects, bench.release.features)
     ratios = [likelihood_ratio(seen[i], shadows[:, i], inside) for i in range(len(seen))]
     return np.asarray(np.sum(ratios, axis=0))
 

@@ -156,25 +156,25 @@ def test_the_floor_is_mean_and_spread_over_the_re_splits() -> None:
 
 def test_halves_shrink_by_the_root_of_one_half_about_nought() -> None:
     def halves(bench: Workbench) -> Iterator[Value]:
-        gap = float(bench.studying.features[:, 0].mean() - bench.learning.features[:, 0].mean())
+        gap = float(bench.synthetic_train.features[:, 0].mean() - bench.learning.features[:, 0].mean())
         yield Value(estimate=estimate(gap))
 
     bench = a_bench(n=60)
     floor = null_floors(made(halves, null="halves", draws=8), bench, {})["value", ()]
     views = [bench.halves(draw) for draw in range(8)]
-    drawn = [v.studying.features[:, 0].mean() - v.learning.features[:, 0].mean() for v in views]
+    drawn = [v.synthetic_train.features[:, 0].mean() - v.learning.features[:, 0].mean() for v in views]
     assert math.sqrt(0.5) == HALVED
     assert (floor.value, floor.draws) == (0.0, 8)
     assert floor.spread == pytest.approx(np.std(drawn, ddof=1) * math.sqrt(0.5))
     for view in views:
-        assert len(view.learning) == len(view.studying) == 30
-        assert not set(view.learning.rows) & set(view.studying.rows)
-        assert set(view.learning.rows) | set(view.studying.rows) == set(bench.learning.rows)
+        assert len(view.learning) == len(view.synthetic_train) == 30
+        assert not set(view.learning.rows) & set(view.synthetic_train.rows)
+        assert set(view.learning.rows) | set(view.synthetic_train.rows) == set(bench.learning.rows)
 
 
 def test_the_spread_of_halves_is_that_of_models_of_all_rows() -> None:
     def sums(bench: Workbench) -> Iterator[Value]:
-        yield Value(estimate=estimate(float(bench.studying.features.mean() - bench.learning.features.mean())))
+        yield Value(estimate=estimate(float(bench.synthetic_train.features.mean() - bench.learning.features.mean())))
 
     rng = np.random.default_rng(0)
     n, spreads = 100, []

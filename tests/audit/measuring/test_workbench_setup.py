@@ -30,7 +30,7 @@ def roles_of(bench: Workbench) -> dict[str, Sample]:
 
 def further_rows(bench: Workbench) -> Sample:
     """The role test: what models are tried on besides the reference."""
-    return bench.trial.take(np.arange(len(bench.reference), len(bench.trial)), "test")
+    return bench.test.take(np.arange(len(bench.reference), len(bench.test)), "test")
 
 
 def rows(**counts: int) -> Frames:
@@ -77,9 +77,9 @@ def test_a_cut_release_is_a_seeded_choice_of_its_rows() -> None:
 def test_models_are_tried_on_all_real_rows_that_none_learned_from() -> None:
     bench = desk(sources=rows(train=50, holdout=40, test=30, synthetic=50))
     assert bench.holdout is not None
-    assert len(bench.trial) == 40 + 30
-    assert set(bench.holdout.rows) < set(bench.trial.rows)
-    assert not set(bench.trial.rows) & (set(bench.learning.rows) | set(bench.release.rows))
+    assert len(bench.test) == 40 + 30
+    assert set(bench.holdout.rows) < set(bench.test.rows)
+    assert not set(bench.test.rows) & (set(bench.learning.rows) | set(bench.release.rows))
     assert len(bench.reference) == 40
 
 
@@ -89,7 +89,7 @@ def test_one_real_role_is_halved(role: str) -> None:
     assert (len(bench.reference), len(bench.learning), len(bench.candidate)) == (51, 50, 50)
     assert not set(bench.reference.rows) & set(bench.learning.rows)
     assert set(bench.reference.rows) | set(bench.learning.rows) == set(bench.real.rows)
-    assert not set(bench.trial.rows) & set(bench.learning.rows)
+    assert not set(bench.test.rows) & set(bench.learning.rows)
     assert (bench.train is None) == (role != "train")
     assert (bench.holdout is None) == (role != "holdout")
     assert not np.array_equal(np.sort(bench.reference.rows), np.arange(50, 101))
@@ -102,7 +102,7 @@ def test_models_are_never_tried_on_rows_they_learned_from() -> None:
         rows(real=80, synthetic=9),
     ):
         bench = desk(sources=frames)
-        assert not set(bench.trial.rows) & set(bench.learning.rows)
+        assert not set(bench.test.rows) & set(bench.learning.rows)
 
 
 def test_two_rows_are_the_least() -> None:

@@ -19,23 +19,23 @@ def _noise(n: int, d: int = 3) -> np.ndarray:
 
 
 def _fit(bench: Workbench, learner: str) -> Forecast:
-    return fit_forecast(LEARNERS[learner], bench.learning, bench.trial, seed=0)
+    return fit_forecast(LEARNERS[learner], bench.learning, bench.test, seed=0)
 
 
 @pytest.mark.parametrize("learner", TABLE)
 def test_a_label_that_nothing_explains_cannot_be_told(learner: str) -> None:
     labels = np.random.default_rng(1).choice(["no", "yes"], 900)
-    bench = bench_of(table(_noise(900), labels), learning=300, studying=0)
+    bench = bench_of(table(_noise(900), labels), learning=300, synthetic_train=0)
     # Any glimpse of the label's own column would make this 1.
-    assert (_fit(bench, learner).predicted == bench.trial.labels).mean() < 0.6
+    assert (_fit(bench, learner).predicted == bench.test.labels).mean() < 0.6
 
 
 @pytest.mark.parametrize("learner", TABLE)
 def test_group_columns_stay_among_the_inputs(learner: str) -> None:
     labels = np.random.default_rng(2).choice(["no", "yes"], 600)
     groups = {"sex": np.where(labels == "yes", "F", "M")}
-    bench = bench_of(table(_noise(600), labels, groups=groups), learning=300, studying=0)
-    assert (_fit(bench, learner).predicted == bench.trial.labels).all()
+    bench = bench_of(table(_noise(600), labels, groups=groups), learning=300, synthetic_train=0)
+    assert (_fit(bench, learner).predicted == bench.test.labels).all()
 
 
 @pytest.mark.parametrize("learner", TABLE)
@@ -43,7 +43,7 @@ def test_a_class_that_training_lacks_has_probability_zero_and_its_column(learner
     x = _noise(600)
     labels = np.array(["a", "b", "c"])[np.digitize(x[:, 0], [-0.5, 0.5])]
     labels[:300][labels[:300] == "b"] = "a"
-    bench = bench_of(table(x, labels), learning=300, studying=0)
+    bench = bench_of(table(x, labels), learning=300, synthetic_train=0)
     forecast = _fit(bench, learner)
     assert list(forecast.classes) == ["a", "b", "c"]
     assert (forecast.score("b") == 0).all()
@@ -54,7 +54,7 @@ def test_a_class_that_training_lacks_has_probability_zero_and_its_column(learner
 @pytest.mark.parametrize("learner", ["linear", "boosting", "neighbours"])
 def test_one_class_is_degenerate_and_says_why(learner: str) -> None:
     labels = ["no"] * 50 + ["no", "yes"] * 25
-    forecast = _fit(bench_of(table(_noise(100), labels), learning=50, studying=0), learner)
+    forecast = _fit(bench_of(table(_noise(100), labels), learning=50, synthetic_train=0), learner)
     assert forecast.degenerate
     assert forecast.constant
     assert forecast.reason == "all rows have one class of label, 'no'"
@@ -67,15 +67,17 @@ def test_rows_without_a_label_are_left_out_of_training() -> None:
     unlabelled = labels.copy()
     unlabelled[150:200] = ""
     half = bench_of(
-        table(np.vstack([x[:150], x[200:]]), np.concatenate([labels[:150], labels[200:]])), learning=150, studying=0
+        table(np.vstack([x[:150], x[200:]]), np.concatenate([labels[:150], labels[200:]])),
+        learning=150,
+        synthetic_train=0,
     )
-    whole = bench_of(table(x, unlabelled), learning=200, studying=0)
+    whole = bench_of(table(x, unlabelled), learning=200, synthetic_train=0)
     assert _fit(whole, "boosting").rows == 150
     np.testing.assert_allclose(_fit(whole, "linear").probability, _fit(half, "linear").probability, atol=1e-6)
 
 
 def test_no_label_at_all_is_degenerate() -> None:
-    forecast = _fit(bench_of(table(_noise(60), [""] * 30 + ["a", "b"] * 15), learning=30, studying=0), "linear")
+    forecast = _fit(bench_of(table(_noise(60), [""] * 30 + ["a", "b"] * 15), learning=30, synthetic_train=0), "linear")
     assert forecast.degenerate
     assert forecast.reason == "no row has a value of label"
 
@@ -83,7 +85,7 @@ def test_no_label_at_all_is_degenerate() -> None:
 @pytest.mark.parametrize("learner", ["linear", "boosting", "neighbours"])
 def test_the_same_seed_gives_the_same_bytes(learner: str) -> None:
     x = _noise(300)
-    bench = bench_of(table(x, np.where(x[:, 0] + x[:, 1] > 0, "yes", "no")), learning=150, studying=0)
+    bench = bench_of(table(x, np.where(x[:, 0] + x[:, 1] > 0, "yes", "no")), learning=150, synthetic_train=0)
     assert _fit(bench, learner).probability.tobytes() == _fit(bench, learner).probability.tobytes()
 
 
@@ -94,16 +96,16 @@ def test_boosting_takes_missing_numbers_and_more_categories_than_it_can_tell_apa
     x[:, 2] = np.nan
     city = np.array([f"city {i}" for i in rng.integers(0, 700, 3000)])  # hundreds are never seen in training
     labels = np.where(np.nan_to_num(x[:, 0]) > 0, "yes", "no")
-    bench = bench_of(table(x, labels, groups={"city": city}), learning=1000, studying=0)
+    bench = bench_of(table(x, labels, groups={"city": city}), learning=1000, synthetic_train=0)
     forecast = _fit(bench, "boosting")
     assert np.isfinite(forecast.probability).all()
-    assert (forecast.predicted == bench.trial.labels).mean() > 0.95
+    assert (forecast.predicted == bench.test.labels).mean() > 0.95
 
 
 def test_neighbours_need_no_more_rows_than_there_are() -> None:
     x = _noise(50)
     labels = ["a", "b", "a", *["a"] * 47]
-    forecast = _fit(bench_of(table(x, labels, space=True), learning=3, studying=0), "neighbours")
+    forecast = _fit(bench_of(table(x, labels, space=True), learning=3, synthetic_train=0), "neighbours")
     assert forecast.probability.sum(1) == pytest.approx(1.0)
 
 
@@ -111,8 +113,8 @@ def test_neighbours_need_no_more_rows_than_there_are() -> None:
 def test_a_feature_space_is_standardised(learner: str) -> None:
     x = _noise(300)
     labels = np.where(x[:, 0] > 0, "yes", "no")
-    plain = bench_of(table(x, labels, space=True), learning=150, studying=0)
-    scaled = bench_of(table(x * [1.0, 1e4, 1e-3] + 7, labels, space=True), learning=150, studying=0)
+    plain = bench_of(table(x, labels, space=True), learning=150, synthetic_train=0)
+    scaled = bench_of(table(x * [1.0, 1e4, 1e-3] + 7, labels, space=True), learning=150, synthetic_train=0)
     np.testing.assert_allclose(_fit(plain, learner).probability, _fit(scaled, learner).probability, atol=1e-6)
 
 

@@ -19,11 +19,11 @@ from counterproof.metrics.engine.nearest_neighbours import nearest
 from counterproof.metrics.engine.shared_pass import Geometry
 from counterproof.metrics.engine.tiles import Nodes, Part, Products, make_blocks
 from counterproof.metrics.prdc.balls import balls_between
-from counterproof.metrics.workbench import Workbench
+from counterproof.metrics.workbench import GEOMETRY, Workbench
 
 
 def geometry(at: Workbench) -> Geometry:
-    return next(made for key, made in at.store.items() if key[0] == "geometry")
+    return next(found for _, found in at.work.results(GEOMETRY))
 
 
 def sides(n: int = 260, m: int = 190, d: int = 9, *, seed: int = 0) -> tuple[Any, Any, Any]:
@@ -109,7 +109,7 @@ def test_a_view_of_membership_asks_no_other_pass() -> None:
     at = bench(*sides())
     at.membership(0).neighbours(at.reference, at.candidate, 1)
     at.graph()
-    assert sum(key[0] == "geometry" for key in at.store) == 1
+    assert len(list(at.work.results(GEOMETRY))) == 1
 
 
 def test_a_budget_changes_nothing_but_the_tiles() -> None:

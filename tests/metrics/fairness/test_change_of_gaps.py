@@ -132,7 +132,7 @@ def test_decidability_is_counted_on_real_test_rows_not_on_the_release() -> None:
     labels = np.where(x[:, 0] > 0, "yes", "no")
     group = np.where(rng.random(2600) < 0.5, "F", "M")
     group[600:1200] = "M"  # a release without women
-    bench = bench_of(table(x, labels, groups={"sex": group}), learning=600, studying=600)
+    bench = bench_of(table(x, labels, groups={"sex": group}), learning=600, synthetic_train=600)
     found = _values(demographic_parity_difference, bench)
     assert found["change", (("sex", "F – M"), ("learner", "linear"))].decidable
 
@@ -342,13 +342,13 @@ def test_a_release_that_unlearns_one_group_is_seen_and_fresh_rows_are_not() -> N
     group = np.where(rng.random(6000) < 0.5, "F", "M")
     labels = np.where(x[:, 0] + 0.5 * rng.normal(size=6000) > 0.5, "yes", "no")
     place = ("change", (("sex", "F – M"), ("learner", "linear")))
-    fresh = bench_of(table(x, labels, groups={"sex": group}), learning=2000, studying=2000)
+    fresh = bench_of(table(x, labels, groups={"sex": group}), learning=2000, synthetic_train=2000)
     e = _values(equal_opportunity_difference, fresh)[place].estimate
     assert -0.25 < e.low < 0 < e.high < 0.25
     labels = labels.copy()
     release = np.arange(6000) // 2000 == 1
     labels[release & (group == "F")] = "no"
-    broken = bench_of(table(x, labels, groups={"sex": group}), learning=2000, studying=2000)
+    broken = bench_of(table(x, labels, groups={"sex": group}), learning=2000, synthetic_train=2000)
     assert _values(equal_opportunity_difference, broken)[place].estimate.high < -0.25
 
 
@@ -367,7 +367,7 @@ def test_the_report_gets_a_forest_and_the_groups_behind_it() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("flipped", [0.0, 0.4])
 def test_the_interval_covers_the_expected_change(flipped: float) -> None:
-    found = simulate(runs=80, train=1000, trial=1500, flipped=flipped, learners=("linear",))
+    found = simulate(runs=80, train=1000, test=1500, flipped=flipped, learners=("linear",))
     assert len(found) == 9
     for name, line in found.items():
         # 80 runs: three standard errors below 95 % are 88 %.

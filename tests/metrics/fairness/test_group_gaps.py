@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.staged_models import Places, bench_of, decisions, people, staged, table
+from helpers.staged_models import Places, bench_of, decisions, people, stage, staged, table
 from simulations.simulate_gap_coverage import simulate
 
 from counterproof.measuring.measure import measure
+from counterproof.metrics.engine.shared_work import SharedWork
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.fairness.group_gaps import (
     calibration_difference,
@@ -26,7 +27,7 @@ from counterproof.metrics.fairness.group_gaps import (
 from counterproof.metrics.metric import Metric, Value
 from counterproof.metrics.statistics.proportions import newcombe, paired_error
 from counterproof.metrics.statistics.ratios import mover_ratio
-from counterproof.metrics.workbench import Workbench
+from counterproof.metrics.workbench import FORECAST, Workbench
 
 MODELS = ("real", "synthetic")
 LINEAR = ("learner", "linear")
@@ -77,7 +78,7 @@ def test_crossings_are_pairs_of_combinations() -> None:
 def test_crossings_are_asked_for() -> None:
     bench = bench_for(people(), intersections=1)
     alone = found_by(demographic_parity_difference, bench)
-    both = found_by(demographic_parity_difference, replace(bench, intersections=2, store=dict(bench.store)))
+    both = found_by(demographic_parity_difference, replace(bench, intersections=2, work=bench.work.copy()))
     assert {group[0][0] for _, group in alone if group} == {"sex", "race", "age"}
     for place, value in alone.items():
         if place[1]:
@@ -192,8 +193,10 @@ def test_a_column_of_ten_thousand_groups_is_refused_in_a_sentence() -> None:
         found_by(demographic_parity_difference, bench, control=("id",))
     for name in ("sex", "race", "age"):
         del bench.corpus.groups[name]
-    forecasts = {key: value for key, value in bench.store.items() if key[0] == "forecast"}
-    alone = found_by(demographic_parity_difference, replace(bench, store=forecasts))
+    forecasts = SharedWork()
+    for key, said in bench.work.results(FORECAST):
+        forecasts.put(key, said)
+    alone = found_by(demographic_parity_difference, replace(bench, work=forecasts))
     assert alone["change", ()].reason == "no group column has few enough values to compare"
 
 
@@ -222,7 +225,7 @@ def test_a_group_absent_in_the_test_rows_is_listed() -> None:
     labels = np.where(x[:, 0] > 0, "yes", "no")
     group = rng.choice(["F", "M"], 3000)
     group[:50] = "X"
-    bench = bench_of(table(x, labels, groups={"sex": group}), learning=800, studying=800)
+    bench = bench_of(table(x, labels, groups={"sex": group}), learning=800, synthetic_train=800)
     value = change(found_by(demographic_parity_difference, bench), "sex", "F – X")
     assert (value.status, value.decidable) == ("not_assessable", False)
     assert value.reason == "no real test row to count a selection rate over"
@@ -319,11 +322,12 @@ def test_calibration_is_outcome_minus_score() -> None:
 def test_calibration_is_asked_of_a_model_that_decides_the_same_for_all() -> None:
     bench, rows = scored_bench()
     low = np.full(len(rows), 0.3)
-    bench.store["forecast", "linear", "synthetic", "test"] = replace(
-        bench.store["forecast", "linear", "synthetic", "test"],
+    constant = replace(
+        bench.forecast("linear", bench.synthetic_train),
         probability=np.column_stack([1 - low, low]),
         predicted=np.full(len(rows), "no"),
     )
+    stage(bench, "linear", bench.synthetic_train, constant)
     assert found_by(calibration_difference, bench, positive="yes")["change", ()].status == "measured"
     assert found_by(demographic_parity_difference, bench, positive="yes")["change", ()].status == "not_assessable"
 
@@ -373,7 +377,7 @@ def test_what_release_models_do_is_the_worst_of_learners() -> None:
     rng = np.random.default_rng(8)
     x = rng.normal(size=(2400, 3))
     labels = np.where(x[:, 0] + 0.5 * rng.normal(size=2400) > 0.3, "yes", "no")
-    bench = bench_of(table(x, labels, groups={"sex": rng.choice(["F", "M"], 2400)}), learning=800, studying=800)
+    bench = bench_of(table(x, labels, groups={"sex": rng.choice(["F", "M"], 2400)}), learning=800, synthetic_train=800)
     params = demographic_parity_difference.configure({"models": ("linear", "neighbours")})
     found = {(v.field, v.group): v for v in demographic_parity_difference.values(bench, params)}
     for field, pick in (("difference", max), ("ratio", min)):
@@ -389,7 +393,7 @@ def test_what_release_models_do_is_the_worst_of_learners() -> None:
 
 def test_a_label_of_one_class_says_so() -> None:
     group, x = np.resize(["F", "M"], 900), np.random.default_rng(1).normal(size=(900, 2))
-    bench = bench_of(table(x, np.full(900, "yes"), groups={"sex": group}), learning=300, studying=300)
+    bench = bench_of(table(x, np.full(900, "yes"), groups={"sex": group}), learning=300, synthetic_train=300)
     for metric in GAPS:
         value = found_by(metric, bench)["change", ()]
         assert value.status == "not_assessable"
@@ -420,8 +424,8 @@ def test_crossings_decide_where_a_faithful_release_would_surely_pass() -> None:
     labels = np.where(x[:, 0] + 0.7 * rng.normal(size=12_000) > 0.3, "yes", "no")
     groups = {"sex": rng.choice(["F", "M"], 12_000), "race": rng.choice(["a", "b"], 12_000, p=[0.7, 0.3])}
 
-    def asked(labels: np.ndarray, studying: int) -> tuple[Places, Workbench]:
-        made = bench_of(table(x, labels, groups=groups), learning=4000, studying=studying)
+    def asked(labels: np.ndarray, synthetic_train: int) -> tuple[Places, Workbench]:
+        made = bench_of(table(x, labels, groups=groups), learning=4000, synthetic_train=synthetic_train)
         bench = replace(made, intersections=2)
         return found_by(demographic_parity_difference, bench), bench
 

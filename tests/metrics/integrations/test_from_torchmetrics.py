@@ -190,7 +190,7 @@ def taught(shuffle: float, n: int = 500) -> Workbench:
     labels = np.where(x[:, 0] + x[:, 1] + 0.5 * rng.normal(size=3 * n) > 0.3, "yes", "no")
     wrong = n + np.flatnonzero(rng.random(n) < shuffle)
     labels[wrong] = rng.permutation(labels[wrong])
-    return bench_of(table(x, labels, space=True), learning=n, studying=n)
+    return bench_of(table(x, labels, space=True), learning=n, synthetic_train=n)
 
 
 def test_predictions_are_scored_as_scikit_learn_does() -> None:
@@ -203,8 +203,8 @@ def test_predictions_are_scored_as_scikit_learn_does() -> None:
     )
     models = accuracy.configure({"models": ("linear",)})
     values = {v.group: v for v in accuracy.values(at, models)}
-    real, made = (at.forecast("linear", rows) for rows in (at.learning, at.studying))
-    wanted = accuracy_score(at.trial.labels, real.predicted) - accuracy_score(at.trial.labels, made.predicted)
+    real, made = (at.forecast("linear", rows) for rows in (at.learning, at.synthetic_train))
+    wanted = accuracy_score(at.test.labels, real.predicted) - accuracy_score(at.test.labels, made.predicted)
     gap = values[()].estimate
     assert gap is not None
     assert gap.value == pytest.approx(wanted, abs=1e-6)

@@ -20,7 +20,7 @@ from counterproof.metrics.leakage._distances.known_neighbours import Proximity, 
 from counterproof.metrics.leakage.authenticity import authenticity
 from counterproof.metrics.leakage.closer_to_train import closer_to_train, credit, missed
 from counterproof.metrics.leakage.data_copying import copying_test
-from counterproof.metrics.leakage.likelihood_gap import bandwidths, likelihood_gap, log_likelihood
+from counterproof.metrics.leakage.likelihood_gap import MIXTURE, bandwidths, likelihood_gap, log_likelihood
 from counterproof.metrics.leakage.nearest_neighbour_ratio import nearest_neighbour_ratio
 from counterproof.metrics.metric import Metric, Value
 from counterproof.metrics.workbench import Workbench
@@ -123,7 +123,8 @@ def test_likelihoods_are_those_of_a_written_out_mixture() -> None:
     train, holdout, made = normal(40, 40, 20, d=3, seed=4)
     view = bench(train, holdout, made)
     found = value(likelihood_gap, view)
-    mixture = view.store["likelihood mixture",]
+    mixture = next(found for _, found in view.work.results(MIXTURE))
+    assert mixture is not None
     member = np.arange(80) < 40
     width = bandwidths(mixture, member)
     real = np.concatenate([train, holdout])
@@ -141,7 +142,8 @@ def test_every_step_of_the_bandwidths_raises_the_penalised_likelihood() -> None:
     train, holdout, made = normal(60, 60, 40, d=3, seed=5)
     view = bench(train, holdout, made)
     list(likelihood_gap.values(view, {}))
-    mixture = view.store["likelihood mixture",]
+    mixture = next(found for _, found in view.work.results(MIXTURE))
+    assert mixture is not None
     member = np.arange(120) < 60
     fitted = log_likelihood(mixture, bandwidths(mixture, member))[member].mean()
     common = np.full(40, float(mixture.square[:, 0].mean()) / 3)

@@ -22,7 +22,7 @@ from counterproof.metrics.leakage.membership import membership
 from counterproof.metrics.metric import Value
 from counterproof.metrics.shared.principal_axes import on_pooled_axes
 from counterproof.metrics.statistics.auc import area_estimate, smallest_area
-from counterproof.metrics.workbench import Workbench
+from counterproof.metrics.workbench import NEIGHBOURS, Workbench
 
 Frames = dict[str, pd.DataFrame]
 Key = tuple[str, tuple[tuple[str, str | None], ...]]
@@ -182,9 +182,9 @@ def test_perfect_separation_of_a_few_is_not_certain() -> None:
 def test_the_floor_is_a_half_and_costs_no_new_search() -> None:
     bench = desk(sources=smoted(400, 6))
     first = values(bench)
-    searches = len([key for key in bench.store if key[0] == "neighbours"])
+    searches = len(list(bench.work.results(NEIGHBOURS)))
     found = measured(membership, bench)
-    assert len([key for key in bench.store if key[0] == "neighbours"]) == searches
+    assert len(list(bench.work.results(NEIGHBOURS))) == searches
     floor = found["value", ()].floor
     assert floor is not None
     assert abs(floor.value - 0.5) < 0.03

@@ -39,7 +39,7 @@ def _learnable(n: int, rng: np.random.Generator, *, space: bool = False, broken:
     labels = np.where(x[:, 0] + x[:, 1] + 0.7 * rng.normal(size=3 * n) > 0.5, "yes", "no")
     if broken is not None:
         labels[n : 2 * n] = rng.permutation(labels[n : 2 * n])
-    return bench_of(table(x, labels, space=space), learning=n, studying=n)
+    return bench_of(table(x, labels, space=space), learning=n, synthetic_train=n)
 
 
 def test_two_classes_give_sklearns_area_and_delongs_paired_error() -> None:
@@ -107,7 +107,7 @@ def test_a_release_of_one_class_fails_by_a_fact() -> None:
     x = np.random.default_rng(4).normal(size=(300, 2))
     labels = np.where(x[:, 0] > 0, "yes", "no")
     labels[100:200] = "no"
-    found = _values(bench_of(table(x, labels), learning=100, studying=100), ("linear", "boosting"))
+    found = _values(bench_of(table(x, labels), learning=100, synthetic_train=100), ("linear", "boosting"))
     assert set(found) == {("gap", ()), ("gap", _at("linear")), ("gap", _at("boosting"))}
     for value in found.values():
         assert value.status == "not_assessable"
@@ -121,8 +121,8 @@ def test_one_class_alarms_only_where_chance_does_not_explain_it(rows: int, blame
     labels[1000 : 1000 + rows] = "no"
     labels[-1000:] = labels[:1000]
     x = np.random.default_rng(12).normal(size=(len(labels), 2))
-    bench = bench_of(table(x, labels), learning=1000, studying=rows)
-    assert chance_of_one_class(bench.learning, bench.studying) == pytest.approx(0.97**rows + 0.03**rows)
+    bench = bench_of(table(x, labels), learning=1000, synthetic_train=rows)
+    assert chance_of_one_class(bench.learning, bench.synthetic_train) == pytest.approx(0.97**rows + 0.03**rows)
     for value in _values(bench).values():
         assert (value.status, bool(value.alarm)) == ("not_assessable", blamed)
         assert value.reason == "the release cannot train a model: all rows have one class of label, 'no'"
@@ -133,8 +133,8 @@ def test_no_label_at_all_alarms_only_where_real_labels_are_not_as_rare(share: fl
     labels = np.resize(["yes", "no"], 420)
     labels[: int(200 * share)] = labels[200:220] = ""
     x = np.random.default_rng(13).normal(size=(420, 2))
-    bench = bench_of(table(x, labels), learning=200, studying=20)
-    assert chance_of_one_class(bench.learning, bench.studying) == pytest.approx(share**20)
+    bench = bench_of(table(x, labels), learning=200, synthetic_train=20)
+    assert chance_of_one_class(bench.learning, bench.synthetic_train) == pytest.approx(share**20)
     assert {bool(value.alarm) for value in _values(bench).values()} == {blamed}
 
 
@@ -143,7 +143,7 @@ def test_test_rows_of_one_source_say_nothing_about_others() -> None:
     labels = np.resize(["yes", "no"], 90)
     clusters = np.arange(90)
     clusters[60:] = 60
-    bench = bench_of(table(rng.normal(size=(90, 2)), labels, clusters=clusters), learning=30, studying=30)
+    bench = bench_of(table(rng.normal(size=(90, 2)), labels, clusters=clusters), learning=30, synthetic_train=30)
     for value in _values(bench).values():
         assert (value.status, value.alarm) == ("not_assessable", "")
         assert "come from one source" in value.reason
@@ -153,10 +153,10 @@ def test_real_rows_of_one_class_are_no_fault_of_the_release() -> None:
     x = np.random.default_rng(5).normal(size=(300, 2))
     labels = np.where(x[:, 0] > 0, "yes", "no")
     labels[:100] = "no"
-    for value in _values(bench_of(table(x, labels), learning=100, studying=100)).values():
+    for value in _values(bench_of(table(x, labels), learning=100, synthetic_train=100)).values():
         assert (value.status, value.alarm) == ("not_assessable", "")
     labels[:200], labels[200:] = np.resize(["yes", "no"], 200), "no"
-    for value in _values(bench_of(table(x, labels), learning=100, studying=100)).values():
+    for value in _values(bench_of(table(x, labels), learning=100, synthetic_train=100)).values():
         assert value.status == "not_assessable"
         assert "test rows hold fewer than two classes" in value.reason
 
@@ -188,8 +188,8 @@ def test_the_interval_holds_the_spread_of_training_anew_on_both_sides() -> None:
     def statistic(view: Workbench) -> dict[tuple[str, str], float]:
         found = losses(view, ("linear",))
         seen[view.learning.name.rpartition(" ")[0]].append(found["gap", "linear"])
-        assert not set(view.learning.rows) & set(view.studying.rows)
-        assert len(view.learning) == len(view.studying) == 150
+        assert not set(view.learning.rows) & set(view.synthetic_train.rows)
+        assert len(view.learning) == len(view.synthetic_train) == 150
         return found
 
     refits = refit_spread(bench, statistic)["gap", "linear"]
