@@ -104,7 +104,7 @@ def test_confirmed_are_those_of_benjamini_and_hochberg() -> None:
 # -- the metric on staged models --------------------------------------------------------------------
 
 
-def test(wrong_real: np.ndarray, wrong_made: np.ndarray, groups: dict[str, Any], **options: Any) -> Workbench:
+def trial(wrong_real: np.ndarray, wrong_made: np.ndarray, groups: dict[str, Any], **options: Any) -> Workbench:
     truth = np.random.default_rng(9).random(len(wrong_real)) < 0.5
     said = [decisions(np.where(wrong, ~truth, truth)) for wrong in (wrong_real, wrong_made)]
     return staged(np.where(truth, "yes", "no"), real=said[0], synthetic=said[1], groups=groups, **options)
@@ -123,7 +123,7 @@ def test_a_planted_slice_is_found_named_and_confirmed() -> None:
     groups, rng = columns(), np.random.default_rng(1)
     planted = (groups["g1"] == "a") & (groups["g4"] == "c")
     real, made = rng.random(N) < 0.1, rng.random(N) < np.where(planted, 0.5, 0.1)
-    values = found_in(test(real, made, groups))
+    values = found_in(trial(real, made, groups))
     change = [v for v in values if v.field == "change"]
     assert change[0].group == (("cell", "g1 = a, g4 = c"), ("learner", "linear"))
     assert change[0].reason == ""
@@ -147,7 +147,7 @@ def test_a_planted_slice_is_found_named_and_confirmed() -> None:
 def test_only_the_other_half_tells() -> None:
     """The value of a chosen slice is that of the rows that did not choose it."""
     groups, rng = columns(), np.random.default_rng(2)
-    view = test(rng.random(N) < 0.2, rng.random(N) < 0.2, groups)
+    view = trial(rng.random(N) < 0.2, rng.random(N) < 0.2, groups)
     headline = next(v for v in found_in(view) if not v.group)
     other = np.ones(N, dtype=bool)
     other[Sample("x", view.test.rows, view.corpus).half(view.generator("slices"))] = False
@@ -168,7 +168,7 @@ def test_fresh_errors_are_not_confirmed() -> None:
     false = 0
     for seed in range(60):
         rng = np.random.default_rng(seed)
-        view = test(rng.random(1500) < 0.2, rng.random(1500) < 0.2, columns(1500, seed, of=5))
+        view = trial(rng.random(1500) < 0.2, rng.random(1500) < 0.2, columns(1500, seed, of=5))
         false += any(v.group and not v.reason for v in found_in(view) if v.field == "change")
     assert false <= 6
 
@@ -177,16 +177,16 @@ def test_slices_of_few_rows_are_not_looked_at() -> None:
     groups = columns()
     groups["rare"] = np.where(np.arange(N) < 40, "few", "many")
     wrong = np.arange(N) < 40
-    values = found_in(test(np.zeros(N, dtype=bool), wrong, groups))
+    values = found_in(trial(np.zeros(N, dtype=bool), wrong, groups))
     assert not any("few" in str(v.group) or "few" in v.reason for v in values)
-    small = found_in(test(wrong[:50], wrong[:50], columns(50)))
+    small = found_in(trial(wrong[:50], wrong[:50], columns(50)))
     assert [(v.field, v.status) for v in small] == [("change", "not_assessable")]
     assert small[0].reason == "too few to say: no slice has 30 real test rows in each half"
 
 
 def test_slices_are_as_large_as_asked_for() -> None:
     groups, rng = columns(1000, of=3), np.random.default_rng(4)
-    view = test(rng.random(1000) < 0.2, rng.random(1000) < 0.2, groups)
+    view = trial(rng.random(1000) < 0.2, rng.random(1000) < 0.2, groups)
     sizes = [v.n["slice"] for v in found_in(view, smallest=100) if v.group]
     assert min(sizes) >= 100
 
@@ -196,8 +196,8 @@ def test_sources_widen_the_interval() -> None:
     rng = np.random.default_rng(5)
     groups = {name: values[: N // 20][of] for name, values in columns().items()}
     real, made = (rng.random(N // 20) < 0.2)[of], (rng.random(N // 20) < 0.2)[of]
-    wide = next(v.estimate for v in found_in(test(real, made, groups, clusters=of)) if not v.group)
-    plain = next(v.estimate for v in found_in(test(real, made, groups)) if not v.group)
+    wide = next(v.estimate for v in found_in(trial(real, made, groups, clusters=of)) if not v.group)
+    plain = next(v.estimate for v in found_in(trial(real, made, groups)) if not v.group)
     assert wide is not None
     assert plain is not None
     assert wide.high - wide.low > 1.5 * (plain.high - plain.low)
@@ -205,7 +205,7 @@ def test_sources_widen_the_interval() -> None:
 
 def test_three_sources_cannot_be_halved() -> None:
     rng = np.random.default_rng(5)
-    view = test(rng.random(N) < 0.2, rng.random(N) < 0.2, columns(), clusters=np.arange(N) % 3)
+    view = trial(rng.random(N) < 0.2, rng.random(N) < 0.2, columns(), clusters=np.arange(N) % 3)
     (value,) = found_in(view)
     assert (value.status, value.reason.endswith("fewer than two sources for each half")) == ("not_assessable", True)
 
@@ -213,7 +213,7 @@ def test_three_sources_cannot_be_halved() -> None:
 def test_the_same_seed_gives_the_same_slices() -> None:
     rng = np.random.default_rng(6)
     wrong = rng.random(N) < 0.2, rng.random(N) < 0.2
-    first, second = ([(v.group, v.estimate) for v in found_in(test(*wrong, columns()))] for _ in range(2))
+    first, second = ([(v.group, v.estimate) for v in found_in(trial(*wrong, columns()))] for _ in range(2))
     assert first == second
 
 
@@ -222,9 +222,9 @@ def test_luck_of_training_is_taken_off() -> None:
     groups, rng = columns(), np.random.default_rng(7)
     planted = groups["g1"] == "a"
     real, made = rng.random(N) < 0.1, rng.random(N) < np.where(planted, 0.25, 0.1)
-    steady = test(real, made, groups)
+    steady = trial(real, made, groups)
     assert any(v.group and not v.reason for v in found_in(steady) if v.field == "change")
-    shaky = test(real, made, groups)
+    shaky = trial(real, made, groups)
     labels = shaky.test.labels == "yes"
     halves = [shaky.release_halves(draw) for draw in range(10)]
     for half in itertools.chain.from_iterable((view.learning, view.synthetic_train) for view in halves):
@@ -278,7 +278,7 @@ def test_arrays_are_sliced_by_their_groups() -> None:
 )
 def test_bad_options_are_one_sentence(options: dict[str, Any], sentence: str) -> None:
     rng = np.random.default_rng(0)
-    view = test(rng.random(200) < 0.2, rng.random(200) < 0.2, columns(200))
+    view = trial(rng.random(200) < 0.2, rng.random(200) < 0.2, columns(200))
     (found,) = measure(slices, view, slices.configure(options))
     assert found.status == "error"
     assert sentence in found.reason
