@@ -131,7 +131,7 @@ class GateItem(AuditItem):
         """
         gate = self.gate
         told = printable(f"{gate.expression}: {gate.verdict.upper()}, {gate.why}")
-        if gate.verdict == "not_applicable":
+        if gate.verdict in ("undecided", "not_applicable"):
             pytest.skip(printable(gate.why))
         if blocks(gate):
             raise NotPassed(told)
@@ -159,7 +159,7 @@ class VerdictItem(AuditItem):
 
 def blocks(gate: GateReading) -> bool:
     """Whether a gate stands in the way of a PASS."""
-    return gate.level == "fail" and gate.verdict not in ("pass", "not_applicable")
+    return gate.level == "fail" and gate.verdict not in ("pass", "undecided", "not_applicable")
 
 
 def printable(text: str) -> str:
