@@ -14,7 +14,9 @@ from counterproof.metrics.engine.distances import Euclid, distinct
 from counterproof.metrics.engine.shortlist import kth_at_most
 
 
-def sorted_distances(query: np.ndarray, base: np.ndarray, k: int, own: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+def sorted_distances(
+    query: np.ndarray, base: np.ndarray, k: int, own: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
     """All distances sorted, ties by index."""
     gap = np.sqrt(((query[:, None] - base[None]) ** 2).sum(2))
     if own is not None:
