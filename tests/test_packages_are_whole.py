@@ -1,4 +1,4 @@
-"""What users install is whole: the sdist holds every package, and every module of the wheel built from it can be imported.
+"""What users install is whole: the sdist holds every file, and every module of the wheel built from it imports.
 
 The build runs in a copy of the sources, without isolation: it needs setuptools from the extra ``dev`` and no network.
 """
