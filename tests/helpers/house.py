@@ -17,7 +17,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("metrics.workbench", "reports.figures", "reports.group_view", "state"),
     ("metrics.metric", "metrics.shared", "reports.outputs"),
     ("metrics.frechet", "metrics.prdc", "metrics.subgroups", "reports.record", "encoders"),
-    (*(f"metrics.{family}" for family in FAMILIES), "loading", "judging", "metric_frame"),
+    (*(f"metrics.{family}" for family in FAMILIES), "loading", "judging", "group_frame"),
     ("metrics.integrations", "measuring"),
     ("run",),
     ("cli", "pytest_plugin", ""),
