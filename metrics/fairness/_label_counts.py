@@ -57,10 +57,10 @@ class LabelCounts:
     @cached_property
     def shares(self) -> Floats:
         """``(g, k)`` share of each class; NaN where no row has a label."""
-        found = np.full(self.hits.shape, np.nan)
-        rows = np.broadcast_to(self.rows[:, None], found.shape)
-        np.divide(self.hits, rows, out=found, where=rows > 0)
-        return found
+        shares = np.full(self.hits.shape, np.nan)
+        rows = np.broadcast_to(self.rows[:, None], shares.shape)
+        np.divide(self.hits, rows, out=shares, where=rows > 0)
+        return shares
 
     def few(self, least: int) -> NDArray[np.bool_]:
         """``(g, k)`` classes that some, but fewer than ``least`` rows have, or have not."""

@@ -248,7 +248,7 @@ def test_a_crash_is_one_measurement_without_data_in_it(function: Callable[..., I
     assert (found.status, found.field, found.headline, found.estimate) == ("error", "gap", True, None)
     assert SECRET not in repr(found)
     kind = "KeyError" if function is raising else "ValueError"
-    assert found.reason.startswith(f"{kind} in test_engine_makes_measurements.py, line ")
+    assert found.reason.startswith(f"{kind} in test_measure.py, line ")
     assert found.reason.endswith(f", {function.__name__}")
 
 
