@@ -56,7 +56,7 @@ def audit() -> Callable[..., Record]:
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
     """What a failed comparison of a reading says: the reading with interval, limit and verdict."""
-    module = sys.modules.get("counterproof.reports.record")
+    module = sys.modules.get("counterproof.reports.model")
     if module is None or op not in FLIPPED:
         return None
     if isinstance(right, module.Reading):

@@ -19,11 +19,10 @@ from collections.abc import Sequence
 from statistics import NormalDist
 
 from counterproof.metrics.estimate import Better, normal_quantile
+from counterproof.metrics.statistics.decidability import DECIDABLE, largest_decidable_set
 from counterproof.reports.judgement import Operator
 from counterproof.reports.model import ExpectedReading
 
-ENOUGH = 0.9  # with which probability a faithful release must pass a gate that decides
-JOINTLY = 0.97  # and all cells of a gate that decide, together
 NEARLY_SURE = 0.998  # what a widened tolerance aims at
 WIDEST = 2.0
 _NORMAL = NormalDist()
@@ -82,13 +81,9 @@ def decidable_together(probabilities: Sequence[float]) -> list[bool]:
     >>> decidable_together([0.999, 0.5, 0.98])
     [True, False, True]
     """
-    order = sorted(range(len(probabilities)), key=lambda at: -probabilities[at])
-    kept, missed = [False] * len(probabilities), 0.0
-    for at in order:
-        missed += 1 - probabilities[at]
-        if probabilities[at] < ENOUGH or missed > 1 - JOINTLY:
-            break
-        kept[at] = True
+    if len(probabilities) == 1:  # a gate on the data set as a whole, or one cell: it decides by itself
+        return [probabilities[0] >= DECIDABLE]
+    kept: list[bool] = largest_decidable_set([1 - p for p in probabilities]).tolist()
     return kept
 
 
@@ -97,7 +92,7 @@ def rows_to_decide(
 ) -> int | None:
     """About how many rows a side would let a faithful release pass with probability 0.9; None where none would."""
     z = normal_quantile(confidence) * expected.error
-    z += normal_quantile(1 - (1 - ENOUGH) / (2 if better == "zero" else 1)) * expected.spread
+    z += normal_quantile(1 - (1 - DECIDABLE) / (2 if better == "zero" else 1)) * expected.spread
     room = expected.value - limit if operator in (">=", ">") else limit - expected.value
     if room <= 0 or not rows or not math.isfinite(z / room):
         return None

@@ -15,7 +15,7 @@ from itertools import compress
 from typing import Any, Literal
 
 from counterproof.judging.cells import Cell, Place, Terms, judge_cell, place
-from counterproof.judging.decidability import ENOUGH, decidable_together
+from counterproof.judging.decidability import decidable_together
 from counterproof.judging.grammar import Gate, split_name
 from counterproof.judging.joint_gates import AllOf, Requirement, joined, leaves
 from counterproof.judging.sentences import subject
@@ -183,7 +183,8 @@ def matches(gate: Gate, group: GroupKey) -> bool:
 def _reading(gate: Gate, cells: list[Cell], adjusted: int, undecided: str) -> GateReading:
     # Who names one group asks about it, however small; only the policy and lists of cells set small ones aside.
     aside = gate.many or gate.source == "policy"
-    shown = [decides or c.verdict == "fail" or not aside for c, decides in zip(cells, _deciding(cells), strict=True)]
+    deciding = _deciding(cells, set_aside=undecided == "allow")
+    shown = [decides or c.verdict == "fail" or not aside for c, decides in zip(cells, deciding, strict=True)]
     listed, too_few = list(compress(cells, shown)), [c for c, kept in zip(cells, shown, strict=True) if not kept]
     verdict = _verdict(listed, too_few, undecided)
     leading = next((c for c in [*listed, *too_few] if c.verdict == verdict), cells[0])
@@ -217,12 +218,12 @@ def _needed(verdict: Verdict, leading: Cell, listed: list[Cell], too_few: list[C
     return max(c.n_needed or 0 for c in [*listed, leading]) or None
 
 
-def _deciding(cells: list[Cell]) -> list[bool]:
+def _deciding(cells: list[Cell], *, set_aside: bool) -> list[bool]:
     """Which cells can be decided at this size: a faithful release would pass all of them at once."""
+    if not set_aside:
+        return [c.reading.decidable for c in cells]
     known = [c for c in cells if c.reading.decidable and c.probability is not None]
     together = decidable_together([c.probability or 0.0 for c in known])
-    if len(known) == 1:  # a gate on the data set as a whole, or one cell: it decides by itself
-        together = [(known[0].probability or 0.0) >= ENOUGH]
     hopeless = {id(c) for c, kept in zip(known, together, strict=True) if not kept}
     return [c.reading.decidable and id(c) not in hopeless for c in cells]
 
