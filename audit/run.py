@@ -26,6 +26,7 @@ from counterproof.loading.load import take_in
 from counterproof.loading.suppression import discreet
 from counterproof.measuring.contamination import check_contamination, check_overlap
 from counterproof.measuring.measure import measure
+from counterproof.measuring.preflight import preflight
 from counterproof.measuring.shadow_generator import Generator, synthesiser_of
 from counterproof.measuring.workbench_setup import set_bench
 from counterproof.metrics.engine.tiles import torch_on_one_thread
@@ -159,6 +160,9 @@ def run_audit(
         samples = {role: Sample(role, rows, intake.corpus) for role, rows in intake.roles.items()}
         remarks = check_overlap(samples, intake.sources, allow=config.run.allow_overlap)
         check_contamination(samples, intake.sources)
+        if foreseen := preflight(chosen, bench):
+            remarks.append(foreseen)
+            stages.remark(foreseen)
         readings: list[Reading] = []
         for found in chosen:
             with stages.stage(found.id):

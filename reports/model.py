@@ -274,6 +274,7 @@ class GateReading(Part):
     n_needed: int | None = None
     why: str = ""
     tolerance_reason: str = ""
+    widest: float | None = None
     cells: list[CellReading] = Field(default_factory=list)
     too_few: list[CellReading] = Field(default_factory=list)
     adjusted_for: int = 1

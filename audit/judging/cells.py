@@ -163,6 +163,7 @@ def _tolerated(gate: Gate, reading: Reading, stated: float, terms: Terms) -> flo
         better=reading.better,
         confidence=terms.confidence,
         cells=terms.cells,
+        widest=gate.widest,
     )
 
 

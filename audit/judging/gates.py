@@ -285,6 +285,7 @@ def _declared(gate: Gate) -> dict[str, Any]:
         "level": gate.level,
         "operator": gate.operator,
         "tolerance_reason": gate.tolerance_reason,
+        "widest": gate.widest,
     }
 
 
