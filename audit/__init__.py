@@ -15,8 +15,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from counterproof.judging.tokens import GateError
     from counterproof.group_frame import metric_frame
+    from counterproof.judging.tokens import GateError
     from counterproof.metrics.estimate import Estimate
     from counterproof.metrics.metric import Metric, Needs, Tolerance, Value, metric
     from counterproof.refusal import Refusal

@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from counterproof.refusal import Refusal
 
@@ -64,7 +64,9 @@ class Run(Section):
     seed: int = Field(default=0, ge=0, lt=2**31)
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     policy: Literal["standard", "none"] = "standard"
-    small_cells: Literal["allow", "block"] = "allow"
+    undecided: Literal["allow", "block"] = Field(
+        default="allow", validation_alias=AliasChoices("undecided", "small_cells")
+    )
     small_cell: int = Field(default=10, ge=1)
     intersections: int = Field(default=1, ge=1, le=4)
     without_holdout: Literal["refuse", "allow"] = "refuse"

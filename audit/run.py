@@ -175,7 +175,7 @@ def run_audit(
         manifest=manifest,
         not_assessed=missing,
         confidence=config.run.confidence,
-        small_cells=config.run.small_cells,
+        undecided=config.run.undecided,
         without_holdout=config.run.without_holdout,
     )
 

@@ -16,7 +16,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from counterproof.metrics.errors import MetricError
-from counterproof.metrics.estimate import Better, Estimate, Evidence, Group, Panel, Status
+from counterproof.metrics.estimate import Better, Estimate, Evidence, Expected, Group, Panel, Status
 from counterproof.metrics.sample import Modality
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ class Value:
 
     Leave ``estimate`` None and say ``status`` and ``reason`` where it could not be measured.
     ``claims`` are the fewest planted leaks, by kind, that the metric says it would find here: the
-    engine plants as many, see ``controls`` of :class:`Metric`.
+    engine plants as many, see ``controls`` of :class:`Metric`. ``expected`` is what a faithful release
+    would show, where the metric knows that better than re-splits of real rows tell.
     """
 
     estimate: Estimate | None = None
@@ -50,6 +51,7 @@ class Value:
     reason: str = ""
     alarm: str = ""
     decidable: bool = True
+    expected: Expected | None = None
     evidence: tuple[Evidence, ...] = ()
     panels: tuple[Panel, ...] = ()
     claims: Mapping[Plant, int] = dataclasses.field(default_factory=dict)

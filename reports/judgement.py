@@ -8,7 +8,8 @@ from typing import Literal
 
 from counterproof.metrics.estimate import Better, Estimate
 
-Verdict = Literal["pass", "fail", "inconclusive", "error", "not_applicable"]
+Verdict = Literal["pass", "fail", "inconclusive", "undecided", "error", "not_applicable"]
+"""``undecided``: too few rows for this gate to decide, known from the real rows alone; it blocks no PASS."""
 Operator = Literal["<=", "<", ">=", ">"]
 
 

@@ -64,6 +64,14 @@ class FloorReading(Part):
     draws: int
 
 
+class ExpectedReading(Part):
+    """What a faithful release would show."""
+
+    value: float
+    spread: float
+    error: float
+
+
 class EvidenceReading(Part):
     """A small table behind a measurement."""
 
@@ -123,6 +131,7 @@ class Reading(Part):
     reason: str = ""
     alarm: str = ""
     decidable: bool = True
+    expected: ExpectedReading | None = None
     smallest_n: int = 0
     evidence: list[EvidenceReading] = Field(default_factory=list)
     panels: list[PanelReading] = Field(default_factory=list)
@@ -163,6 +172,8 @@ class Reading(Part):
             plain |= _fields(e)
         if measured.floor is not None:
             plain["floor"] = _fields(measured.floor)
+        if measured.expected is not None:
+            plain["expected"] = _fields(measured.expected)
         return cls.model_validate(rounded(plain))
 
     @property

@@ -20,7 +20,9 @@ from counterproof.reports.model import (
 )
 from counterproof.reports.text import interval, printable
 
-State = Literal["fail", "error", "inconclusive", "warn", "waived", "pass", "not_applicable", "not_assessed"]
+State = Literal[
+    "fail", "error", "inconclusive", "warn", "waived", "pass", "undecided", "not_applicable", "not_assessed"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ LOOKS: Mapping[State, Look] = {  # worst first: the order of every list
     "warn": Look("Warning", "▲"),
     "waived": Look("Waived", "~"),
     "pass": Look("Pass", "✓"),
+    "undecided": Look("Too few rows", "·"),
     "not_applicable": Look("Not applicable", "–"),
     "not_assessed": Look("Not assessed", "–"),
 }
@@ -120,7 +123,7 @@ class Line:
 
 def state_of(gate: GateReading) -> State:
     """The state of a gate for readers."""
-    if gate.waiver is not None and gate.verdict not in ("pass", "not_applicable"):
+    if gate.waiver is not None and gate.verdict not in ("pass", "undecided", "not_applicable"):
         return "waived"
     return "warn" if gate.level == "warn" and gate.verdict == "fail" else gate.verdict
 
@@ -244,7 +247,7 @@ def answer(record: RecordData, family: str) -> str:
 
 def overall(record: RecordData) -> tuple[Verdict, str]:
     """Verdict and reason of the whole; a record that judged nothing has passed nothing."""
-    judged = any(gate.verdict != "not_applicable" for gate in record.gates)
+    judged = any(gate.verdict not in ("undecided", "not_applicable") for gate in record.gates)
     if record.verdict == "pass" and not judged:
         return "inconclusive", "No gate was judged, so nothing has passed."
     return record.verdict, printable(record.because)

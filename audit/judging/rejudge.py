@@ -12,7 +12,7 @@ from counterproof.refusal import Refusal
 from counterproof.reports.model import GateReading
 from counterproof.reports.record import Record
 
-JUDGING = ("confidence", "small_cells", "without_holdout")
+JUDGING = ("confidence", "undecided", "small_cells", "without_holdout")
 
 
 def rejudged(
@@ -35,7 +35,7 @@ def rejudged(
         manifest=record.manifest,
         not_assessed=record.not_assessed,
         confidence=rules.confidence,
-        small_cells=rules.small_cells,
+        undecided=rules.undecided,
         without_holdout=rules.without_holdout,
         baseline=baseline,
     )

@@ -17,7 +17,7 @@ FAR = 3.0  # spreads of the floor beyond which a square without a gate is shaded
 Look = State | Literal["few", "open", "beyond", "within"]
 _WORST_FIRST: tuple[Look, ...] = (
     "fail", "error", "inconclusive", "warn", "beyond", "waived", "pass",
-    "not_applicable", "not_assessed", "open", "within", "few",
+    "undecided", "not_applicable", "not_assessed", "open", "within", "few",
 )  # fmt: skip
 ORDER: Mapping[Look, int] = {look: rank for rank, look in enumerate(_WORST_FIRST)}
 ICONS: Mapping[str, str] = {**{str(state): look.icon for state, look in LOOKS.items()}, "beyond": "●"}

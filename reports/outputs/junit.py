@@ -40,7 +40,7 @@ def junit(record: RecordData) -> str:
 
 
 def _outcome(line: Line) -> Outcome:
-    if line.state in ("waived", "not_applicable"):
+    if line.state in ("waived", "undecided", "not_applicable"):
         return "skipped"
     if line.state == "pass" or line.gate.level == "warn":
         return "passed"

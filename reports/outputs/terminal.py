@@ -35,6 +35,7 @@ STYLES: dict[State, str] = {
     "warn": "yellow",
     "waived": "cyan",
     "pass": "green",
+    "undecided": "dim",
     "not_applicable": "dim",
     "not_assessed": "dim",
 }

@@ -12,7 +12,8 @@ from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Estimate, Group
 from counterproof.metrics.sample import RARE_TEXT, Sample
 from counterproof.metrics.shared.partitions import Partition, partition_by
-from counterproof.metrics.statistics.proportions import SURE, clopper_pearson, wilson
+from counterproof.metrics.statistics.decidability import pass_probability
+from counterproof.metrics.statistics.proportions import clopper_pearson, wilson
 from counterproof.metrics.workbench import Workbench
 
 Target = Mapping[str, Mapping[str, float]]
@@ -56,9 +57,10 @@ class Quota:
         e = wilson(self.made / self.n_made * n, n, level) if self.made else clopper_pearson(0, n, level)
         return replace(e, value=self.ratio, low=e.low / self.share, high=e.high / self.share)
 
-    def decidable(self, n: float) -> bool:
-        """Whether a release of ``n`` independent rows that keeps to the quota would surely pass."""
-        return -math.log(THIN) >= SURE * math.sqrt((1 - self.share) / (self.share * n))
+    def pass_probability(self, n: float, confidence: float) -> float:
+        """How probably a release of ``n`` independent rows that keeps to the quota passes."""
+        error = math.sqrt((1 - self.share) / (self.share * n))
+        return float(pass_probability(-math.log(THIN), error, confidence))
 
     def empty_by_chance(self) -> float:
         """Probability that a release that keeps to the quota has no row here."""
