@@ -86,8 +86,8 @@ def test_the_interval_holds_the_true_ratio(true: float) -> None:
 
 def test_the_chance_of_an_empty_kind_is_that_of_dealing_rows_at_random() -> None:
     rng = np.random.default_rng(1)
-    side_means = np.array([np.sort(rng.permutation(90)[:60])[:4].tolist() == [0, 1, 2, 3] for _ in range(20_000)])
-    assert ratio(4, 60, 0, 30).empty_by_chance() == pytest.approx(side_means.mean(), abs=0.01)
+    dealt = np.array([np.sort(rng.permutation(90)[:60])[:4].tolist() == [0, 1, 2, 3] for _ in range(20_000)])
+    assert ratio(4, 60, 0, 30).empty_by_chance() == pytest.approx(dealt.mean(), abs=0.01)
     assert ratio(20, 1000, 0, 1000).empty_by_chance() == pytest.approx(math.comb(1980, 980) / math.comb(2000, 1000))
 
 
