@@ -2,8 +2,8 @@
 
 Numbers go by their mid-rank among real values, from 0 to 1, so that a heavy tail does not drown the
 rest; categories one-hot at half weight, so that two categories lie 1 apart as the ends of a number
-column do (squared distances add up as in Gower's); dates by rank and by the hands of calendar and
-clock; missing is a flag of its own. Columns are *not* blown up to equal variance: one that is nearly
+column do (squared distances add up as in Gower's); dates by rank and by points on the circles of month, weekday
+and hour; missing is a flag of its own. Columns are *not* blown up to equal variance: one that is nearly
 constant carries little. The whole is scaled so that the mean squared norm of a real row is the number
 of features: without it the cubic kernel ``(x·y/d + 1)^3`` hardly sees joint structure.
 """
@@ -119,14 +119,14 @@ def ranks(values: Floats, known: Floats) -> Floats:
 def _block(column: pd.Series[Any], kind: str, fitted: Rows) -> Floats | None:
     """One column as a centred block; None if real rows do not vary."""
     if kind in ("number", "datetime"):
-        raw = _measured(column, kind, fitted)
+        raw = _number_block(column, kind, fitted)
     else:
         raw = _one_hot(column, fitted) * np.sqrt(CATEGORY_WEIGHT)
     centred: Floats = raw - raw[fitted].mean(0)
     return None if float(centred[fitted].var(0).sum()) < 1e-12 else centred
 
 
-def _measured(column: pd.Series[Any], kind: str, fitted: Rows) -> Floats:
+def _number_block(column: pd.Series[Any], kind: str, fitted: Rows) -> Floats:
     """Rank, parts of dates, and a flag where anything is missing."""
     values = numbers(column)
     gone = np.isnan(values)
@@ -148,7 +148,7 @@ def numbers(column: pd.Series[Any]) -> Floats:
 
 
 def _date_parts(column: pd.Series[Any]) -> list[Floats]:
-    """The hands of calendar and clock: month, weekday and hour as points on a circle of diameter 0.5."""
+    """Cyclic parts: month, weekday and hour as points on a circle of diameter 0.5."""
     hands = ((column.dt.month, 12), (column.dt.day_of_week, 7), (column.dt.hour, 24))
     turns = [2 * np.pi * part.to_numpy(dtype=np.float64) / period for part, period in hands]
     return [0.25 * wave(turn) for turn in turns for wave in (np.sin, np.cos)]
@@ -158,7 +158,7 @@ def _one_hot(column: pd.Series[Any], fitted: Rows) -> Floats:
     """A feature for each frequent real category, one for the rare, one for missing, one for the unseen."""
     codes, levels = pd.factorize(column, use_na_sentinel=True)
     counts = np.bincount(codes[fitted][codes[fitted] >= 0], minlength=len(levels))
-    order = sorted(np.flatnonzero(counts).tolist(), key=lambda level: (-counts[level], _lot(levels[level])))
+    order = sorted(np.flatnonzero(counts).tolist(), key=lambda level: (-counts[level], _hash_order(levels[level])))
     places = np.full(len(levels) + 1, LEVELS + 2)  # unseen
     places[order] = np.minimum(np.arange(len(order)), LEVELS)
     places[-1] = LEVELS + 1  # missing
@@ -167,8 +167,8 @@ def _one_hot(column: pd.Series[Any], fitted: Rows) -> Floats:
     return hot
 
 
-def _lot(level: object) -> bytes:
-    """A place in line that names do not decide: numbered names would give one role features of its own."""
+def _hash_order(level: object) -> bytes:
+    """A sort key that does not follow names: else numbered names would give one role features of its own."""
     return hashlib.blake2b(str(level).encode(errors="surrogatepass"), digest_size=8).digest()
 
 

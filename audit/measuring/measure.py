@@ -33,7 +33,7 @@ def measure(metric: Metric, bench: Workbench, params: Mapping[str, Any]) -> list
         made = [blank(metric, *unmet)]
     else:
         try:
-            made = _spared(metric, bench, params)
+            made = _with_cpu_fallback(metric, bench, params)
         except Exception as error:
             made = [blank(metric, "error", crash(error))]
     seconds = time.perf_counter() - started
@@ -85,7 +85,7 @@ def crash(error: Exception) -> str:
     return f"{type(error).__name__} in {Path(last.filename).name}, line {last.lineno}, {last.name}{told}"
 
 
-def _spared(metric: Metric, bench: Workbench, params: Mapping[str, Any]) -> list[Measurement]:
+def _with_cpu_fallback(metric: Metric, bench: Workbench, params: Mapping[str, Any]) -> list[Measurement]:
     """What the metric gives; on the CPU, and said so, where its device has not the memory."""
     try:
         return list(_measured(metric, bench, params))

@@ -1,4 +1,4 @@
-"""What groups differ in: the worst of them, the gap, the slope against their size."""
+"""Differences between groups: the worst group, the gap, the slope against group size."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import numpy as np
 
 from counterproof.metrics.estimate import Estimate, normal_quantile
 from counterproof.metrics.sample import Floats
-from counterproof.metrics.subgroups.plan import Plan
-from counterproof.metrics.subgroups.scores import FIELDS, Likeness, likeness
+from counterproof.metrics.subgroups.plan import ComparisonPlan
+from counterproof.metrics.subgroups.scores import FIELDS, GroupScores, group_scores
 from counterproof.metrics.workbench import Workbench
 
 By = Literal["kernel_distance", "precision", "recall", "density", "coverage"]
 NULLS = 10  # re-splits; the floors of the engine are of the same
 
 
-def losses_of(bench: Workbench, plan: Plan, found: Sequence[Likeness], k: int, by: By) -> Losses:
-    """The losses of some cells, each against what real rows of its own reach.
+def losses_of(bench: Workbench, plan: ComparisonPlan, found: Sequence[GroupScores], k: int, by: By) -> Losses:
+    """The losses of some cells, each against what its own real rows reach.
 
     The kernel distance of real rows is 0 and their density 1; their coverage is known at any n. What
     precision and recall they reach depends on the distribution, and is taken from re-splits. Rows that
-    crowd around modes are denser than real rows: that is no gain, so such a group loses nothing.
+    concentrate around modes are denser than real rows: that is no gain, so the loss is then 0.
     """
     at = FIELDS.index(by)
     values, errors = (np.array([pair[at] for pair in pairs]) for pairs in _pairs(found))
@@ -41,11 +41,13 @@ def losses_of(bench: Workbench, plan: Plan, found: Sequence[Likeness], k: int, b
     )
 
 
-def _pairs(found: Sequence[Likeness]) -> tuple[list[tuple[float, ...]], list[tuple[float, ...]]]:
+def _pairs(found: Sequence[GroupScores]) -> tuple[list[tuple[float, ...]], list[tuple[float, ...]]]:
     return [one.values for one in found], [one.errors for one in found]
 
 
-def _null(bench: Workbench, plan: Plan, found: Sequence[Likeness], k: int, by: By) -> tuple[Floats, Floats]:
+def _null(
+    bench: Workbench, plan: ComparisonPlan, found: Sequence[GroupScores], k: int, by: By
+) -> tuple[Floats, Floats]:
     """What real rows reach in each cell, and the error of that."""
     if by == "density":
         return np.ones(len(found)), np.zeros(len(found))
@@ -55,10 +57,12 @@ def _null(bench: Workbench, plan: Plan, found: Sequence[Likeness], k: int, by: B
     return _resplit(bench, plan, found, k, FIELDS.index(by))
 
 
-def _resplit(bench: Workbench, plan: Plan, found: Sequence[Likeness], k: int, at: int) -> tuple[Floats, Floats]:
+def _resplit(
+    bench: Workbench, plan: ComparisonPlan, found: Sequence[GroupScores], k: int, at: int
+) -> tuple[Floats, Floats]:
     null, spread = np.zeros(len(found)), np.zeros(len(found))
     for place, one in enumerate(found):
-        views = (likeness(bench.resplit(draw), plan, one.cell, k) for draw in range(NULLS))
+        views = (group_scores(bench.resplit(draw), plan, one.cell, k) for draw in range(NULLS))
         drawn = [view.values[at] for view in views if view is not None]
         null[place] = np.mean(drawn) if drawn else one.values[at]
         spread[place] = np.std(drawn, ddof=1) / np.sqrt(len(drawn)) if len(drawn) > 1 else 0.0
@@ -102,7 +106,7 @@ class Losses:
 
 
 def worst_loss(losses: Losses, *, level: float, comparisons: int) -> Estimate:
-    """The largest loss, simultaneous over all groups: no winner's luck in the lower end.
+    """The largest loss, simultaneous over all groups: its lower end allows for picking the worst.
 
     The largest true loss lies between the largest lower and the largest upper end of intervals at
     the Šidák level of all groups.
