@@ -98,11 +98,11 @@ class Residuals(Table):
 
     def rates(self, side: Side) -> Rates:
         """Outcome minus score of one model, on average."""
-        return _means(self.sums, side)
+        return _means(self.sums, side, self.bench.level)
 
     def rest(self, side: Side) -> Rates:
         """The same over all other groups."""
-        return _means(self.all_but, side)
+        return _means(self.all_but, side, self.bench.level)
 
     @cached_property
     def change(self) -> Floats:
@@ -112,12 +112,12 @@ class Residuals(Table):
     @cached_property
     def error(self) -> Floats:
         """Of each change, paired by trial rows."""
-        return _moved_errors(self.sums)
+        return _moved_errors(self.sums, self.bench.level)
 
     @property
     def overall_error(self) -> Floats:
         """Of the change of the difference from all rows."""
-        found: Floats = self.other_share("real") * np.hypot(self.error, _moved_errors(self.all_but))
+        found: Floats = self.other_share("real") * np.hypot(self.error, _moved_errors(self.all_but, self.bench.level))
         return found
 
     @cached_property
@@ -140,28 +140,29 @@ class Residuals(Table):
         )
 
 
-def _means(sums: Floats, side: Side) -> Rates:
+def _means(sums: Floats, side: Side, level: float) -> Rates:
     rows, (first, second) = sums[:, ROWS], (REAL, REAL_SQUARED) if side == "real" else (SYNTHETIC, SYNTHETIC_SQUARED)
     return Rates(
         rows=rows.round().astype(np.intp),
         values=quotient(sums[:, first], rows),
-        errors=_errors(rows, sums[:, first], sums[:, second], reach=HALF),
+        errors=_errors(rows, sums[:, first], sums[:, second], reach=HALF, level=level),
     )
 
 
-def _moved_errors(sums: Floats) -> Floats:
-    return _errors(sums[:, ROWS], sums[:, SYNTHETIC] - sums[:, REAL], sums[:, MOVED_SQUARED], reach=TENTH)
+def _moved_errors(sums: Floats, level: float) -> Floats:
+    moved = sums[:, SYNTHETIC] - sums[:, REAL]
+    return _errors(sums[:, ROWS], moved, sums[:, MOVED_SQUARED], reach=TENTH, level=level)
 
 
-def _errors(rows: Floats, total: Floats, squares: Floats, *, reach: float) -> Floats:
-    """Standard errors of means, as wide as Student's quantile makes them.
+def _errors(rows: Floats, total: Floats, squares: Floats, *, reach: float, level: float) -> Floats:
+    """Standard errors of means, as wide as Student's quantile makes them at the level of the intervals.
 
     Two rows are added to the spread, ``reach`` above and below the mean, so that a few rows that
     agree do not claim to know it exactly.
     """
     n = np.maximum(rows, 1.0)
     spread = np.maximum(squares - total**2 / n, 0.0) + 2 * reach**2
-    wider = student.ppf(0.975, n + 1) / normal_quantile(0.975)
+    wider = student.ppf(0.5 + level / 2, n + 1) / normal_quantile(0.5 + level / 2)
     found: Floats = np.where(rows > 0, wider * np.sqrt(spread / (n + 1) / n), np.inf)
     return found
 
