@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from counterproof.config import ROLES, Config, check_roles, make_config, read_config
-from counterproof.inputs.timings import in_words
+from counterproof.inputs.timings import timing_shares
 from counterproof.judging.gates import resolve_gate
 from counterproof.judging.grammar import Gate, Level, parse_gate
 from counterproof.judging.joint_gates import AllOf, Requirement
@@ -22,9 +22,10 @@ from counterproof.judging.policy import policy_gates
 from counterproof.judging.verdict import judged
 from counterproof.loading.intake import Intake
 from counterproof.loading.load import take_in
-from counterproof.loading.suppression import discreet
+from counterproof.loading.suppression import pool_rare_values
 from counterproof.measuring.contamination import check_contamination, check_overlap
 from counterproof.measuring.measure import measure
+from counterproof.measuring.preflight import preflight
 from counterproof.measuring.shadow_generator import Generator, synthesiser_of
 from counterproof.measuring.workbench_setup import set_bench
 from counterproof.metrics.engine.one_thread import one_thread
@@ -32,7 +33,7 @@ from counterproof.metrics.errors import MetricError
 from counterproof.metrics.metric import FAMILIES, Metric, installed, load
 from counterproof.metrics.sample import Sample
 from counterproof.progress import Silent, Stages
-from counterproof.refusal import Refusal
+from counterproof.refusal import Refusal, nearest_names
 from counterproof.reports.model import Manifest, NotAssessed, Reading, RoleReading, StageReading
 from counterproof.reports.record import Record
 from counterproof.state import cache_folder, count_audit
@@ -151,7 +152,7 @@ def run_audit(
     with one_thread():
         device = device_for(config.run.device)
         intake = read(config, sources, encoder, stages, device)
-        intake = discreet(intake, small_cell=config.run.small_cell, show_real=config.run.show_real)
+        intake = pool_rare_values(intake, small_cell=config.run.small_cell, show_real=config.run.show_real)
         bench = set_bench(intake, config.run)
         if generator is not None:
             bench = replace(bench, synthesiser=synthesiser_of(generator, sources, intake, config.data))
@@ -159,6 +160,9 @@ def run_audit(
         remarks = not_imported(config.run.metrics, own)
         remarks += check_overlap(samples, intake.sources, allow=config.run.allow_overlap)
         check_contamination(samples, intake.sources)
+        if foreseen := preflight(chosen, bench):
+            remarks.append(foreseen)
+            stages.remark(foreseen)
         readings: list[Reading] = []
         for found in chosen:
             with stages.stage(found.id):
@@ -175,7 +179,7 @@ def run_audit(
         manifest=manifest,
         not_assessed=missing,
         confidence=config.run.confidence,
-        small_cells=config.run.small_cells,
+        undecided=config.run.undecided,
         without_holdout=config.run.without_holdout,
     )
 
@@ -205,9 +209,7 @@ def choose(wanted: Sequence[str], own: Mapping[str, Metric] = MappingProxyType({
     known = {*installed(), *own}
     for name in wanted:
         if name not in known and name not in FAMILIES:
-            import difflib
-
-            near = difflib.get_close_matches(name, [*known, *FAMILIES], n=3)
+            near = nearest_names(name, [*known, *FAMILIES], most=3)
             raise Refusal(f"no metric or family is called {name!r}{'; nearest: ' + ', '.join(near) if near else ''}")
     try:
         asked = [name for name in sorted(known) if not wanted or name in wanted or _family(name) in wanted]
@@ -278,7 +280,7 @@ def read(config: Config, sources: Mapping[str, Any], encoder: Any, stages: Stage
             memory=config.run.memory_mb * 2**20,
         )
     if intake.stages:
-        stages.remark(in_words(intake.stages))
+        stages.remark(timing_shares(intake.stages))
     return intake
 
 

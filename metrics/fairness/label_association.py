@@ -33,7 +33,7 @@ def mosaic(
     part: Partition,
     classes: Classes,
     real: LabelCounts,
-    made: LabelCounts,
+    synthetic: LabelCounts,
     hidden: NDArray[np.bool_],
 ) -> Panel:
     """Widths are the shares of groups, heights those of labels: the largest groups and commonest labels.
@@ -43,8 +43,8 @@ def mosaic(
         part: The groups.
         classes: The labels.
         real: Real rows, by group and label.
-        made: Rows of the release.
-        hidden: ``(g, k)`` what must not be told of real rows.
+        synthetic: Rows of the release.
+        hidden: ``(g, k)`` what must not be disclosed of real rows.
     """
     shown = np.argsort(-real.rows, kind="stable")[:GROUPS]
     labels = np.argsort(-real.hits.sum(0), kind="stable")[:LABELS]
@@ -59,14 +59,14 @@ def mosaic(
                 {
                     "name": part.names[g],
                     "real": None if gone else float(real.rows[g] / max(real.rows.sum(), 1)),
-                    "synthetic": float(made.rows[g] / max(made.rows.sum(), 1)),
+                    "synthetic": float(synthetic.rows[g] / max(synthetic.rows.sum(), 1)),
                     "n_real": None if gone else int(real.rows[g]),
-                    "n_synthetic": int(made.rows[g]),
-                    "real_labels": _told(real.shares[g], real.hits[g], hidden[g], labels),
-                    "synthetic_labels": [float(share) for share in np.nan_to_num(made.shares[g, labels])],
+                    "n_synthetic": int(synthetic.rows[g]),
+                    "real_labels": _disclosed_shares(real.shares[g], real.hits[g], hidden[g], labels),
+                    "synthetic_labels": [float(share) for share in np.nan_to_num(synthetic.shares[g, labels])],
                 }
                 for g, gone in zip(shown, part.hidden(bench)[shown], strict=True)
-                if real.rows[g] or made.rows[g]
+                if real.rows[g] or synthetic.rows[g]
             ],
         },
         note="Widths are shares of rows, heights shares of the label within a group. Hatched: too few real rows."
@@ -74,7 +74,7 @@ def mosaic(
     )
 
 
-def _told(
+def _disclosed_shares(
     shares: NDArray[np.float64], hits: NDArray[np.intp], hidden: NDArray[np.bool_], labels: NDArray[np.intp]
 ) -> list[float | None]:
     """Shares of the shown labels; where one is hidden, the smallest other too, for their sum tells it."""
@@ -101,7 +101,7 @@ class Table:
         real: All real rows, by cell and class.
         before: Real rows of the view.
         after: Rows of the candidate.
-        hidden: ``(g, k)`` what must not be told.
+        hidden: ``(g, k)`` what must not be disclosed.
         decidable: ``(g, k)`` cells that a faithful release passes all together.
     """
 

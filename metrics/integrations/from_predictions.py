@@ -1,7 +1,7 @@
-"""Any :class:`torchmetrics.Metric` of predictions as a counterproof metric: what the release teaches worse.
+"""Any :class:`torchmetrics.Metric` of predictions as a counterproof metric: what models trained on the release lose.
 
-Models are trained on real rows and on as many release rows, and tried on the same real rows; the
-metric reads what both say of them.
+Models are trained on real rows and on as many release rows, and tested on the same real rows; the
+metric scores the predictions of both.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ class Scoring:
             yield Value(field="gap", estimate=change.estimate(bench.level), group=change.group, n=_sizes(bench))
 
     def gaps(self, bench: Workbench, learners: tuple[str, ...], rows: Rows | None = None) -> dict[str, float]:
-        """By how much the model of ``studying`` is worse than that of ``learning``, by learner."""
+        """By how much the model trained on the release is worse than the one trained on real rows, by learner."""
         tried = np.arange(len(bench.test)) if rows is None else rows
         tried = tried[bench.test.labels[tried] != ""]
         found = {}
@@ -161,7 +161,7 @@ class Scoring:
 
 
 def _problem(bench: Workbench, learners: tuple[str, ...]) -> str:
-    """Why no gap can be told."""
+    """Why no gap can be measured; empty where it can."""
     labelled = bench.test.take(np.flatnonzero(bench.test.labels != ""), f"labelled {bench.test.name}")
     if len(np.unique(labelled.labels)) < 2 or labelled.sources < 4:
         return f"the real test rows hold fewer than two classes of {bench.corpus.label}, or fewer than 4 sources"

@@ -14,7 +14,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from scipy.stats import t as student
 from torch import Tensor, nn
 
 from counterproof.metrics.coverage.coverage import coverage
@@ -28,6 +27,7 @@ from counterproof.metrics.frechet.moments import frechet_of_moments
 from counterproof.metrics.integrations.streaming import Comparison, empty_sums, joined, moments_of_sums, with_rows
 from counterproof.metrics.metric import Metric, load
 from counterproof.metrics.sample import Corpus, Floats, Sample
+from counterproof.metrics.statistics.variance import jackknife_estimate
 from counterproof.metrics.workbench import Workbench
 
 VALUES_ONLY = -2  # the draw of a view that is neither re-split nor anchor: no interval and no evidence are made
@@ -44,8 +44,8 @@ class FrechetDistance(Comparison):
 
     Args:
         feature: See :class:`~counterproof.metrics.integrations.streaming.Comparison`.
-        groups: Of rows, dealt in turn, that the interval leaves out one by one; 1 spares the memory
-            and has no interval.
+        groups: Groups of rows, assigned in turn, which the jackknife leaves out one by one; 1 saves memory
+            and gives no interval.
         reset_real_features: Whether ``reset`` forgets the real rows too.
         **options: ``level``, and those of :class:`torchmetrics.Metric`.
 
@@ -103,11 +103,7 @@ class FrechetDistance(Comparison):
         whole = self._distance(real, fake)
         kept = [[g for g in range(self.groups) if g != out] for out in range(self.groups)]
         without = np.array([self._distance(real[groups], fake[groups]) for groups in kept])
-        pseudo = self.groups * whole - (self.groups - 1) * without
-        reach = float(student.ppf(0.5 + self.level / 2, self.groups - 1) * pseudo.std(ddof=1) / np.sqrt(self.groups))
-        value = float(pseudo.mean())
-        method = f"jackknife over {self.groups} groups, Student's t"
-        return Estimate(value=value, low=value - reach, high=value + reach, level=self.level, method=method)
+        return jackknife_estimate(whole, without, level=self.level)
 
 
 class FeatureMetric(Comparison):
@@ -162,14 +158,14 @@ class FeatureMetric(Comparison):
 
     @property
     def higher_is_better(self) -> bool | None:  # type: ignore[override]
-        """Which direction is good; None where nought is."""
+        """Which direction is good; None where 0 is best."""
         return {"higher": True, "lower": False, "zero": None}[self.asked.better]
 
     def compute(self) -> Tensor:
         """The value.
 
         Raises:
-            MetricError: It cannot be told from these rows; the message says why.
+            MetricError: It cannot be computed from these rows; the message says why.
         """
         return self._scalar(self._measured(VALUES_ONLY).value)
 

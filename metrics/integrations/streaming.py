@@ -26,7 +26,7 @@ def empty_sums(groups: int, width: int, device: torch.device) -> Tensor:
 
 
 def with_rows(sums: Tensor, rows: Tensor) -> Tensor:
-    """The sums of these rows too, dealt to the groups in turn.
+    """The sums including these rows, which are assigned to the groups in turn.
 
     Args:
         sums: ``(groups, d + 2, d)``.
@@ -87,7 +87,7 @@ WITHOUT_DOUBLE = ("mps",)  # devices without float64: states stay on the CPU
 
 
 class Comparison(Meter):
-    """Real rows held against synthetic rows that come in batches; the base of the meters.
+    """Real rows compared with synthetic rows that come in batches; the base of the meters.
 
     Args:
         feature: Encodes what ``update`` is given (images, as the module wants them) as ``(n, d)``

@@ -23,7 +23,7 @@ from counterproof.metrics.leakage._copy_search.matching import (
 from counterproof.metrics.leakage._copy_search.near_copies import NearCopies, near_copies, power
 from counterproof.metrics.metric import Needs, Tolerance, Value, metric
 from counterproof.metrics.sample import Sample
-from counterproof.metrics.shared.closest_pairs import Pair, by_source, listed, pair_panel
+from counterproof.metrics.shared.closest_pairs import Pair, listed, pair_panel, pairs_by_record
 from counterproof.metrics.statistics.exact_tests import ALARM, Tally, fewest_hits
 from counterproof.metrics.statistics.proportions import newcombe
 from counterproof.metrics.workbench import Workbench
@@ -106,7 +106,7 @@ def exact_copies(bench: Workbench, found: Matches, member: Flags, near: NearCopi
         reason=f"{counted(exact)}, p = {p:.2g}; {told_from(exact.hits[1], least)}{twins(found)}",
         evidence=(
             *listed(bench, pairs, "Release rows that equal a training row"),
-            *by_source(bench, pairs, "Training records by the release rows that equal them"),
+            *pairs_by_record(bench, pairs, "Training records by the release rows that equal them"),
         ),
         panels=(pair_panel(bench, [*pairs[:12], *near.pairs[:12]]),),
     )

@@ -8,12 +8,11 @@ computed from the real data, never from the release: a release must not choose w
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import norm
-from scipy.stats import t as student
 
 from counterproof.metrics.sample import Floats
 
@@ -48,6 +47,9 @@ def pass_probability(
     >>> [round(float(p), 3) for p in pass_probability([0.02, 0.02, -0.01], [0.02, 0.0, 0.0])]
     [0.26, 1.0, 0.0]
     """
+    from scipy.stats import norm  # judging a record again needs no SciPy
+    from scipy.stats import t as student
+
     room, error = np.asarray(limit, dtype=np.float64), np.asarray(sigma, dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(error == 0, np.where(room >= 0, np.inf, -np.inf), room / error)
@@ -99,7 +101,7 @@ def rows_to_decide(
     """
     if limit <= 0 or not math.isfinite(sigma):
         return None
-    errors = float(norm.ppf(confidence) + norm.ppf(probability))
+    errors = NormalDist().inv_cdf(confidence) + NormalDist().inv_cdf(probability)
     return math.ceil(rows * max((errors * sigma / limit) ** 2, 1 / max(rows, 1)))
 
 

@@ -1,4 +1,4 @@
-"""What groups differ in: the worst of them, the gap, the slope against their size."""
+"""Differences between groups: the worst group, the gap, the slope against group size."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from scipy.stats import norm
 
 from counterproof.metrics.estimate import Estimate, normal_quantile
 from counterproof.metrics.sample import Floats
-from counterproof.metrics.subgroups.plan import Cell, Plan
-from counterproof.metrics.subgroups.scores import FIELDS, Likeness, kernel_error_of_real_rows, likeness
+from counterproof.metrics.subgroups.plan import Cell, ComparisonPlan
+from counterproof.metrics.subgroups.scores import FIELDS, GroupScores, group_scores, kernel_error_of_real_rows
 from counterproof.metrics.workbench import Workbench
 
 By = Literal["kernel_distance", "precision", "recall", "density", "coverage"]
 NULLS = 10  # re-splits; the floors of the engine are of the same
 
 
-def losses_of(bench: Workbench, plan: Plan, found: Sequence[Likeness], k: int, by: By) -> Losses:
-    """The losses of some cells, each against what real rows of its own reach.
+def losses_of(bench: Workbench, plan: ComparisonPlan, found: Sequence[GroupScores], k: int, by: By) -> Losses:
+    """The losses of some cells, each against what its own real rows reach.
 
     The kernel distance of real rows is 0 and their density 1; their coverage is known at any n. What
     precision and recall they reach depends on the distribution, and is taken from re-splits. Rows that
-    crowd around modes are denser than real rows: that is no gain, so such a group loses nothing.
+    concentrate around modes are denser than real rows: that is no gain, so the loss is then 0.
     """
     at = FIELDS.index(by)
     values, errors = (np.array([pair[at] for pair in pairs]) for pairs in _pairs(found))
@@ -71,13 +71,13 @@ class RealGaps:
         return float(norm.cdf(room / self.luck)) if self.luck > 0 else float(room >= 0)
 
 
-def real_gaps(bench: Workbench, plan: Plan, cells: Sequence[Cell], k: int, by: By) -> RealGaps | None:
+def real_gaps(bench: Workbench, plan: ComparisonPlan, cells: Sequence[Cell], k: int, by: By) -> RealGaps | None:
     """The gaps between the same groups where real rows are held against real rows; None of too few re-splits."""
     at = FIELDS.index(by)
     gaps: list[float] = []
     drawn: list[list[float]] = []
     for view in map(bench.resplit, range(NULLS)):
-        found = [one for cell in cells if (one := likeness(view, plan, cell, k)) is not None]
+        found = [one for cell in cells if (one := group_scores(view, plan, cell, k)) is not None]
         if len(found) == len(cells):
             gaps.append(float(np.ptp(losses_of(view, plan, found, k, by).values)))
             drawn.append([one.values[at] for one in found])
@@ -101,11 +101,13 @@ def gap_beyond(losses: Losses, real: RealGaps, *, level: float) -> Estimate:
     return Estimate.normal(value, max(pair, real.luck), level=level, method=method)
 
 
-def _pairs(found: Sequence[Likeness]) -> tuple[list[tuple[float, ...]], list[tuple[float, ...]]]:
+def _pairs(found: Sequence[GroupScores]) -> tuple[list[tuple[float, ...]], list[tuple[float, ...]]]:
     return [one.values for one in found], [one.errors for one in found]
 
 
-def _null(bench: Workbench, plan: Plan, found: Sequence[Likeness], k: int, by: By) -> tuple[Floats, Floats]:
+def _null(
+    bench: Workbench, plan: ComparisonPlan, found: Sequence[GroupScores], k: int, by: By
+) -> tuple[Floats, Floats]:
     """What real rows reach in each cell, and the error of that."""
     if by == "density":
         return np.ones(len(found)), np.zeros(len(found))
@@ -115,10 +117,12 @@ def _null(bench: Workbench, plan: Plan, found: Sequence[Likeness], k: int, by: B
     return _resplit(bench, plan, found, k, FIELDS.index(by))
 
 
-def _resplit(bench: Workbench, plan: Plan, found: Sequence[Likeness], k: int, at: int) -> tuple[Floats, Floats]:
+def _resplit(
+    bench: Workbench, plan: ComparisonPlan, found: Sequence[GroupScores], k: int, at: int
+) -> tuple[Floats, Floats]:
     null, spread = np.zeros(len(found)), np.zeros(len(found))
     for place, one in enumerate(found):
-        views = (likeness(bench.resplit(draw), plan, one.cell, k) for draw in range(NULLS))
+        views = (group_scores(bench.resplit(draw), plan, one.cell, k) for draw in range(NULLS))
         drawn = [view.values[at] for view in views if view is not None]
         null[place] = np.mean(drawn) if drawn else one.values[at]
         spread[place] = np.std(drawn, ddof=1) / np.sqrt(len(drawn)) if len(drawn) > 1 else 0.0
@@ -162,7 +166,7 @@ class Losses:
 
 
 def worst_loss(losses: Losses, *, level: float, comparisons: int) -> Estimate:
-    """The largest loss, simultaneous over all groups: no winner's luck in the lower end.
+    """The largest loss, simultaneous over all groups: its lower end allows for picking the worst.
 
     The largest true loss lies between the largest lower and the largest upper end of intervals at
     the Šidák level of all groups.

@@ -12,7 +12,7 @@ from counterproof.metrics.leakage._copy_search.matching import Flags, Matches, r
 from counterproof.metrics.leakage._copy_search.relative_distance import LOCAL, Run, followers, number_of_near, run_of
 from counterproof.metrics.metric import Value
 from counterproof.metrics.sample import Rows
-from counterproof.metrics.shared.closest_pairs import Pair, by_source, listed
+from counterproof.metrics.shared.closest_pairs import Pair, listed, pairs_by_record
 from counterproof.metrics.statistics.exact_tests import ALARM, fewest
 from counterproof.metrics.workbench import Workbench
 
@@ -54,7 +54,7 @@ def near_copies(bench: Workbench, found: Matches, member: Flags) -> NearCopies:
         reason=told(bench, runs, least),
         evidence=(
             *listed(bench, pairs, "Release rows nearest to training rows"),
-            *by_source(bench, followers(bench, run, pairs), title),
+            *pairs_by_record(bench, followers(bench, run, pairs), title),
         ),
     )
     return NearCopies(value=value, pairs=pairs)

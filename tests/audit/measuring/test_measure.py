@@ -27,6 +27,7 @@ from counterproof.run import choose, not_imported
 from counterproof.state import count_audit
 
 Z = 1.959963984540054
+T19, T8 = 2.093024054408263, 2.306004135033371  # Student's 97.5 % points: a spread of few draws is uncertain
 
 
 def estimate(value: float, error: float = 0.1) -> Estimate:
@@ -62,7 +63,7 @@ def ends(m: Measurement) -> tuple[float, float, float]:
 
 def test_excess_is_value_less_floor_with_the_larger_error() -> None:
     narrow = excess(reading(0.5, 0.01, floor=0.2, spread=0.03), anchored=False)
-    assert ends(narrow) == pytest.approx((0.3, 0.3 - Z * 0.03, 0.3 + Z * 0.03))
+    assert ends(narrow) == pytest.approx((0.3, 0.3 - T19 * 0.03, 0.3 + T19 * 0.03))
     wide = excess(reading(0.5, 0.04, floor=0.2, spread=0.03), anchored=False)
     assert ends(wide) == pytest.approx((0.3, 0.3 - Z * 0.04, 0.3 + Z * 0.04))
     assert (narrow.field, narrow.headline, narrow.better) == ("excess", False, "lower")
@@ -156,7 +157,8 @@ def test_the_floor_is_mean_and_spread_over_the_re_splits() -> None:
         drawn.append(view.candidate.features[:, 0].mean() - view.reference.features[:, 0].mean())
     assert floor is not None
     assert (floor.value, floor.spread, floor.draws) == pytest.approx((np.mean(drawn), np.std(drawn, ddof=1), 20))
-    assert (floor.low, floor.high) == pytest.approx((floor.value - Z * floor.spread, floor.value + Z * floor.spread))
+    reach = T19 * floor.spread
+    assert (floor.low, floor.high) == pytest.approx((floor.value - reach, floor.value + reach))
 
 
 def test_halves_shrink_by_the_root_of_one_half_about_nought() -> None:
@@ -170,7 +172,9 @@ def test_halves_shrink_by_the_root_of_one_half_about_nought() -> None:
     drawn = [v.synthetic_train.features[:, 0].mean() - v.learning.features[:, 0].mean() for v in views]
     assert math.sqrt(0.5) == HALVED
     assert (floor.value, floor.draws) == (0.0, 8)
-    assert floor.spread == pytest.approx(np.std(drawn, ddof=1) * math.sqrt(0.5))
+    about_nought = math.sqrt(np.mean(np.square(drawn)))  # the mean is known: no degree of freedom is spent on it
+    assert floor.spread == pytest.approx(about_nought * math.sqrt(0.5))
+    assert floor.high == pytest.approx(T8 * floor.spread)
     for view in views:
         assert len(view.learning) == len(view.synthetic_train) == 30
         assert not set(view.learning.rows) & set(view.synthetic_train.rows)
@@ -253,7 +257,7 @@ def test_a_crash_is_one_measurement_without_data_in_it(function: Callable[..., I
     assert (found.status, found.field, found.headline, found.estimate) == ("error", "gap", True, None)
     assert SECRET not in repr(found)
     kind = "KeyError" if function is raising else "ValueError"
-    assert found.reason.startswith(f"{kind} in test_engine_makes_measurements.py, line ")
+    assert found.reason.startswith(f"{kind} in test_measure.py, line ")
     assert found.reason.endswith(f", {function.__name__}")
 
 

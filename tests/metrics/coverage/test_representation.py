@@ -134,7 +134,7 @@ def test_cells_too_small_to_decide_may_block() -> None:
     frames = three(people, 1500, 2)
     allowed = audited(frames).gates[0]
     assert {tuple(c.group.items()) for c in allowed.too_few} >= {(("race", "(missing)"),)}
-    assert audited(frames, small_cells="block").verdict == "inconclusive"
+    assert audited(frames, undecided="block").verdict == "inconclusive"
 
 
 def test_an_empty_cell_alarms_only_beyond_chance() -> None:
@@ -332,7 +332,7 @@ def test_of_a_cell_of_few_real_rows_nothing_is_told() -> None:
     record = audited(frames, policy="standard")
     assert record.verdict == "pass"
     assert {"race": "(rare values)"} in [c.group for c in record.gates[0].too_few]
-    assert audited(frames, small_cells="block").verdict == "inconclusive"
+    assert audited(frames, undecided="block").verdict == "inconclusive"
     named = audited(frames, policy="none", gates=['coverage.representation[race="(rare values)"] >= 0.8'])
     assert named.verdict == "inconclusive"
     assert not record.not_assessed

@@ -299,7 +299,7 @@ WORKER = """
 import json, sys
 import torch
 from torch import distributed
-from test_meters_follow_torchmetrics import METERS, fed, two
+from test_meters import METERS, fed, two
 from counterproof.metrics.integrations.meters import ManifoldMetrics
 
 rank, store = int(sys.argv[1]), sys.argv[2]
@@ -319,7 +319,8 @@ distributed.destroy_process_group()
 
 def test_two_processes_equal_one(tmp_path: Path) -> None:
     """Also where one of them has no synthetic rows, and so knows neither their width nor their dtype."""
-    code = f"import sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\n{WORKER}"
+    folders = [str(Path(__file__).parents[at]) for at in (0, 2)]  # of this file, and of the helpers
+    code = f"import sys\nsys.path[:0] = {folders!r}\n{WORKER}"
     workers = [
         subprocess.Popen(
             [sys.executable, "-c", code, str(rank), str(tmp_path / "store")],
