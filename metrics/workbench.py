@@ -196,7 +196,7 @@ class Workbench:
     def _viewed(self, **changes: Any) -> Workbench:
         """Another view of the same data, which can find the measurement."""
         if self.draw is None:
-            self.work.result(MEASURED.about(), lambda: self)
+            self.work.result(MEASURED.about(device=self.device), lambda: self)
         return replace(self, **changes)
 
     @property
@@ -278,8 +278,8 @@ class Workbench:
 
     @property
     def _measured(self) -> Workbench:
-        """The view of the measurement."""
-        return self if self.draw is None else self.work.find(MEASURED.about()) or self
+        """The view of the measurement on this device: what had to leave a full GPU plans its re-splits elsewhere."""
+        return self if self.draw is None else self.work.find(MEASURED.about(device=self.device)) or self
 
     def _geometry(self, k: int) -> SharedPass:
         """What one pass over the rows of this view tells; a re-split may read that of the measurement."""

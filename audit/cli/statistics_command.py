@@ -38,8 +38,9 @@ def statistics(data: Path, out: Path | None, against: Path | None, **options: An
     with exit_on_refusal():
         from counterproof.cli.output import plain
         from counterproof.loading.statistics_files import compare, read_statistics, statistics_of, write_statistics
+        from counterproof.metrics.engine.one_thread import one_thread
         from counterproof.refusal import Refusal
-        from counterproof.run import device_for, one_thread
+        from counterproof.run import device_for
 
         if (out is None) == (against is None):
             raise Refusal("give either --out, to write statistics, or --against, to compare with some")

@@ -21,7 +21,7 @@ from counterproof.inputs.images import Pixels
 from counterproof.inputs.tables import first_line
 from counterproof.inputs.threads import results_in_order
 from counterproof.inputs.timings import Timings
-from counterproof.metrics.engine.tiles import torch_on_one_thread
+from counterproof.metrics.engine.one_thread import torch_on_one_thread
 from counterproof.refusal import Refusal
 
 Image = Pixels | Callable[[], Pixels]

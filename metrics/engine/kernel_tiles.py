@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from counterproof.metrics.engine.tiles import Block, Nodes, Products, torch_on_one_thread
+from counterproof.metrics.engine.one_thread import torch_on_one_thread
+from counterproof.metrics.engine.tiles import Block, Nodes, Products
 from counterproof.metrics.sample import Floats
 
 if TYPE_CHECKING:

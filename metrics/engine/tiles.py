@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from counterproof.metrics.engine.distances import UNIT, distinct
 from counterproof.metrics.engine.exact_distances import distances
+from counterproof.metrics.engine.one_thread import torch_on_one_thread
 from counterproof.metrics.sample import Floats, Rows
 
 if TYPE_CHECKING:
@@ -244,16 +245,3 @@ def matmul_precision(name: str) -> Iterator[None]:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
-
-
-@contextmanager
-def torch_on_one_thread() -> Iterator[None]:
-    """Sums in the same order, however many threads the program has."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

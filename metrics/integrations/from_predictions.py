@@ -17,7 +17,7 @@ import numpy as np
 from counterproof.metrics.engine.learners import Forecast, chosen_learners
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Estimate
-from counterproof.metrics.integrations.from_torchmetrics import HALVES, Reading, number
+from counterproof.metrics.integrations.from_torchmetrics import HALVES, Reading, number, seeded_torch
 from counterproof.metrics.metric import Family, Metric, Needs, Tolerance, Value
 from counterproof.metrics.sample import Rows
 from counterproof.metrics.shared.retraining import REFITS, Change, refit_spread, worst_change
@@ -150,9 +150,8 @@ class Scoring:
             said = torch.from_numpy(np.searchsorted(forecast.classes, forecast.predicted[rows]))
         else:
             said = torch.from_numpy(forecast.probability[rows])
-        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        with seeded_torch(0), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # classes without rows in a half
-            torch.manual_seed(0)
             metric = self.factory(len(forecast.classes))
             metric.update(said, torch.from_numpy(position))
             score = self.read(metric.compute())

@@ -47,7 +47,7 @@ class FrechetDistance(Comparison):
         groups: Groups of rows, assigned in turn, which the jackknife leaves out one by one; 1 saves memory
             and gives no interval.
         reset_real_features: Whether ``reset`` forgets the real rows too.
-        **options: Of :class:`torchmetrics.Metric`.
+        **options: ``level``, and those of :class:`torchmetrics.Metric`.
 
     Raises:
         MetricError: ``groups`` is below 1.
@@ -103,7 +103,7 @@ class FrechetDistance(Comparison):
         whole = self._distance(real, fake)
         kept = [[g for g in range(self.groups) if g != out] for out in range(self.groups)]
         without = np.array([self._distance(real[groups], fake[groups]) for groups in kept])
-        return jackknife_estimate(whole, without, level=0.95)
+        return jackknife_estimate(whole, without, level=self.level)
 
 
 class FeatureMetric(Comparison):
@@ -119,7 +119,7 @@ class FeatureMetric(Comparison):
         parameters: The metric's options, such as ``{"k": 3}``.
         seed: Of random steps of the metric.
         reset_real_features: Whether ``reset`` forgets the real rows too.
-        **options: Of :class:`torchmetrics.Metric`.
+        **options: ``level``, and those of :class:`torchmetrics.Metric`.
 
     Raises:
         MetricError: No such metric or option, or it needs more than two sets of rows.
@@ -173,7 +173,9 @@ class FeatureMetric(Comparison):
         return self._measured(None)
 
     def _measured(self, draw: int | None) -> Estimate:
-        bench = two_sides(_array(self._side("real")), _array(self._side("fake")), seed=self.seed, draw=draw)
+        bench = two_sides(
+            _array(self._side("real")), _array(self._side("fake")), seed=self.seed, draw=draw, level=self.level
+        )
         for value in self.asked.values(bench, self.configured):
             if value.field == self.field and not value.group:
                 if value.estimate is None:
@@ -202,7 +204,7 @@ class KernelDistance(Comparison):
         real, fake = _array(self._side("real")), _array(self._side("fake"))
         if min(len(real), len(fake)) < 2:
             raise MetricError(f"KernelDistance: {len(real)} real and {len(fake)} synthetic rows; it needs two of each")
-        return kernel_distance_between(real, fake)
+        return kernel_distance_between(real, fake, level=self.level)
 
 
 class _Neighbours(FeatureMetric):
@@ -246,7 +248,7 @@ class ManifoldMetrics(Comparison):
     Args:
         feature: See :class:`~counterproof.metrics.integrations.streaming.Comparison`.
         k: Which neighbour gives the radius.
-        **options: ``reset_real_features``, and those of :class:`torchmetrics.Metric`.
+        **options: ``reset_real_features``, ``level``, and those of :class:`torchmetrics.Metric`.
     """
 
     higher_is_better = True
@@ -269,7 +271,7 @@ class ManifoldMetrics(Comparison):
             return self._four(None)
 
     def _four(self, draw: int | None) -> dict[str, Estimate]:
-        bench = two_sides(_array(self._side("real")), _array(self._side("fake")), draw=draw)
+        bench = two_sides(_array(self._side("real")), _array(self._side("fake")), draw=draw, level=self.level)
         found = {}
         for quantity in (precision, recall, density, coverage):
             (value,) = quantity.values(bench, {"k": self.k})
@@ -279,7 +281,9 @@ class ManifoldMetrics(Comparison):
         return found
 
 
-def two_sides(reference: Floats, candidate: Floats, *, seed: int = 0, draw: int | None = None) -> Workbench:
+def two_sides(
+    reference: Floats, candidate: Floats, *, seed: int = 0, draw: int | None = None, level: float = 0.95
+) -> Workbench:
     """A workbench over two arrays of rows: enough for metrics that compare two sets of rows.
 
     Args:
@@ -287,6 +291,7 @@ def two_sides(reference: Floats, candidate: Floats, *, seed: int = 0, draw: int 
         candidate: ``(m, d)`` synthetic rows.
         seed: Of random steps.
         draw: ``VALUES_ONLY`` for values without intervals.
+        level: Confidence of two-sided intervals.
     """
     features = np.concatenate([reference, candidate])
     corpus = Corpus(
@@ -308,6 +313,7 @@ def two_sides(reference: Floats, candidate: Floats, *, seed: int = 0, draw: int 
         synthetic_train=release,
         seed=seed,
         draw=draw,
+        level=level,
     )
 
 

@@ -9,12 +9,23 @@ from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Better, Estimate, Group
 from counterproof.metrics.metric import Value
 from counterproof.metrics.shared.partitions import Partition
+from counterproof.metrics.statistics.decidability import largest_decidable_set
 from counterproof.metrics.subgroups.evidence import evidence_of, panels_of
-from counterproof.metrics.subgroups.losses import By, Losses, loss_gap, losses_of, size_slope, worst_loss
+from counterproof.metrics.subgroups.losses import (
+    By,
+    Losses,
+    gap_beyond,
+    loss_gap,
+    losses_of,
+    real_gaps,
+    size_slope,
+    worst_loss,
+)
 from counterproof.metrics.subgroups.plan import LEAST, VALUES, Cell, ComparisonPlan, plan_cells
 from counterproof.metrics.subgroups.scores import FIELDS, GroupScores, group_scores
 from counterproof.metrics.workbench import Workbench
 
+GATED: dict[By, float] = {"density": 0.15, "kernel_distance": 0.05}  # what a group may lose beyond real rows
 UNITS = {
     "kernel_distance": "squared kernel distance, in units of the group's own spread",
     "precision": "share of synthetic rows",
@@ -52,6 +63,8 @@ class GroupComparison:
             for name in plan.equal:
                 own = [losses[name]] if name in losses else []
                 yield from self._summary(own, _whole_partition(plan.parts[name]), ("worst", "gap", "slope"))
+            if not self.bench.is_null:
+                yield from self._beyond(plan, found, losses)
         fields = ("worst", "gap", "slope") if headline == "worst" else ("gap", "worst")
         for value in self._summary(list(losses.values()), (), fields):
             shown = value.field == headline and value.estimate is not None and not self.bench.is_null
@@ -72,6 +85,41 @@ class GroupComparison:
                 better="zero" if field == "slope" else "lower",
                 unit=f"{UNITS[self.by]}, lost" + (" for a tenfold larger group" if field == "slope" else ""),
                 n=self.bench.sizes,
+            )
+
+    def _beyond(
+        self, plan: ComparisonPlan, found: dict[str, list[GroupScores]], losses: dict[str, Losses]
+    ) -> Iterator[Value]:
+        """Per column, the gap beyond that of real rows; of the other quantities, that groups are compared in this."""
+        for other in GATED:
+            if other != self.by:
+                reason = f"groups are compared in {self.by.replace('_', ' ')}"
+                yield Value(field=f"{other}_gap", status="not_applicable", better="lower", reason=reason)
+        if self.by not in GATED:
+            return
+        real = {
+            name: made
+            for name, own in losses.items()
+            if len(own.names) > 1
+            and (made := real_gaps(self.bench, plan, [one.cell for one in found[name]], self.k, self.by)) is not None
+        }
+        field, unit = f"{self.by}_gap", f"{UNITS[self.by]}, lost"
+        if not real:
+            reason = f"too few to say: fewer than two groups have {LEAST} rows on each side"
+            yield Value(field=field, status="not_assessable", better="lower", unit=unit, reason=reason, decidable=False)
+        miss = [1 - one.pass_probability(GATED[self.by], self.bench.level) for one in real.values()]
+        for (name, one), decidable in zip(real.items(), largest_decidable_set(miss), strict=True):
+            own = losses[name]
+            pair = f"worst: {own.names[own.worst]}, best: {own.names[own.best]}"
+            yield Value(
+                field=field,
+                group=(("column", name),),
+                estimate=gap_beyond(own, one, level=self.bench.level),
+                better="lower",
+                unit=unit,
+                n=self.bench.sizes,
+                reason=f"{pair}; real rows differ by {one.mean:.3g}",
+                decidable=bool(decidable),
             )
 
     def _with_evidence(

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from scipy.stats import norm
 
 from counterproof.metrics.estimate import Estimate, normal_quantile
 from counterproof.metrics.sample import Floats
-from counterproof.metrics.subgroups.plan import ComparisonPlan
-from counterproof.metrics.subgroups.scores import FIELDS, GroupScores, group_scores
+from counterproof.metrics.subgroups.plan import Cell, ComparisonPlan
+from counterproof.metrics.subgroups.scores import FIELDS, GroupScores, group_scores, kernel_error_of_real_rows
 from counterproof.metrics.workbench import Workbench
 
 By = Literal["kernel_distance", "precision", "recall", "density", "coverage"]
@@ -39,6 +40,65 @@ def losses_of(bench: Workbench, plan: ComparisonPlan, found: Sequence[GroupScore
         errors=errors,
         sizes=np.array([one.cell.real for one in found], dtype=np.float64),
     )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RealGaps:
+    """How far the groups of one column seem apart where all rows are real, on re-splits.
+
+    Attributes:
+        gaps: ``(draws,)`` largest less smallest loss.
+        errors: ``(g,)`` standard error that the loss of each group has at these rows.
+    """
+
+    gaps: Floats
+    errors: Floats
+
+    @property
+    def mean(self) -> float:
+        """What real data reach: above 0, for one group has the luck to be worst."""
+        return float(self.gaps.mean())
+
+    @property
+    def luck(self) -> float:
+        """Standard deviation of a further gap about this mean."""
+        return float(self.gaps.std(ddof=1)) * math.sqrt(1 + 1 / len(self.gaps))
+
+    def pass_probability(self, limit: float, confidence: float) -> float:
+        """How probably a faithful release keeps the bound of its gap beyond these within a limit."""
+        error = max(float(np.hypot(*np.sort(self.errors)[-2:])), self.luck)
+        room = limit - normal_quantile(confidence) * error
+        return float(norm.cdf(room / self.luck)) if self.luck > 0 else float(room >= 0)
+
+
+def real_gaps(bench: Workbench, plan: ComparisonPlan, cells: Sequence[Cell], k: int, by: By) -> RealGaps | None:
+    """The gaps between the same groups where real rows are held against real rows; None of too few re-splits."""
+    at = FIELDS.index(by)
+    gaps: list[float] = []
+    drawn: list[list[float]] = []
+    for view in map(bench.resplit, range(NULLS)):
+        found = [one for cell in cells if (one := group_scores(view, plan, cell, k)) is not None]
+        if len(found) == len(cells):
+            gaps.append(float(np.ptp(losses_of(view, plan, found, k, by).values)))
+            drawn.append([one.values[at] for one in found])
+    if len(gaps) < 2:
+        return None
+    errors = np.std(drawn, axis=0, ddof=1)
+    if by == "kernel_distance":
+        errors = np.maximum(errors, [kernel_error_of_real_rows(bench, plan, cell) for cell in cells])
+    return RealGaps(gaps=np.array(gaps), errors=errors)
+
+
+def gap_beyond(losses: Losses, real: RealGaps, *, level: float) -> Estimate:
+    """By how much the gap of a release exceeds that of real rows.
+
+    The mean gap of real rows takes off the luck that one of equal groups has to be worst, so that the
+    interval needs no correction for having chosen the pair: that between worst and best group alone counts.
+    """
+    pair = float(np.hypot(losses.errors[losses.worst], losses.errors[losses.best]))
+    value = float(np.ptp(losses.values)) - real.mean
+    method = f"normal, against {len(real.gaps)} re-splits"
+    return Estimate.normal(value, max(pair, real.luck), level=level, method=method)
 
 
 def _pairs(found: Sequence[GroupScores]) -> tuple[list[tuple[float, ...]], list[tuple[float, ...]]]:

@@ -80,10 +80,7 @@ def _kernel(
 ) -> tuple[float, float]:
     """Kernel distance over all rows of the cell, up to a cap; one pass serves all its re-splits."""
     if bench.draw is not None and bench.draw >= 0:
-        table = bench.shared(
-            CELL_KERNEL.about(bench.real, group=cell.group, most=plan.most), lambda: _kernel_table(bench, plan, cell)
-        )
-        return discrepancy(table[bench.draw]), 0.0
+        return discrepancy(_kernel_table(bench, plan, cell)[bench.draw]), 0.0
     rng = bench.generator(f"kernel rows of {cell}")
     left, right = (subsample(sample, plan.most, rng) for sample in (reference, candidate))
     rows = _standardiser(bench, plan, cell)
@@ -94,7 +91,18 @@ def _kernel(
     return discrepancy(sums), standard_error(sums, clusters[left.rows], clusters[right.rows])
 
 
+def kernel_error_of_real_rows(bench: Workbench, plan: ComparisonPlan, cell: Cell) -> float:
+    """Standard error that the kernel distance of a cell has where real rows are held against real rows."""
+    return standard_error(_kernel_table(bench, plan, cell)[0])
+
+
 def _kernel_table(bench: Workbench, plan: ComparisonPlan, cell: Cell) -> list[KernelSums]:
+    """The sums of all re-splits of a cell."""
+    key = CELL_KERNEL.about(bench.real, group=cell.group, most=plan.most)
+    return bench.shared(key, lambda: _kernel_tables(bench, plan, cell))
+
+
+def _kernel_tables(bench: Workbench, plan: ComparisonPlan, cell: Cell) -> list[KernelSums]:
     inside = rows_in(bench, plan, cell, bench.real)
     rng = np.random.default_rng([bench.seed, len(inside)])
     if len(inside) > 2 * plan.most:
