@@ -141,8 +141,8 @@ def test_wide_features_are_seen_through_principal_components() -> None:
     assert next(frechet_distance.values(at, {"components": 8})).reason == "8 principal components"
     _, vectors = np.linalg.eigh(np.cov(np.vstack(parts).T))
     axes = vectors[:, -8:]
-    congruence = bench(*(part @ axes for part in parts))
-    for one, other in ((at, congruence), (at.resplit(3), congruence.resplit(3))):
+    rotated = bench(*(part @ axes for part in parts))
+    for one, other in ((at, rotated), (at.resplit(3), rotated.resplit(3))):
         assert value(one, components=8) == pytest.approx(value(other), rel=1e-6)
     assert np.isfinite(value(at.permuted(), components=8))
 
