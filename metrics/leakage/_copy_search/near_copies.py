@@ -175,7 +175,8 @@ def _on_both_sides(unit: Places, member: Flags) -> Flags:
     of_unit = np.stack(
         [np.bincount(unit, weights=side, minlength=int(unit.max(initial=0)) + 1) for side in (member, ~member)]
     )
-    return np.asarray((of_unit > 0).all(0)[unit])
+    both: Flags = np.all(of_unit > 0, axis=0)
+    return both[unit]
 
 
 def _nearest_of_each(near: Nearness, unit: Places, release: Places, tie: Floats) -> Places:
