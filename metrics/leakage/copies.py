@@ -11,11 +11,9 @@ import numpy as np
 from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.estimate import Estimate
 from counterproof.metrics.leakage._copy_search.matching import (
-    COARSE,
     Flags,
     Matches,
     Places,
-    coincidental,
     find_matches,
     rows_used,
     tally,
@@ -24,6 +22,7 @@ from counterproof.metrics.leakage._copy_search.near_copies import near_copies, p
 from counterproof.metrics.metric import Needs, Tolerance, Value, metric
 from counterproof.metrics.sample import Sample
 from counterproof.metrics.shared.closest_pairs import Pair, listed, pair_panel, pairs_by_record
+from counterproof.metrics.statistics.coincidence import COARSE, coincidental
 from counterproof.metrics.statistics.exact_tests import ALARM, Tally, fewest_hits, tail_p
 from counterproof.metrics.statistics.proportions import newcombe
 from counterproof.metrics.workbench import Workbench
