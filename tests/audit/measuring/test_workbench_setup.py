@@ -19,7 +19,7 @@ NAMES = {role: f"{role}.csv" for role in ("train", "holdout", "test", "synthetic
 
 
 def sizes(bench: Workbench) -> dict[str, int]:
-    roles = ("reference", "candidate", "real", "release", "learning", "studying", "trial")
+    roles = ("reference", "candidate", "real", "release", "learning", "synthetic_train", "test")
     return {role: len(getattr(bench, role)) for role in roles}
 
 
@@ -54,8 +54,8 @@ def test_sizes_are_matched_whatever_the_release(made: int) -> None:
         "real": 160,
         "release": made,
         "learning": min(100, made),
-        "studying": min(made, 100),
-        "trial": 60,
+        "synthetic_train": min(made, 100),
+        "test": 60,
     }
     assert bench.train is not None
     assert len(bench.train) == 100
