@@ -223,7 +223,7 @@ def test_images_show_the_worst_renders_of_each_group_only_when_told_to() -> None
         pictured = replace(bench_.corpus, thumbnail=lambda at: b"\x89PNG\r\n\x1a\n%d" % at, modality="image")
         sides = {
             name: replace(sample, corpus=pictured)
-            for name in ("reference", "candidate", "real", "release", "learning", "trial", "studying")
+            for name in ("reference", "candidate", "real", "release", "learning", "test", "synthetic_train")
             if (sample := getattr(bench_, name)) is not None
         }
         panel = at(measured(subgroup_fidelity, replace(bench_, **sides)), "gap").panels[1]
