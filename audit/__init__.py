@@ -15,8 +15,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from counterproof.group_frame import metric_frame
     from counterproof.judging.tokens import GateError
-    from counterproof.metric_frame import metric_frame
     from counterproof.metrics.estimate import Estimate
     from counterproof.metrics.metric import Metric, Needs, Tolerance, Value, metric
     from counterproof.refusal import Refusal
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # Loaded when first asked for: the command line and the pytest plugin must start without torch.
 _HOMES = {
-    "metric_frame": "counterproof.metric_frame",
+    "metric_frame": "counterproof.group_frame",
     "GateError": "counterproof.judging.grammar",
     "Estimate": "counterproof.metrics.estimate",
     "Metric": "counterproof.metrics.metric",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from counterproof.refusal import Refusal
+from counterproof.refusal import Refusal, did_you_mean
 
 ROLES = ("train", "holdout", "real", "test", "synthetic")
 # By these names metrics file their own cells, beside the groups'.
@@ -64,7 +63,9 @@ class Run(Section):
     seed: int = Field(default=0, ge=0, lt=2**31)
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     policy: Literal["standard", "none"] = "standard"
-    small_cells: Literal["allow", "block"] = "allow"
+    undecided: Literal["allow", "block"] = Field(
+        default="allow", validation_alias=AliasChoices("undecided", "small_cells")
+    )
     small_cell: int = Field(default=10, ge=1)
     intersections: int = Field(default=1, ge=1, le=4)
     without_holdout: Literal["refuse", "allow"] = "refuse"
@@ -167,5 +168,4 @@ def _nearest(*place: Any) -> str:
     """The key that was meant, if one is near."""
     inside = {name: list(kind.model_fields) for name, kind in SECTIONS.items()}
     known = list(Config.model_fields) if len(place) == 1 else inside.get(str(place[0]), [])
-    near = difflib.get_close_matches(str(place[-1]), known, n=1)
-    return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
+    return did_you_mean(str(place[-1]), known)

@@ -56,7 +56,7 @@ def audit() -> Callable[..., Record]:
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
     """What a failed comparison of a reading says: the reading with interval, limit and verdict."""
-    module = sys.modules.get("counterproof.reports.record")
+    module = sys.modules.get("counterproof.reports.model")
     if module is None or op not in FLIPPED:
         return None
     if isinstance(right, module.Reading):
@@ -131,7 +131,7 @@ class GateItem(AuditItem):
         """
         gate = self.gate
         told = printable(f"{gate.expression}: {gate.verdict.upper()}, {gate.why}")
-        if gate.verdict == "not_applicable":
+        if gate.verdict in ("undecided", "not_applicable"):
             pytest.skip(printable(gate.why))
         if blocks(gate):
             raise NotPassed(told)
@@ -159,7 +159,7 @@ class VerdictItem(AuditItem):
 
 def blocks(gate: GateReading) -> bool:
     """Whether a gate stands in the way of a PASS."""
-    return gate.level == "fail" and gate.verdict not in ("pass", "not_applicable")
+    return gate.level == "fail" and gate.verdict not in ("pass", "undecided", "not_applicable")
 
 
 def printable(text: str) -> str:

@@ -107,6 +107,21 @@ class Floor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What a faithful release would show at the sizes of the real rows, known from real rows alone.
+
+    Attributes:
+        value: Mean of the estimate.
+        spread: Standard deviation of the estimate over faithful releases.
+        error: Standard error of its interval.
+    """
+
+    value: float
+    spread: float
+    error: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """Rows behind a measurement, as a small table.
 
@@ -175,6 +190,7 @@ class Measurement:
         reason: Why it could not be measured, or a remark on how it was.
         alarm: A fact that fails a gate whatever the interval says (exact copies, an empty cell).
         decidable: Whether a faithful release would pass here with high probability.
+        expected: What a faithful release would show, where that is known: gates tell from it whether they can decide.
         smallest_n: Rows a side below which a gate on it cannot pass.
         headline: Whether a gate without a field means this one.
         evidence: Tables of what is behind it.
@@ -200,6 +216,7 @@ class Measurement:
     reason: str = ""
     alarm: str = ""
     decidable: bool = True
+    expected: Expected | None = None
     smallest_n: int = 0
     headline: bool = False
     evidence: tuple[Evidence, ...] = ()

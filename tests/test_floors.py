@@ -12,21 +12,8 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
-from helpers.house import HOUSE, imports_of, modules
+from helpers.house import FAMILIES, FLOORS, HOUSE, imports_of, modules
 
-FAMILIES = ("coverage", "fairness", "fidelity", "leakage", "utility")
-# A room on a floor imports from lower floors and from itself, never from a neighbour.
-FLOORS: tuple[tuple[str, ...], ...] = (
-    ("metrics.errors", "metrics.estimate", "metrics.sample", "refusal"),
-    ("metrics.engine", "metrics.statistics", "reports", "inputs", "config", "progress"),
-    ("metrics.workbench", "reports.figures", "reports.group_view", "state"),
-    ("metrics.metric", "metrics.shared", "reports.outputs"),
-    ("metrics.frechet", "metrics.prdc", "metrics.subgroups", "reports.record", "encoders"),
-    (*(f"metrics.{family}" for family in FAMILIES), "loading", "judging", "metric_frame"),
-    ("metrics.integrations", "measuring"),
-    ("run",),
-    ("cli", "pytest_plugin", ""),
-)
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 GROUND = ("metrics.errors", "metrics.estimate", "metrics.sample")  # these three, and the files of ``reports/``
 SIX_IN_ONE = "counterproof.metrics.fairness.group_gaps"

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from helpers.cli import MAIN, python, rows, saved
+
+import counterproof
 
 HEAVY = ("torch", "sklearn")
 TELL = f"import sys; sys.stderr.write('loaded:' + ','.join(m for m in {HEAVY!r} if m in sys.modules))"
@@ -87,3 +90,8 @@ def test_help_is_there_at_once(tmp_path: Path) -> None:
 
     bare = min(seconds("-c", "pass") for _ in range(5))
     assert min(seconds("-c", MAIN, "--help") for _ in range(5)) - bare < 0.3
+
+
+def test_no_public_name_is_also_a_module() -> None:
+    """Importing ``counterproof.NAME`` binds the module to NAME, in place of what is public under it."""
+    assert [name for name in counterproof.__all__ if find_spec(f"counterproof.{name}")] == []

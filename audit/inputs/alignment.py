@@ -1,8 +1,7 @@
-"""Tables of all roles made one: the same columns, kinds and forms, and what did not fit, by name."""
+"""Tables of all roles aligned into one: the same columns and kinds, with findings on what did not fit."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +12,7 @@ import pandas as pd
 from counterproof.inputs.columns import KINDS, Form, kind_of, parse
 from counterproof.inputs.tables import Table
 from counterproof.metrics.sample import Rows
-from counterproof.refusal import Refusal
+from counterproof.refusal import Refusal, nearest_names
 
 ORDER = ("train", "holdout", "real", "test", "synthetic")
 OPAQUE = ("identifier", "text")
@@ -22,7 +21,7 @@ CLASSES = 50  # a label with more distinct numbers is a quantity
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Wanted:
-    """Columns that the audit was asked to use.
+    """Columns that the user asked the audit to use.
 
     Attributes:
         label: The label column, if any.
@@ -38,7 +37,7 @@ class Wanted:
 
     @property
     def columns(self) -> dict[str, str]:
-        """Each wanted column and what for."""
+        """Each requested column and its use."""
         asked = [(self.label, "label"), *((group, "group") for group in self.groups), (self.cluster, "cluster")]
         return {name: use for name, use in asked if name is not None}
 
@@ -53,7 +52,7 @@ class Stack:
         roles: Positions of each role's rows.
         compared: Columns that the release holds too and that are not identifiers.
         constant: Columns of one value in real data.
-        findings: What did not fit, in sentences.
+        findings: Mismatches, in sentences.
     """
 
     frame: pd.DataFrame
@@ -76,7 +75,7 @@ def positions(sizes: Mapping[str, int]) -> dict[str, Rows]:
 
 
 def reconcile(tables: Mapping[str, Table], wanted: Wanted) -> Stack:
-    """Make the tables of all roles one; kinds come from the real ones.
+    """Align the tables of all roles; kinds come from the real ones.
 
     Raises:
         Refusal: A wanted column is absent or useless, real and synthetic share no column, a value
@@ -116,13 +115,13 @@ def _refuse_absent(tables: Mapping[str, Table], wanted: Wanted) -> None:
             if role == "synthetic" and use == "cluster":
                 continue  # releases rarely say whom their rows were made from
             if name not in table.frame.columns:
-                near = difflib.get_close_matches(name, list(table.frame.columns), n=1)
+                near = nearest_names(name, table.frame.columns)
                 hint = f"; did you mean {near[0]!r}" if near else ""
                 raise Refusal(f"{role} ({table.source}) has no column {name!r}, which is wanted as {use}{hint}")
 
 
 def _shared_columns(tables: Mapping[str, Table], wanted: Wanted, findings: list[str]) -> list[str]:
-    """Columns of the real roles; what only some roles hold becomes a finding."""
+    """Columns of the real roles; columns that only some roles have become findings."""
     real = {role: table for role, table in tables.items() if role != "synthetic"}
     every = list(dict.fromkeys(name for table in real.values() for name in table.frame.columns))
     columns = [name for name in every if all(name in table.frame.columns for table in real.values())]
@@ -157,7 +156,7 @@ def _refuse_overrides(wanted: Wanted, columns: Sequence[str]) -> None:
 def _column(
     name: str, tables: Mapping[str, Table], wanted: Wanted, findings: list[str]
 ) -> tuple[pd.Series[Any], str, bool] | None:
-    """A column of all roles, its kind and whether real data hold one value only; None if nothing is in it."""
+    """A column of all roles, its kind and whether real data hold one value only; None if it is empty."""
     forms = {role: _form(name, table) for role, table in tables.items()}
     real = {role: form for role, form in forms.items() if role != "synthetic"}
     if not any(len(form.present) for form in real.values()):
@@ -240,7 +239,7 @@ def _report(
 
 
 def _unreadable(name: str, kind: str, role: str, form: Form, lost: Any) -> str:
-    """Values that are not what the column is."""
+    """A finding: values that cannot be read as the column's kind."""
     count, total = int(lost.sum()), len(form.present)
     if count == total:
         return f"column {name!r} is of another type in {role}: {kind} in real data, {form.sort} there; all missing"
@@ -249,7 +248,7 @@ def _unreadable(name: str, kind: str, role: str, form: Form, lost: Any) -> str:
 
 
 def _unseen(name: str, parsed: Mapping[str, pd.Series[Any]]) -> list[str]:
-    """Categories of the release alone, told by row: a copied record may have lent them, from another column."""
+    """A finding: categories in the release alone. Their row is named; the value may be another column's."""
     known = set().union(*(set(column.dropna().unique()) for role, column in parsed.items() if role != "synthetic"))
     made = parsed["synthetic"]
     odd = (made.notna() & ~made.isin(list(known))).to_numpy()

@@ -1,4 +1,4 @@
-"""What a column is, decided once on real data, and its values in one canonical form.
+"""The kind of a column, decided once on real data, and its values in one canonical form.
 
 Canonical forms: numbers are float64 with NaN; date-times are naive UTC ``datetime64[us]``; every
 other kind is text (``1`` and ``1.0`` are the same category) with None for missing.
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 Kind = Literal["number", "category", "boolean", "datetime", "identifier", "text"]
 KINDS: tuple[str, ...] = get_args(Kind)
 NUMERIC = ("integer", "floating", "decimal", "mixed-integer-float")
-MANY = 20  # rows below which distinct values say nothing
+MANY = 20  # rows below which distinct values are no evidence of an identifier
 NAMED_LIKE_ID = re.compile(
     r"(?i:^$|^unnamed: \d+$|^id(?:$|[_\W])|(?:^|[_\W])(?:id|uuid|guid|key|index|idx|rowid)$)|I[dD]$"
 )
@@ -72,7 +72,7 @@ def _form_of_objects(column: pd.Series[Any]) -> Form:
         return Form("datetime", _dates(column))
     if sort == "string":
         return Form("text", _mapped(column, _text))
-    # values of several types: True must not be taken for 1, so that each is looked at alone
+    # values of several types are converted one by one, so that True is not taken for 1
     missing = column.isna().to_numpy()
     texts = [None if gone else _text(value) for gone, value in zip(missing, column, strict=True)]
     return Form("text", pd.Series(texts, dtype=object))
@@ -120,7 +120,7 @@ def kind_of(name: str, parts: Sequence[Form], *, typed: bool = True) -> Kind:
     """What a column is, from its real parts.
 
     Args:
-        name: Of the column; identifiers of numbers are told by it.
+        name: Of the column; numeric identifiers are recognised by it.
         parts: The column in each real role; values are unique or not within each.
         typed: False for CSV, where numbers and truth values are text too.
     """
@@ -180,7 +180,7 @@ def _all_unique(parts: Sequence[pd.Series[Any]]) -> bool:
 
 
 def parse(form: Form, kind: str) -> pd.Series[Any]:
-    """The column as that kind; what cannot be read as it becomes missing.
+    """The column as that kind; values that cannot be read as it become missing.
 
     >>> parse(form_of(pd.Series(["1", "x"])), "number").tolist()
     [1.0, nan]

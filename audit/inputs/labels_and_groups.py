@@ -30,7 +30,7 @@ class Attributes:
         labels: ``(n,)`` labels; missing is the empty string.
         groups: ``(n,)`` values by group column.
         clusters: ``(n,)`` source of each row.
-        findings: What was done to them, in sentences.
+        findings: How they were changed, in sentences.
     """
 
     label: str = ""
@@ -95,7 +95,7 @@ def _group(name: str, stack: Stack, real: Rows, findings: list[str]) -> NDArray[
     column = stack.frame[name]
     if column.dtype != object and column.iloc[real].nunique() > FEW:
         findings.append(f"group {name!r} has many values: cut into fifths of the real data")
-        values = _fifths(column, real)
+        values = _quintiles(column, real)
     else:
         values = _strings(column)
     found, counts = np.unique(values[real][values[real] != ""], return_counts=True)
@@ -110,8 +110,8 @@ def _group(name: str, stack: Stack, real: Rows, findings: list[str]) -> NDArray[
     return values
 
 
-def _fifths(column: pd.Series[Any], real: Rows) -> NDArray[np.str_]:
-    """Quintiles of the real data; the outer ones are open, so that every synthetic value has a place."""
+def _quintiles(column: pd.Series[Any], real: Rows) -> NDArray[np.str_]:
+    """Quintiles of the real data; the outer ones are open, so that every synthetic value falls into one."""
     dated = column.dtype.kind == "M"
     values = column.to_numpy()
     gone = np.isnat(values) if dated else np.isnan(values)

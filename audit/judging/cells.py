@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from counterproof.judging.decidability import pass_probability, rows_to_decide, widened
 from counterproof.judging.grammar import Gate
 from counterproof.judging.sentences import sentence, subject
 from counterproof.judging.tokens import GateError
@@ -14,7 +15,8 @@ from counterproof.reports.judgement import Verdict, distance, holds, judge, rows
 from counterproof.reports.model import CellReading, Reading
 from counterproof.reports.record import Record
 
-RANK: Mapping[Verdict, int] = {"fail": 0, "error": 1, "inconclusive": 2, "pass": 3, "not_applicable": 4}
+RANK: Mapping[Verdict, int] = {"fail": 0, "error": 1, "inconclusive": 2, "pass": 3, "undecided": 4, "not_applicable": 5}
+FARTHEST = 20  # times the rows there are, beyond which nobody should go and collect them
 Place = tuple[str, str, frozenset[tuple[str, str | None]]]
 
 
@@ -33,10 +35,12 @@ class Terms:
         without_holdout: Whether leakage that cannot be assessed is let pass by.
         readings: Every reading of the record.
         baseline: An earlier record to compare with.
+        cells: How many cells the gate looks at.
     """
 
     confidence: float
     fail_confidence: float
+    cells: int = 1
     without_holdout: Literal["refuse", "allow"] = "refuse"
     readings: Mapping[Place, Reading] = field(default_factory=dict)
     baseline: Record | None = None
@@ -50,7 +54,11 @@ class Terms:
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """A judged reading, with the limits after floor and baseline were put in."""
+    """A judged reading, with the limits after floor and baseline were put in.
+
+    ``probability`` is that of a faithful release to pass here, known from real rows alone; ``rows_to_decide``
+    about how many rows would make it nine in ten.
+    """
 
     reading: Reading
     verdict: Verdict
@@ -60,6 +68,8 @@ class Cell:
     bound: float | None = None
     margin: float | None = None
     n_needed: int | None = None
+    probability: float | None = None
+    rows_to_decide: int | None = None
 
     @property
     def order(self) -> tuple[int, bool, float]:
@@ -87,8 +97,11 @@ def judge_cell(gate: Gate, reading: Reading, terms: Terms) -> Cell:
     estimate = reading.estimate
     if estimate is None:
         return Cell(reading=reading, verdict=_state(reading, terms), why=_reason(reading))
-    limit = resolved_limit(gate, reading, terms.baseline)
+    stated = resolved_limit(gate, reading, terms.baseline)
+    limit = _tolerated(gate, reading, stated, terms)
     fail_limit = limit if gate.fail is None else gate.fail
+    if limit != stated and gate.fail is not None and holds(gate.fail, gate.operator, limit):
+        fail_limit = limit
     if fail_limit != limit and not holds(limit, gate.operator, fail_limit):
         raise GateError(f"gate {gate.expression or gate}: the limit to fail is stricter than the limit to pass")
     return _judged(gate, reading, base, estimate, limit, fail_limit, terms)
@@ -115,12 +128,13 @@ def _judged(
     )
     if verdict == "pass" and reading.rows < reading.smallest_n and reading.n:
         verdict = "inconclusive"
-    if verdict == "pass" and reading.blindness:
-        why = f"{subject(reading)} is blind on these data: {reading.blindness}"
+    if verdict == "pass" and reading.missed_controls:
+        why = f"{subject(reading)} is blind on these data: {reading.missed_controls}"
         return Cell(reading=reading, verdict="inconclusive", why=why, limit=limit, fail_limit=fail_limit)
     bound = worst(estimate, operator, better=better, confidence=terms.confidence)
     margin = distance(estimate, operator, limit, better=better)
     needed = _rows(gate, reading, estimate, limit, fail_limit, terms) if verdict == "inconclusive" else None
+    probability, rows = _decides(gate, reading, limit, terms)
     why = sentence(
         gate, reading, base, verdict=verdict, limit=limit, fail_limit=fail_limit, bound=bound, n_needed=needed
     )
@@ -133,7 +147,42 @@ def _judged(
         bound=bound,
         margin=margin,
         n_needed=needed,
+        probability=probability,
+        rows_to_decide=rows,
     )
+
+
+def _tolerated(gate: Gate, reading: Reading, stated: float, terms: Terms) -> float:
+    """The limit, widened where it is the policy's and real data of this size differ by more."""
+    if gate.source != "policy" or gate.limit.kind != "number" or reading.expected is None:
+        return stated
+    return widened(
+        stated,
+        reading.expected,
+        operator=gate.operator,
+        better=reading.better,
+        confidence=terms.confidence,
+        cells=terms.cells,
+        widest=gate.widest,
+    )
+
+
+def _decides(gate: Gate, reading: Reading, limit: float, terms: Terms) -> tuple[float | None, int | None]:
+    """With which probability a faithful release passes, and the rows that would make it nine in ten."""
+    if reading.expected is None:
+        return None, None
+    probability = pass_probability(
+        reading.expected, operator=gate.operator, limit=limit, better=reading.better, confidence=terms.confidence
+    )
+    rows = rows_to_decide(
+        reading.expected,
+        operator=gate.operator,
+        limit=limit,
+        better=reading.better,
+        confidence=terms.confidence,
+        rows=reading.rows,
+    )
+    return probability, rows
 
 
 def _rows(
@@ -146,6 +195,8 @@ def _rows(
         return None
     line, confidence = (limit, terms.confidence) if inside else (fail_limit, terms.fail_confidence)
     needed = rows_needed(estimate, line, reading.rows, confidence, reading.better)
+    if needed is not None and needed > FARTHEST * reading.rows:
+        return None  # the value stands at its limit: more rows would not move it away
     return max(reading.smallest_n, needed or 0) or None
 
 

@@ -8,17 +8,19 @@ intersection, see :mod:`counterproof.judging.joint_gates`.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 from typing import Any, Literal
 
 from counterproof.judging.cells import Cell, Place, Terms, judge_cell, place
+from counterproof.judging.decidability import decidable_together
 from counterproof.judging.grammar import Gate, split_name
 from counterproof.judging.joint_gates import AllOf, Requirement, joined, leaves
+from counterproof.judging.sentences import subject
 from counterproof.judging.tokens import GateError
 from counterproof.metrics.metric import FAMILIES, installed
+from counterproof.refusal import nearest_names
 from counterproof.reports.judgement import Verdict
 from counterproof.reports.model import GateReading, GroupKey, Reading
 from counterproof.reports.record import Record
@@ -29,7 +31,7 @@ def judge_gates(
     measurements: Sequence[Reading],
     *,
     confidence: float = 0.95,
-    small_cells: Literal["allow", "block"] = "allow",
+    undecided: Literal["allow", "block"] = "allow",
     without_holdout: Literal["refuse", "allow"] = "refuse",
     baseline: Record | None = None,
 ) -> list[GateReading]:
@@ -39,7 +41,7 @@ def judge_gates(
         gates: What is required.
         measurements: What was measured.
         confidence: Of the one-sided bound that decides.
-        small_cells: Whether cells too small to decide block a PASS.
+        undecided: Whether gates and cells that cannot be decided at this size block a PASS.
         without_holdout: ``allow`` lets leakage that cannot be assessed pass by; only ever give it
             for an audit that has no holdout.
         baseline: An earlier record, for limits relative to it.
@@ -54,7 +56,7 @@ def judge_gates(
         known={reading.metric for reading in measurements} | set(installed()),
         strict=max(1, sum(gate.level == "fail" for gate in leaves(gates))),
         confidence=confidence,
-        small_cells=small_cells,
+        undecided=undecided,
         without_holdout=without_holdout,
         baseline=baseline,
     )
@@ -89,7 +91,7 @@ class _Court:
     known: Collection[str]
     strict: int
     confidence: float
-    small_cells: Literal["allow", "block"]
+    undecided: Literal["allow", "block"]
     without_holdout: Literal["refuse", "allow"]
     baseline: Record | None
 
@@ -103,6 +105,7 @@ class _Court:
                 confidence=self.confidence,
                 fail_confidence=1 - (1 - self.confidence) / adjusted,
                 without_holdout=self.without_holdout,
+                cells=max(1, sum(reading.estimate is not None and reading.decidable for reading in picked)),
                 readings=self.readings,
                 baseline=self.baseline,
             )
@@ -113,7 +116,7 @@ class _Court:
             return self._missing(gate, str(error).removeprefix(f"gate {gate.expression or gate}: "))
         if not cells:
             return self._missing(gate, self._why_missing(gate))
-        return _reading(gate, cells, adjusted, self.small_cells)
+        return _reading(gate, cells, adjusted, self.undecided)
 
     def _why_missing(self, gate: Gate) -> str:
         places = [r.where for r in self.measurements if r.metric == gate.metric and r.group]
@@ -177,11 +180,13 @@ def matches(gate: Gate, group: GroupKey) -> bool:
     return all(value is not None if (s := wanted[c]).every else value == s.value for c, value in group.items())
 
 
-def _reading(gate: Gate, cells: list[Cell], adjusted: int, small_cells: str) -> GateReading:
-    # Who names one group asks about it, however small; only lists of cells set small ones aside.
-    told = [c.reading.decidable or c.verdict == "fail" or not gate.many for c in cells]
-    listed, too_few = list(compress(cells, told)), [c for c, shown in zip(cells, told, strict=True) if not shown]
-    verdict = _verdict(listed, too_few, small_cells)
+def _reading(gate: Gate, cells: list[Cell], adjusted: int, undecided: str) -> GateReading:
+    # Who names one group asks about it, however small; only the policy and lists of cells set small ones aside.
+    aside = gate.many or gate.source == "policy"
+    deciding = _deciding(cells, set_aside=undecided == "allow")
+    shown = [decides or c.verdict == "fail" or not aside for c, decides in zip(cells, deciding, strict=True)]
+    listed, too_few = list(compress(cells, shown)), [c for c, kept in zip(cells, shown, strict=True) if not kept]
+    verdict = _verdict(listed, too_few, undecided)
     leading = next((c for c in [*listed, *too_few] if c.verdict == verdict), cells[0])
     first = leading.reading
     return GateReading(
@@ -198,7 +203,7 @@ def _reading(gate: Gate, cells: list[Cell], adjusted: int, small_cells: str) -> 
         bound=leading.bound,
         floor=first.floor.value if first.floor else 0.0 if first.field.endswith("excess") else None,
         margin=leading.margin,
-        n_needed=max(c.n_needed or 0 for c in [*listed, leading]) or None,
+        n_needed=_needed(verdict, leading, listed, too_few),
         why=_why(gate, verdict, leading, listed, too_few),
         cells=[c.entry() for c in listed] if gate.many else [],
         too_few=[c.entry() for c in too_few],
@@ -206,23 +211,42 @@ def _reading(gate: Gate, cells: list[Cell], adjusted: int, small_cells: str) -> 
     )
 
 
-def _verdict(listed: list[Cell], too_few: list[Cell], small_cells: str) -> Verdict:
+def _needed(verdict: Verdict, leading: Cell, listed: list[Cell], too_few: list[Cell]) -> int | None:
+    """Rows that would decide an open gate."""
+    if verdict == "undecided":
+        return min((c.rows_to_decide for c in too_few if c.rows_to_decide), default=None)
+    return max(c.n_needed or 0 for c in [*listed, leading]) or None
+
+
+def _deciding(cells: list[Cell], *, set_aside: bool) -> list[bool]:
+    """Which cells can be decided at this size: a faithful release would pass all of them at once."""
+    if not set_aside:
+        return [c.reading.decidable for c in cells]
+    known = [c for c in cells if c.reading.decidable and c.probability is not None]
+    together = decidable_together([c.probability or 0.0 for c in known])
+    hopeless = {id(c) for c, kept in zip(known, together, strict=True) if not kept}
+    return [c.reading.decidable and id(c) not in hopeless for c in cells]
+
+
+def _verdict(listed: list[Cell], too_few: list[Cell], undecided: str) -> Verdict:
     found = {cell.verdict for cell in listed}
     crashed = any(cell.verdict == "error" for cell in too_few)
-    blocked = small_cells == "block" and any(cell.verdict != "pass" for cell in too_few)
+    blocked = undecided == "block" and any(cell.verdict not in ("pass", "not_applicable") for cell in too_few)
     if "fail" in found:
         return "fail"
     if "error" in found or crashed:
         return "error"
     if "inconclusive" in found or blocked:
         return "inconclusive"
-    return "pass" if "pass" in found else "not_applicable"
+    if "pass" in found:
+        return "pass"
+    return "undecided" if any(cell.verdict != "not_applicable" for cell in too_few) else "not_applicable"
 
 
 def _why(gate: Gate, verdict: Verdict, leading: Cell, listed: list[Cell], too_few: list[Cell]) -> str:
     few = f"; {_count(len(too_few), 'cell')} too small to say" if too_few and gate.many else ""
-    if verdict == "not_applicable" and too_few and not listed:
-        return "no cell is large enough to say at this size"
+    if verdict == "undecided":
+        return _too_few(gate, leading, too_few)
     if not gate.many or len(listed) <= 1:
         return leading.why + few
     same = sum(cell.verdict == verdict for cell in listed)
@@ -230,6 +254,23 @@ def _why(gate: Gate, verdict: Verdict, leading: Cell, listed: list[Cell], too_fe
         return f"all {_count(same, 'cell')} pass, the nearest to its limit: {leading.why}{few}"
     others = f" (and {same - 1} more of {len(listed)} cells)" if same > 1 else ""
     return f"{leading.why}{others}{few}"
+
+
+def _too_few(gate: Gate, leading: Cell, too_few: list[Cell]) -> str:
+    """What cannot be decided at this size, and what would settle it."""
+    rows = [cell.rows_to_decide for cell in too_few if cell.rows_to_decide]
+    more = (
+        f"; about {min(rows)} rows a side would decide {'the first of them' if len(too_few) > 1 else 'it'}"
+        if rows
+        else ""
+    )
+    what = (
+        f"{_count(len(too_few), 'cell')} of {subject(leading.reading, group=False)}"
+        if gate.many
+        else subject(leading.reading)
+    )
+    reason = "" if rows or not leading.reading.reason else f" ({leading.reading.reason})"
+    return f"too few rows to say: {what}{reason}{more}"
 
 
 def _count(n: int, what: str) -> str:
@@ -244,6 +285,7 @@ def _declared(gate: Gate) -> dict[str, Any]:
         "level": gate.level,
         "operator": gate.operator,
         "tolerance_reason": gate.tolerance_reason,
+        "widest": gate.widest,
     }
 
 
@@ -252,5 +294,5 @@ def _group(gate: Gate) -> GroupKey | None:
 
 
 def _nearest(name: str, among: Collection[str]) -> str:
-    near = difflib.get_close_matches(name, sorted(among), n=3, cutoff=0.4)
+    near = nearest_names(name, sorted(among), most=3, cutoff=0.4)
     return f"; did you mean {' or '.join(near)}?" if near else ""

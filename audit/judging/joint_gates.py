@@ -15,6 +15,7 @@ from counterproof.reports.judgement import Verdict
 from counterproof.reports.model import TOGETHER, GateReading
 
 ORDER: tuple[Verdict, ...] = ("fail", "error", "inconclusive")
+UNSHOWN: tuple[Verdict, ...] = ("undecided", "not_applicable")  # of a member that shows nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,9 +46,10 @@ def joined(name: str, members: Sequence[GateReading]) -> GateReading:
     """
     found = {member.verdict for member in members}
     verdict: Verdict = next((one for one in ORDER if one in found), "pass")
-    if verdict == "pass" and "not_applicable" in found:
-        verdict = "inconclusive" if "pass" in found else "not_applicable"
-    decides = "not_applicable" if verdict == "inconclusive" and "inconclusive" not in found else verdict
+    unshown = next((one for one in UNSHOWN if one in found), None)
+    if verdict == "pass" and unshown is not None:
+        verdict = "inconclusive" if "pass" in found or unshown == "undecided" else "not_applicable"
+    decides = unshown if unshown and verdict == "inconclusive" and "inconclusive" not in found else verdict
     leading = min((m for m in members if m.verdict == decides), key=_slack)
     return leading.model_copy(
         update={
@@ -59,6 +61,7 @@ def joined(name: str, members: Sequence[GateReading]) -> GateReading:
             "n_needed": max((m.n_needed or 0 for m in members), default=0) or None,
             "adjusted_for": max(m.adjusted_for for m in members),
             "tolerance_reason": "",
+            "widest": None,
             "cells": [],
             "too_few": [],
             "members": list(members),

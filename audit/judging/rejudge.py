@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from counterproof.config import Run
 from counterproof.judging.grammar import Gate, parse_gate
@@ -12,7 +13,7 @@ from counterproof.refusal import Refusal
 from counterproof.reports.model import GateReading
 from counterproof.reports.record import Record
 
-JUDGING = ("confidence", "small_cells", "without_holdout")
+JUDGING = ("confidence", "undecided", "small_cells", "without_holdout")
 
 
 def rejudged(
@@ -35,14 +36,15 @@ def rejudged(
         manifest=record.manifest,
         not_assessed=record.not_assessed,
         confidence=rules.confidence,
-        small_cells=rules.small_cells,
+        undecided=rules.undecided,
         without_holdout=rules.without_holdout,
         baseline=baseline,
     )
 
 
 def _again(gate: GateReading) -> Gate:
-    return parse_gate(gate.expression, level=gate.level, source=gate.source, tolerance_reason=gate.tolerance_reason)
+    again = parse_gate(gate.expression, level=gate.level, source=gate.source, tolerance_reason=gate.tolerance_reason)
+    return replace(again, widest=gate.widest)
 
 
 def rules_of(record: Record) -> Run:

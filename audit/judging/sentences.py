@@ -36,7 +36,7 @@ def sentence(
         limit: The limit to pass.
         fail_limit: The limit to fail.
         bound: What a PASS was decided by.
-        n_needed: Rows that would decide it, if known.
+        n_needed: Rows that would decide it; None where more rows would not.
     """
     told = f"{_measured(reading, base)}; {_tolerated(gate, reading, limit, fail_limit)}"
     if reading.reason and not reading.group:
@@ -49,15 +49,17 @@ def sentence(
         told = f"{told}, but these data leave {number(bound)} possible"
     else:
         told = f"{told}, and within its error it still may be met"
-    return f"{told} (n = {reading.rows}, about {n_needed} needed)" if n_needed else told
+    if n_needed:
+        return f"{told} (n = {reading.rows}, about {n_needed} needed)"
+    return f"{told}; more rows would not change this" if reading.rows else told
 
 
-def subject(reading: Reading) -> str:
+def subject(reading: Reading, *, group: bool = True) -> str:
     """What the numbers are about: title, field where it is not the headline, group."""
     name = reading.title or reading.metric.rpartition(".")[2].replace("_", " ")
     if not reading.headline and reading.field not in ("excess", "change"):
         name = f"{name}, {reading.field.replace('_', ' ')}"
-    return f"{name} ({reading.where})" if reading.group else name
+    return f"{name} ({reading.where})" if reading.group and group else name
 
 
 def interval(e: Estimate) -> str:
@@ -92,6 +94,8 @@ def _beyond(reading: Reading, base: Reading, excess: float) -> str:
 
 def _tolerated(gate: Gate, reading: Reading, limit: float, fail_limit: float) -> str:
     shown = number(limit) if gate.limit.kind == "number" else f"{number(limit)} ({gate.limit})"
+    if gate.limit.kind == "number" and limit != gate.limit.value:
+        shown = f"{number(limit)} (by policy {number(gate.limit.value)}; real data of this size differ by as much)"
     told = TOLERATED[gate.operator].format(shown)
     if reading.better == "zero" and gate.operator in ("<=", "<"):
         told = told.replace(" is tolerated", " either way is tolerated")

@@ -30,7 +30,7 @@ def judged(
     manifest: Manifest,
     not_assessed: Sequence[NotAssessed] = (),
     confidence: float = 0.95,
-    small_cells: Literal["allow", "block"] = "allow",
+    undecided: Literal["allow", "block"] = "allow",
     without_holdout: Literal["refuse", "allow"] = "refuse",
     baseline: Record | None = None,
 ) -> Record:
@@ -46,7 +46,7 @@ def judged(
         gates,
         measurements,
         confidence=confidence,
-        small_cells=small_cells,
+        undecided=undecided,
         without_holdout="refuse" if held else without_holdout,
         baseline=baseline,
     )
@@ -79,7 +79,26 @@ def verdict_of(gates: Sequence[GateReading], measurements: Sequence[Reading]) ->
     """The verdict of the whole, the sentence behind it, and the warnings."""
     strict = [gate for gate in gates if gate.level == "fail"]
     verdict = _worst([gate.verdict for gate in strict]) or "inconclusive"
-    return verdict, _because(verdict, strict), [*_warned(gates), *_unheeded(gates, measurements)]
+    if verdict == "pass" and (open_family := _undecided_family(strict)):
+        verdict = "inconclusive"
+        first, *others = open_family
+        more = f" (and {len(others)} more gates)" if others else ""
+        return verdict, f"{first.family} cannot be decided: {first.why}{more}", _told(gates, measurements)
+    return verdict, _because(verdict, strict), _told(gates, measurements)
+
+
+def _told(gates: Sequence[GateReading], measurements: Sequence[Reading]) -> list[str]:
+    return [*_warned(gates), *_unheeded(gates, measurements)]
+
+
+def _undecided_family(strict: Sequence[GateReading]) -> list[GateReading]:
+    """The undecided gates of a question none of whose gates decides; empty where each question has one that does."""
+    single = [member for gate in strict for member in gate.members or [gate]]
+    for family in dict.fromkeys(gate.family for gate in single):
+        verdicts = {gate.verdict for gate in single if gate.family == family} - {"not_applicable"}
+        if verdicts == {"undecided"}:
+            return [gate for gate in single if gate.family == family and gate.verdict == "undecided"]
+    return []
 
 
 def _worst(verdicts: Sequence[Verdict]) -> Whole | None:
@@ -105,6 +124,9 @@ def _family(family: str, gates: Sequence[GateReading], measurements: Sequence[Re
     verdict = _worst([gate.verdict for gate in strict])
     if verdict == "pass":
         return FamilyReading(verdict=verdict, because=[f"every gate passed: {_extent(_leading(verdict, strict))}"])
+    if verdict is None and any(gate.verdict == "undecided" for gate in strict):
+        because = [f"{gate.why} ({gate.metric})" for gate in strict if gate.verdict == "undecided"]
+        return FamilyReading(verdict="inconclusive", because=because)
     if verdict is not None:
         open_ones = [gate for found in WORST[:-1] for gate in _leading(found, strict)]
         return FamilyReading(verdict=verdict, because=[f"{gate.why} ({gate.metric})" for gate in open_ones])
@@ -126,14 +148,14 @@ def _extent(gates: Sequence[GateReading]) -> str:
     cells = sum(max(1, len(gate.cells)) for gate in single)
     small = sum(len(gate.too_few) for gate in single)
     told = f"{len(gates)} gate{'' if len(gates) == 1 else 's'}, {cells} cell{'' if cells == 1 else 's'}"
-    return f"{told}, {small} more too small to say" if small else told
+    return f"{told}, {small} more with too few rows to say" if small else told
 
 
 def _warned(gates: Sequence[GateReading]) -> list[str]:
     return [
         f"{VERBS[gate.verdict]}, as a warning: {gate.why} ({gate.metric})"
         for gate in gates
-        if gate.level == "warn" and gate.verdict not in ("pass", "not_applicable")
+        if gate.level == "warn" and gate.verdict not in ("pass", "undecided", "not_applicable")
     ]
 
 

@@ -121,7 +121,7 @@ def _only(opened: Mapping[str, Opened], types: tuple[type, ...]) -> dict[str, An
     return {role: one for role, one in opened.items() if isinstance(one, types)}
 
 
-# -- what was given ---------------------------------------------------------------------------------
+# -- sources -----------------------------------------------------------------------------------------
 
 
 def _refuse_roles(sources: Mapping[str, Source]) -> None:

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.stats import t as student
 
 from counterproof.measuring.controls import try_controls
 from counterproof.metrics.errors import MetricError
-from counterproof.metrics.estimate import Estimate, Floor, Group, Measurement, Status, normal_quantile
+from counterproof.metrics.estimate import Estimate, Expected, Floor, Group, Measurement, Status, normal_quantile
 from counterproof.metrics.metric import Metric, Value
 from counterproof.metrics.workbench import Workbench
 
@@ -32,7 +33,7 @@ def measure(metric: Metric, bench: Workbench, params: Mapping[str, Any]) -> list
         made = [blank(metric, *unmet)]
     else:
         try:
-            made = _spared(metric, bench, params)
+            made = _with_cpu_fallback(metric, bench, params)
         except Exception as error:
             made = [blank(metric, "error", crash(error))]
     seconds = time.perf_counter() - started
@@ -84,7 +85,7 @@ def crash(error: Exception) -> str:
     return f"{type(error).__name__} in {Path(last.filename).name}, line {last.lineno}, {last.name}{told}"
 
 
-def _spared(metric: Metric, bench: Workbench, params: Mapping[str, Any]) -> list[Measurement]:
+def _with_cpu_fallback(metric: Metric, bench: Workbench, params: Mapping[str, Any]) -> list[Measurement]:
     """What the metric gives; on the CPU, and said so, where its device has not the memory."""
     try:
         return list(_measured(metric, bench, params))
@@ -107,6 +108,8 @@ def _measured(metric: Metric, bench: Workbench, params: Mapping[str, Any]) -> It
         place = (value.field, value.group)
         measured = _measurement(metric, bench, value, floors.get(place), anchors.get(place))
         measured = replace(measured, controls=controls.get(value.field, ()))
+        if measured.expected is None and measured.floor is not None and metric.null != "membership":
+            measured = replace(measured, expected=expected_of(measured.floor, metric.null, bench))
         yield measured
         # Fields that a metric measures on no re-split have no floor to exceed; the headline must have one.
         if metric.null == "resplit" and measured.estimate is not None and (measured.headline or measured.floor):
@@ -138,6 +141,7 @@ def _measurement(
         reason=reason,
         alarm=value.alarm,
         decidable=value.decidable,
+        expected=value.expected,
         headline=value.field == metric.headline,
         evidence=value.evidence,
         panels=value.panels,
@@ -154,19 +158,49 @@ def null_floors(metric: Metric, bench: Workbench, params: Mapping[str, Any]) -> 
         for place, value in _points(metric.values(view(draw), params)).items():
             drawn[place].append(value)
     shrink = HALVED if metric.null == "halves" else 1.0
-    return {place: _floor(np.array(values), shrink, metric.null) for place, values in drawn.items() if len(values) > 1}
+    return {
+        place: _floor(np.array(values), shrink, metric.null, bench.level)
+        for place, values in drawn.items()
+        if len(values) > 1
+    }
 
 
 def _points(values: Any) -> dict[Place, float]:
     return {(v.field, v.group): v.estimate.value for v in values if v.estimate is not None and _finite(v.estimate)}
 
 
-def _floor(values: np.ndarray[Any, np.dtype[np.float64]], shrink: float, null: str) -> Floor:
-    # Halves are exchangeable, so the mean of a difference between their models is nought by symmetry.
-    mean = 0.0 if null == "halves" else float(values.mean())
-    spread = float(values.std(ddof=1)) * shrink
-    reach = normal_quantile(0.975) * spread
+def _floor(values: np.ndarray[Any, np.dtype[np.float64]], shrink: float, null: str, level: float) -> Floor:
+    # Halves are exchangeable: the mean of a difference between their models is nought by symmetry, not fitted.
+    known = null == "halves"
+    mean = 0.0 if known else float(values.mean())
+    freedom = len(values) if known else len(values) - 1
+    spread = math.sqrt(float(((values - mean) ** 2).sum()) / freedom) * shrink
+    reach = _quantile(0.5 + level / 2, freedom) * spread
     return Floor(value=mean, low=mean - reach, high=mean + reach, spread=spread, draws=len(values))
+
+
+def _quantile(confidence: float, freedom: int) -> float:
+    """Student's quantile: a spread that few draws tell is itself uncertain."""
+    return float(student.ppf(confidence, freedom))
+
+
+def _freedom(floor: Floor, null: str) -> int:
+    return floor.draws if null == "halves" else floor.draws - 1
+
+
+def expected_of(floor: Floor, null: str, bench: Workbench) -> Expected:
+    """What a faithful release of as many rows as the reference has would show, told by the floor.
+
+    The floor is drawn at the size of the release; a smaller release scatters more by its own doing,
+    which must not count as something that the real rows cannot tell.
+    """
+    shrink = 1.0
+    if null == "resplit":
+        reference, candidate = len(bench.reference), len(bench.candidate)
+        shrink = math.sqrt(min(1.0, (2 / reference) / (1 / reference + 1 / candidate)))
+    confidence = 0.5 + bench.level / 2
+    wider = _quantile(confidence, _freedom(floor, null)) / normal_quantile(confidence)
+    return Expected(value=floor.value, spread=floor.spread * shrink, error=floor.spread * shrink * wider)
 
 
 def _columns(bench: Workbench) -> int:
@@ -198,13 +232,17 @@ def excess(measured: Measurement, *, anchored: bool, columns: int = 2) -> Measur
         made = replace(made, unit="of the anchor")
         if columns < 2 or scale <= 3 * floor.spread:
             return _without_scale(made, floor, columns)
-    reach = normal_quantile(0.5 + e.level / 2) * floor.spread
+    reach = _quantile(0.5 + e.level / 2, floor.draws - 1) * floor.spread
     below, above = max(e.value - e.low, reach), max(e.high - e.value, reach)
     loss = e.value - floor.value
     if measured.better == "higher":
         loss, below, above = -loss, above, below
+    faithful = measured.expected
+    if faithful is not None:
+        faithful = Expected(value=0.0, spread=faithful.spread / scale, error=faithful.error / scale)
     return replace(
         made,
+        expected=faithful,
         estimate=Estimate(
             value=loss / scale, low=(loss - below) / scale, high=(loss + above) / scale, level=e.level, method=method
         ),

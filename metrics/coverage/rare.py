@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import compress
 
 import numpy as np
 
-from counterproof.metrics.coverage._rare_kinds import Kind, rare_kinds
+from counterproof.metrics.coverage._lost_values import lost_value
+from counterproof.metrics.coverage._rare_kinds import Field, Kind, rare_kinds
+from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Estimate, Evidence, Group
 from counterproof.metrics.metric import Needs, Tolerance, Value, metric
 from counterproof.metrics.sample import Sample
+from counterproof.metrics.statistics.decidability import largest_decidable_set
 from counterproof.metrics.statistics.missing_mass import unseen_mass
 from counterproof.metrics.statistics.proportions import clopper_pearson
 from counterproof.metrics.statistics.ratios import EMPTY, ShareRatio, count_rows
@@ -21,6 +25,8 @@ LIMIT = 0.33
 SPARSE = 0.05  # share of real rows, those with the farthest neighbours, that make the sparse regions
 SPARSE_DRAWS = 5  # re-splits that look for sparse regions: each searches for neighbours of all rows
 SHOWN = 40
+FIELDS: tuple[Field, ...] = ("tails", "categories")
+DECIDABLE: Work[frozenset[Group]] = Work("rare kinds that a faithful release passes together")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -40,10 +46,18 @@ class Reading:
     id="coverage.rare",
     family="coverage",
     title="rare values, tails and sparse regions",
+    algo=2,
     better="higher",
     unit="ratio of shares",
     needs=Needs(smallest_n=2),
     tolerances=(
+        Tolerance(
+            "lost",
+            "<=",
+            0.0,
+            "a value that a faithful release surely has: fresh rows lack one in fewer than 1 of 1,000 audits, by an "
+            "exact test over all values",
+        ),
         Tolerance(
             "tails",
             ">=",
@@ -56,7 +70,7 @@ class Reading:
             "categories",
             ">=",
             LIMIT,
-            "as for tails; dropping rare categories may be deliberate protection, so this warns",
+            "as for tails; thinning rare categories may be deliberate protection, so this warns",
             cells=True,
             level="warn",
         ),
@@ -66,9 +80,13 @@ def rare(bench: Workbench, *, rare: float = 0.05, tail: float = 0.01, k: int = 5
     """Share of each rare kind of rows in the release, over its share in real data; the kind kept least decides.
 
     1 is faithful, 0.5 half as many as there should be, 0 none. Intervals are exact for two rare
-    counts. A kind that the release leaves out beyond chance is an alarm; one of too few rows to be
+    counts. A tail that the release leaves out beyond chance is an alarm; a kind of too few rows to be
     decided at this size is measured and listed as "too few to say". Of kinds of fewer than
     ``small_cell`` real rows nothing is told.
+
+    ``lost`` counts values, rare or common, that so many real rows carry that a faithful release surely has
+    one, and that the release has not: one of them fails. Values of every categorical, boolean and text
+    column (without a table: of label and groups) are looked at; the chance is exact and adjusted for all.
 
     Args:
         bench: The samples.
@@ -79,8 +97,9 @@ def rare(bench: Workbench, *, rare: float = 0.05, tail: float = 0.01, k: int = 5
     Yields:
         ``tails`` for each number column, both sides and each alone (``[column=age]``,
         ``[column=age,cell=low]``); ``categories`` for each rare value (``[column=race,cell=Other]``:
-        table columns, or label and groups); ``sparse``, rows farther from their ``k``-th real
-        neighbour than 95 % of real rows are; ``value``, the lowest of tails and categories;
+        table columns, or label and groups); ``lost``, how many values are lost for sure;
+        ``sparse``, rows farther from their ``k``-th real neighbour than 95 % of real rows are; ``value``, the
+        lowest of tails and categories;
         ``missed``, the share of real rows of rare kinds of which the release has none; ``unseen``,
         the mass that even the real data have not seen, for whole rows and each category column.
 
@@ -91,14 +110,18 @@ def rare(bench: Workbench, *, rare: float = 0.05, tail: float = 0.01, k: int = 5
         raise MetricError(f"options rare = {rare} and tail = {tail}: give shares above 0 and below 0.5")
     if k < 1:
         raise MetricError(f"coverage.rare: k = {k} is no neighbour: give 1 or more")
-    found = readings(bench, rare_kinds(bench, rare=rare, tail=tail))
-    yield _lowest(bench, found)
-    for field in ("tails", "categories"):
+    kinds = rare_kinds(bench, rare=rare, tail=tail)
+    found = readings(bench, kinds)
+    decidable = bench.shared(DECIDABLE.about(bench.real, rare=rare, tail=tail), lambda: decidable_kinds(bench, kinds))
+    yield _lowest(bench, found, decidable)
+    for field in FIELDS:
         some = [reading for reading in found if reading.kind.field == field]
-        yield from (_kind_value(bench, reading, len(found)) for reading in some)
+        yield from (_kind_value(bench, reading, len(found), decidable) for reading in some)
         if not some:
             yield Value(field=field, status="not_applicable", reason=f"real data have no rare {field} to look for")
     yield _missed(bench, found)
+    if not bench.is_null:
+        yield lost_value(bench)
     if bench.draw is None or bench.draw < SPARSE_DRAWS:
         yield _sparse(bench, k)
     if not bench.is_null:
@@ -124,17 +147,24 @@ def readings(bench: Workbench, kinds: list[Kind]) -> list[Reading]:
     return [reading for reading in counted if reading.ratio.real.hits]
 
 
-def _decidable(bench: Workbench, reading: Reading) -> bool:
+def decidable_kinds(bench: Workbench, kinds: list[Kind]) -> frozenset[Group]:
+    """The kinds that a faithful release passes, all those of one gate together; from real counts alone."""
     n = len(bench.real) if bench.train is None else len(bench.train)
-    return not reading.kind.hidden and reading.ratio.decidable(n, LIMIT)
+    kept: list[Group] = []
+    for field in FIELDS:
+        some = [kind for kind in kinds if kind.field == field and not kind.hidden]
+        counts = [count_rows(kind.inside(bench.real.rows), bench.real) for kind in some]
+        miss = [1 - ShareRatio(real=real, made=real).pass_probability(n, LIMIT, bench.level) for real in counts]
+        kept += [kind.group for kind in compress(some, largest_decidable_set(miss))]
+    return frozenset(kept)
 
 
-def _kind_value(bench: Workbench, reading: Reading, looks: int) -> Value:
+def _kind_value(bench: Workbench, reading: Reading, looks: int, decided: frozenset[Group]) -> Value:
     field, group, ratio = reading.kind.field, reading.kind.group, reading.ratio
     if reading.kind.hidden:
         reason = f"too few to say: fewer than {bench.small_cell} real rows"
         return Value(field=field, group=group, status="not_assessable", reason=reason, decidable=False)
-    decidable = _decidable(bench, reading)
+    decidable = group in decided
     return Value(
         field=field,
         group=group,
@@ -142,24 +172,23 @@ def _kind_value(bench: Workbench, reading: Reading, looks: int) -> Value:
         n={"real": ratio.real.hits, "release": ratio.made.rows},
         decidable=decidable,
         reason="" if decidable else "too few to say at this size",
-        alarm="" if bench.is_null else empty_alarm(reading, looks),
+        alarm="" if bench.is_null or field == "categories" else empty_alarm(reading, looks),
     )
 
 
 def empty_alarm(reading: Reading, looks: int) -> str:
-    """What is left out beyond chance, one of so many kinds that were looked at; else nothing."""
+    """The tail that is left out beyond chance, one of so many kinds that were looked at; else nothing."""
     ratio = reading.ratio
     if ratio.made.hits or ratio.empty_by_chance() > EMPTY / looks:
         return ""
     expected = ratio.made.rows * ratio.real.share
-    what = "at the ends of" if reading.kind.field == "tails" else "of"
-    return f"no row {what} {reading.name}, where a faithful release would have about {expected:.0f}"
+    return f"no row at the ends of {reading.name}, where a faithful release would have about {expected:.0f}"
 
 
-def _lowest(bench: Workbench, found: list[Reading]) -> Value:
+def _lowest(bench: Workbench, found: list[Reading], decidable: frozenset[Group]) -> Value:
     """The lowest ratio: of decidable kinds, or of all where none is."""
     told = [reading for reading in found if not reading.kind.hidden]
-    some = [reading for reading in told if _decidable(bench, reading)] or told
+    some = [reading for reading in told if reading.kind.group in decidable] or told
     if not some:
         why = "too few to say: real data hold no kind of rare rows often enough" if found else "no column has any"
         return Value(status="not_assessable" if found else "not_applicable", reason=why, decidable=False)
@@ -179,7 +208,7 @@ def _lowest(bench: Workbench, found: list[Reading]) -> Value:
     return Value(
         estimate=estimate,
         n={"real": len(real), "release": len(made)},
-        decidable=_decidable(bench, lowest),
+        decidable=lowest.kind.group in decidable,
         reason=f"lowest: {lowest.name}",
         evidence=() if bench.is_null else (_listed(bench, told),),
     )

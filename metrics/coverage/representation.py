@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import compress
 
-from counterproof.metrics.coverage._shares.quotas import Quota, given_quotas, quotas_of
+from counterproof.metrics.coverage._shares.quotas import Quota, Target, given_quotas, quotas_of
 from counterproof.metrics.coverage._shares.shares import THIN, Cell, cell_panels, cells_of, independent
-from counterproof.metrics.estimate import Panel, Status
+from counterproof.metrics.engine.shared_work import Work
+from counterproof.metrics.estimate import Group, Panel, Status
 from counterproof.metrics.metric import Needs, Tolerance, Value, metric
+from counterproof.metrics.sample import Sample
+from counterproof.metrics.statistics.decidability import largest_decidable_set
 from counterproof.metrics.workbench import Workbench
 
+DECIDABLE: Work[frozenset[Group]] = Work("cells that a faithful release passes together")
 EMPTY = 0.001  # chance that a faithful release leaves any real cell empty, over all cells
 
 
@@ -17,6 +23,7 @@ EMPTY = 0.001  # chance that a faithful release leaves any real cell empty, over
     id="coverage.representation",
     family="coverage",
     title="representation of groups and labels",
+    algo=2,
     better="higher",
     unit="ratio of shares",
     needs=Needs(smallest_n=2),
@@ -25,7 +32,7 @@ EMPTY = 0.001  # chance that a faithful release leaves any real cell empty, over
             "value",
             ">=",
             THIN,
-            "the four-fifths rule of disparate impact; 530 of 5,000 rows in a cell are needed to decide it",
+            "the four-fifths rule of disparate impact; of 40 cells, those of about 500 of 5,000 rows can be decided",
             cells=True,
         ),
     ),
@@ -59,27 +66,54 @@ def representation(bench: Workbench, *, target: dict[str, dict[str, float]] | No
     """
     real, made = (bench.reference, bench.candidate) if bench.is_null else (bench.real, bench.release)
     target = target or {}
+    cells, quotas = _compared(bench, real, made, target)
+    if not quotas and not cells:
+        yield Value(status="not_applicable", reason="no label and no groups were given")
+        return
+    declared = tuple((column, tuple(shares.items())) for column, shares in target.items())
+    decided = bench.shared(DECIDABLE.about(bench.real, target=declared), lambda: decidable_groups(bench, target))
+    parts = len(cells) + len(quotas)
+    thinnest: list[tuple[float, Cell | Quota]] = []
+    for cell in cells:
+        decidable = cell.n_made > 0 and cell.group in decided
+        thinnest += [(cell.ratio, cell)] if decidable else []
+        yield _of_cell(bench, cell, decidable, parts)
+    for quota in quotas:
+        decidable = quota.group in decided
+        thinnest += [(quota.ratio, quota)] if decidable else []
+        yield from _of_quota(bench, quota, decidable, parts)
+    sure = [found for _, found in thinnest if isinstance(found, Cell)]
+    panels = () if bench.is_null else tuple(cell_panels(bench, [cell for cell in cells if cell.n_made], sure))
+    yield _headline(bench, {"real": len(real), "release": len(made)}, thinnest, panels)
+
+
+def _compared(bench: Workbench, real: Sample, made: Sample, target: Target) -> tuple[list[Cell], list[Quota]]:
+    """The cells and the declared values, counted on two sides."""
     quotas = list(quotas_of(bench, target, made))
     cells = [
         cell for part, found in cells_of(bench, real, made) for cell in given_quotas(bench, part, found, target, made)
     ]
-    if not quotas and not cells:
-        yield Value(status="not_applicable", reason="no label and no groups were given")
-        return
-    n = len(bench.train) if bench.train is not None else len(real)
-    parts = len(cells) + len(quotas)
-    thinnest: list[tuple[float, Cell | Quota]] = []
-    for cell in cells:
-        decidable = cell.n_made > 0 and not cell.hidden and cell.decidable(n)
-        thinnest += [(cell.ratio, cell)] if decidable else []
-        yield _of_cell(bench, cell, decidable, parts)
-    for quota in quotas:
-        decidable = not quota.pooled and quota.decidable(n * independent(real))
-        thinnest += [(quota.ratio, quota)] if decidable else []
-        yield from _of_quota(bench, quota, decidable, parts)
-    decided = [found for _, found in thinnest if isinstance(found, Cell)]
-    panels = () if bench.is_null else tuple(cell_panels(bench, [cell for cell in cells if cell.n_made], decided))
-    yield _headline(bench, {"real": len(real), "release": len(made)}, thinnest, panels)
+    return cells, quotas
+
+
+def decidable_groups(bench: Workbench, target: Target) -> frozenset[Group]:
+    """The cells that a faithful release passes all together, from the counts of all real rows alone.
+
+    The release that is thought of has as many rows as the generator learned from.
+    """
+    real, n = bench.real, len(bench.real) if bench.train is None else len(bench.train)
+    cells, quotas = _compared(bench, real, real, target)
+    weight = independent(real)
+    kept = [
+        *(
+            (cell.group, replace(cell, weights=(weight, weight)).pass_probability(n / len(real), bench.level))
+            for cell in cells
+            if not cell.hidden and cell.n_real
+        ),
+        *((quota.group, quota.pass_probability(n * weight, bench.level)) for quota in quotas if not quota.pooled),
+    ]
+    decided = largest_decidable_set([1 - passes for _, passes in kept])
+    return frozenset(group for group, _ in compress(kept, decided))
 
 
 def _of_cell(bench: Workbench, cell: Cell, decidable: bool, parts: int) -> Value:

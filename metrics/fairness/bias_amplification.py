@@ -33,7 +33,7 @@ class Bias:
     Attributes:
         part: The groups.
         real: ``(k, g)`` scores of real rows.
-        made: ``(k, g)`` scores of the candidate.
+        synthetic: ``(k, g)`` scores of the candidate.
         biased: ``(k, g)`` pairs that count: above 1 / groups in real data, in classes of enough rows.
         used: ``(k,)`` classes that count.
         error: Standard error of the amplification.
@@ -41,7 +41,7 @@ class Bias:
 
     part: Partition
     real: Floats
-    made: Floats
+    synthetic: Floats
     biased: NDArray[np.bool_]
     used: NDArray[np.bool_]
     error: float
@@ -49,7 +49,7 @@ class Bias:
     @property
     def amplification(self) -> float:
         """Mean over classes of what their biased pairs gain."""
-        return float(np.where(self.biased, self.made - self.real, 0.0).sum() / self.used.sum())
+        return float(np.where(self.biased, self.synthetic - self.real, 0.0).sum() / self.used.sum())
 
 
 @metric(
@@ -81,31 +81,31 @@ def bias_amplification(bench: Workbench) -> Iterator[Value]:
         what = "the real rows hold fewer than two labels" if parts else "the label is the only group column"
         yield Value(status="not_applicable", reason=what)
         return
-    found: list[Bias] = []
+    biases: list[Bias] = []
     for part in parts:
         bias = bias_of(bench, part, classes)
         if bias is None:
             reason = f"too few to say: no label of {LEAST} real rows leans to one group of {part.name}"
             yield Value(group=_whole(part), status="not_assessable", reason=reason, decidable=False)
             continue
-        found.append(bias)
+        biases.append(bias)
         yield Value(
             group=_whole(part),
             estimate=_normal(bias, bench.level),
             n={"real": len(bench.real), "release": len(bench.release)},
             reason=f"{int(bias.biased.sum())} biased pairs of {int(bias.used.sum())} labels",
         )
-    yield _worst(bench, found, classes)
+    yield _worst(bench, biases, classes)
 
 
 def bias_of(bench: Workbench, part: Partition, classes: Classes) -> Bias | None:
     """The scores of one partition; None where no pair counts."""
     samples = (bench.reference, bench.candidate) if bench.is_null else (bench.real, bench.release)
-    real, made = (label_counts(bench, part, sample) for sample in samples)
+    real, synthetic = (label_counts(bench, part, sample) for sample in samples)
     every = label_counts(bench, part, bench.real)
     hidden = (every.few(bench.small_cell) | part.hidden(bench)[:, None]).T & (not bench.show_real)
-    used = (every.hits.sum(0) >= LEAST) & (real.hits.sum(0) > 0) & (made.hits.sum(0) > 0)
-    before, after = _scores(real), _scores(made)
+    used = (every.hits.sum(0) >= LEAST) & (real.hits.sum(0) > 0) & (synthetic.hits.sum(0) > 0)
+    before, after = _scores(real), _scores(synthetic)
     groups = int(np.count_nonzero(every.rows))
     biased = (before > 1 / max(groups, 1)) & used[:, None] & ~hidden
     if not biased.any():
@@ -115,7 +115,7 @@ def bias_of(bench: Workbench, part: Partition, classes: Classes) -> Bias | None:
     return Bias(
         part=part,
         real=before,
-        made=after,
+        synthetic=after,
         biased=biased,
         used=used,
         error=math.sqrt(variance) / int(used.sum()),
@@ -165,32 +165,32 @@ def _whole(part: Partition) -> Group:
     return tuple((column, None) for column in part.columns)
 
 
-def _worst(bench: Workbench, found: list[Bias], classes: Classes) -> Value:
+def _worst(bench: Workbench, biases: list[Bias], classes: Classes) -> Value:
     sizes = {"real": len(bench.real), "release": len(bench.release)}
-    if not found:
+    if not biases:
         reason = f"too few to say: no label of {LEAST} real rows leans to one group"
         return Value(status="not_assessable", reason=reason, n=sizes)
-    several = [_normal(bias, bench.level ** (1 / len(found))) for bias in found]
+    several = [_normal(bias, bench.level ** (1 / len(biases))) for bias in biases]
     value, low, high = (max(getattr(e, end) for e in several) for end in ("value", "low", "high"))
-    worst = max(found, key=lambda bias: bias.amplification)
+    worst = max(biases, key=lambda bias: bias.amplification)
     return Value(
         estimate=Estimate(value=value, low=low, high=high, level=bench.level, method=f"{several[0].method}, Šidák"),
         n=sizes,
         reason=f"most amplified: {worst.part.name}",
-        evidence=() if bench.is_null else (_pairs(bench, found, classes),),
+        evidence=() if bench.is_null else (_pairs(bench, biases, classes),),
     )
 
 
-def _pairs(bench: Workbench, found: list[Bias], classes: Classes) -> Evidence:
+def _pairs(bench: Workbench, biases: list[Bias], classes: Classes) -> Evidence:
     rows = [
         (
             classes.names[k],
             ", ".join(f"{column} = {value}" for column, value in bias.part.groups[g]),
             float(bias.real[k, g]),
-            float(bias.made[k, g]),
-            float(bias.made[k, g] - bias.real[k, g]),
+            float(bias.synthetic[k, g]),
+            float(bias.synthetic[k, g] - bias.real[k, g]),
         )
-        for bias in found
+        for bias in biases
         for k, g in np.argwhere(bias.biased)
     ]
     rows.sort(key=lambda row: -row[-1])

@@ -1,27 +1,27 @@
 """Do models trained on the release treat groups otherwise than models trained on real rows?
 
-What is judged is the signed *change* of a gap, on both sides: a broken model that treats all alike
-badly shrinks every gap, and that is no virtue of the release. Names and conventions of the gaps are
-Fairlearn's (Bird et al. 2020; Hardt et al. 2016, arXiv:1610.02413).
+What is judged is the signed *change* of a gap, on both sides: a broken model that treats all groups
+equally badly shrinks every gap, and the release deserves no credit for it. Names and conventions of the
+gaps are Fairlearn's (Bird et al. 2020; Hardt et al. 2016, arXiv:1610.02413).
 
 Every metric trains the same learners on real rows and on as many rows of the release, tries both
 on the same real rows that neither saw, and yields:
 
 * ``change``: for every pair of groups the gap of the release's model minus the gap of the real
   one, for every learner; for a group column as a whole and for the data set, the worst of these.
-  Its interval holds the paired error of the trial rows and the spread of training anew.
+  Its interval holds the paired error of the test rows and the spread of training anew.
 * ``real`` and ``synthetic``: the gap ``max - min`` over groups of each model, with a simultaneous
-  interval of the trial rows (a percentile bootstrap of it never covers 0).
+  interval of the test rows (a percentile bootstrap of it never covers 0).
 * ``difference`` and ``ratio``: the same by Fairlearn's names, for each model, and the worst of the
   release's models for a group column as a whole. ``method="to_overall"`` compares each group with
   all rows, ``control`` compares within each value of other group columns.
 
-``learning`` and ``studying`` among the sizes are the rows that models learned from, 50,000 of either
-side at most. Training anew is simulated by ten splits of either side in two halves, whose models
-differ by training alone.
+``learning`` and ``studying`` among the sizes are the real and the release's rows that models learned from,
+50,000 of either side at most; ``trial`` are the real test rows. Training anew is simulated by ten splits
+of either side in two halves, whose models differ by training alone.
 
 Groups are the values of every group column and, with ``intersections``, of several at once: a pair
-is called ``F, Black – M, White`` in the column ``sex, race``. Groups with too few real trial rows
+is called ``F, Black – M, White`` in the column ``sex, race``. Groups with too few real test rows
 are measured and listed, but cannot decide; where all groups are that small, the question is not
 assessable. Gaps of three or more classes are asked of the class that is named positive, and do not
 apply without one.
@@ -29,54 +29,84 @@ apply without one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from counterproof.metrics.fairness._group_rates.assessment import Question, inquire
-from counterproof.metrics.fairness._group_rates.calibration import CALIBRATION
-from counterproof.metrics.fairness._group_rates.confusion_counts import (
+from counterproof.metrics.fairness._group_rates.assessment import Aggregate, Comparison, Method, Question, assess
+from counterproof.metrics.fairness._group_rates.calibration import CALIBRATION, calibration_errors
+from counterproof.metrics.fairness._group_rates.rates import (
     ACCURACY,
     FALSE_POSITIVE,
     PRECISION,
     SELECTION,
     TRUE_POSITIVE,
 )
-from counterproof.metrics.fairness._group_rates.evidence import calibration_errors
-from counterproof.metrics.fairness._group_rates.gaps import Aggregate, Comparison, Method
-from counterproof.metrics.fairness._group_rates.metric_frame import metric_frame
-from counterproof.metrics.fairness._group_rates.values import answers, minimax_values
-from counterproof.metrics.metric import Needs, Tolerance, Value, metric
+from counterproof.metrics.fairness._group_rates.values import gap_values
+from counterproof.metrics.fairness._group_rates.worst_group import metric_frame, minimax_values
+from counterproof.metrics.metric import Metric, Needs, Tolerance, Value, metric
 from counterproof.metrics.shared.retraining import REFITS
 from counterproof.metrics.workbench import Workbench
 
-NEEDS = Needs(label=True, groups=True, smallest_n=500)
-PARITY = Question(rates=(SELECTION,), minimum=400, limit=0.10)
-OPPORTUNITY = Question(rates=(TRUE_POSITIVE,), minimum=150, limit=0.25)
-ODDS = Question(rates=(TRUE_POSITIVE, FALSE_POSITIVE), minimum=150, limit=0.25)
+PARITY = Question(
+    rates=(SELECTION,),
+    minimum=400,
+    limit=0.10,
+    why="training luck alone moves a gap of selection rates by 0.018 (one standard deviation at 5,000 "
+    "rows), so fresh real data stay inside 0.10 from 400 trial rows a group on",
+)
+OPPORTUNITY = Question(
+    rates=(TRUE_POSITIVE,),
+    minimum=150,
+    limit=0.25,
+    why="training luck alone moves a gap of true positive rates by 0.052 (one standard deviation at 5,000 "
+    "rows), so fresh real data stay inside 0.25 from 150 positive trial rows a group on",
+)
+ODDS = Question(
+    rates=(TRUE_POSITIVE, FALSE_POSITIVE),
+    minimum=150,
+    limit=0.25,
+    why="as for equal opportunity, of true and of false positive rates: the worse of both counts",
+)
 PREDICTIONS = Question(rates=(PRECISION,), minimum=150)
 CALIBRATED = Question(rates=(CALIBRATION,), minimum=400)
-WORST = Question(rates=(ACCURACY,), minimum=400, limit=-0.05, paired=False)
-
-
-@metric(
-    id="fairness.demographic_parity_difference",
-    family="fairness",
-    better="zero",
-    headline="change",
-    unit="share",
-    needs=NEEDS,
-    null="halves",
-    draws=REFITS,
-    tolerances=(
-        Tolerance(
-            field="change",
-            operator="<=",
-            limit=PARITY.limit,
-            cells=True,
-            reason="training luck alone moves a gap of selection rates by 0.018 (one standard deviation at 5,000 "
-            "rows), so fresh real data stay inside 0.10 from 400 trial rows a group on",
-        ),
-    ),
+WORST = Question(
+    rates=(ACCURACY,),
+    minimum=400,
+    limit=-0.05,
+    why="no group of 400 trial rows may lose five points of accuracy; fresh real data stay well inside",
+    paired=False,
 )
+
+
+def of_groups(
+    question: Question, *, title: str = "", unit: str = "share"
+) -> Callable[[Callable[..., Iterable[Value]]], Metric]:
+    """Declare the metric ``fairness.NAME`` of a function NAME that asks this question."""
+    gate = Tolerance(
+        field="change",
+        operator="<=" if question.paired else ">=",
+        limit=question.limit,
+        cells=True,
+        reason=question.why,
+    )
+
+    def declare(function: Callable[..., Iterable[Value]]) -> Metric:
+        return metric(
+            id=f"fairness.{function.__name__}",
+            family="fairness",
+            title=title,
+            better=question.better,
+            headline="change",
+            unit=unit,
+            needs=Needs(label=True, groups=True, smallest_n=500),
+            null="halves",
+            draws=REFITS,
+            tolerances=(gate,) if question.limit else (),
+        )(function)
+
+    return declare
+
+
+@of_groups(PARITY)
 def demographic_parity_difference(
     bench: Workbench,
     *,
@@ -98,29 +128,10 @@ def demographic_parity_difference(
         control: Group columns held fixed: gaps within each of their values.
     """
     how = Comparison(method=method)
-    yield from answers(inquire(bench, PARITY, models=models, positive=positive, how=how, control=control))
+    yield from gap_values(assess(bench, PARITY, models=models, positive=positive, how=how, control=control))
 
 
-@metric(
-    id="fairness.equal_opportunity_difference",
-    family="fairness",
-    better="zero",
-    headline="change",
-    unit="share",
-    needs=NEEDS,
-    null="halves",
-    draws=REFITS,
-    tolerances=(
-        Tolerance(
-            field="change",
-            operator="<=",
-            limit=OPPORTUNITY.limit,
-            cells=True,
-            reason="training luck alone moves a gap of true positive rates by 0.052 (one standard deviation at 5,000 "
-            "rows), so fresh real data stay inside 0.25 from 150 positive trial rows a group on",
-        ),
-    ),
-)
+@of_groups(OPPORTUNITY)
 def equal_opportunity_difference(
     bench: Workbench,
     *,
@@ -139,28 +150,10 @@ def equal_opportunity_difference(
         control: Group columns held fixed: gaps within each of their values.
     """
     how = Comparison(method=method)
-    yield from answers(inquire(bench, OPPORTUNITY, models=models, positive=positive, how=how, control=control))
+    yield from gap_values(assess(bench, OPPORTUNITY, models=models, positive=positive, how=how, control=control))
 
 
-@metric(
-    id="fairness.equalized_odds_difference",
-    family="fairness",
-    better="zero",
-    headline="change",
-    unit="share",
-    needs=NEEDS,
-    null="halves",
-    draws=REFITS,
-    tolerances=(
-        Tolerance(
-            field="change",
-            operator="<=",
-            limit=ODDS.limit,
-            cells=True,
-            reason="as for equal opportunity, of true and of false positive rates: the worse of both counts",
-        ),
-    ),
-)
+@of_groups(ODDS)
 def equalized_odds_difference(
     bench: Workbench,
     *,
@@ -184,19 +177,10 @@ def equalized_odds_difference(
             worse of both, or their mean.
     """
     how = Comparison(method=method, aggregate=agg)
-    yield from answers(inquire(bench, ODDS, models=models, positive=positive, how=how, control=control))
+    yield from gap_values(assess(bench, ODDS, models=models, positive=positive, how=how, control=control))
 
 
-@metric(
-    id="fairness.predictive_parity_difference",
-    family="fairness",
-    better="zero",
-    headline="change",
-    unit="share",
-    needs=NEEDS,
-    null="halves",
-    draws=REFITS,
-)
+@of_groups(PREDICTIONS)
 def predictive_parity_difference(
     bench: Workbench,
     *,
@@ -219,19 +203,10 @@ def predictive_parity_difference(
         control: Group columns held fixed: gaps within each of their values.
     """
     how = Comparison(method=method)
-    yield from answers(inquire(bench, PREDICTIONS, models=models, positive=positive, how=how, control=control))
+    yield from gap_values(assess(bench, PREDICTIONS, models=models, positive=positive, how=how, control=control))
 
 
-@metric(
-    id="fairness.calibration_difference",
-    family="fairness",
-    better="zero",
-    headline="change",
-    unit="probability",
-    needs=NEEDS,
-    null="halves",
-    draws=REFITS,
-)
+@of_groups(CALIBRATED, unit="probability")
 def calibration_difference(
     bench: Workbench,
     *,
@@ -255,30 +230,11 @@ def calibration_difference(
         control: Group columns held fixed: gaps within each of their values.
     """
     how = Comparison(method=method)
-    inquiry = inquire(bench, CALIBRATED, models=models, positive=positive, how=how, control=control)
-    yield from answers(inquiry, exhibit=calibration_errors)
+    assessed = assess(bench, CALIBRATED, models=models, positive=positive, how=how, control=control)
+    yield from gap_values(assessed, evidence=calibration_errors)
 
 
-@metric(
-    id="fairness.worst_group_accuracy",
-    family="fairness",
-    title="accuracy of the worst group",
-    better="higher",
-    headline="change",
-    unit="share",
-    needs=NEEDS,
-    null="halves",
-    draws=REFITS,
-    tolerances=(
-        Tolerance(
-            field="change",
-            operator=">=",
-            limit=WORST.limit,
-            cells=True,
-            reason="no group of 400 trial rows may lose five points of accuracy; fresh real data stay well inside",
-        ),
-    ),
-)
+@of_groups(WORST, title="accuracy of the worst group")
 def worst_group_accuracy(
     bench: Workbench,
     *,
@@ -301,5 +257,5 @@ def worst_group_accuracy(
         positive: The positive class of the metric frame; the rarer of two real classes without it.
         control: Group columns held fixed: each group within each of their values.
     """
-    inquiry = inquire(bench, WORST, models=models, control=control)
-    yield from answers(inquiry, extra=minimax_values, exhibit=lambda asked: (metric_frame(asked, positive),))
+    assessed = assess(bench, WORST, models=models, control=control)
+    yield from gap_values(assessed, more=minimax_values, evidence=lambda ready: (metric_frame(ready, positive),))

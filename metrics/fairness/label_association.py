@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.estimate import Estimate, Evidence, Group, Panel
 from counterproof.metrics.fairness._label_counts import (
     Classes,
@@ -20,6 +21,7 @@ from counterproof.metrics.fairness._label_counts import (
 from counterproof.metrics.metric import Needs, Tolerance, Value, metric
 from counterproof.metrics.sample import Floats
 from counterproof.metrics.shared.partitions import Partition
+from counterproof.metrics.statistics.decidability import largest_decidable_set, pass_probability
 from counterproof.metrics.workbench import Workbench
 
 GROUPS = 12
@@ -31,7 +33,7 @@ def mosaic(
     part: Partition,
     classes: Classes,
     real: LabelCounts,
-    made: LabelCounts,
+    synthetic: LabelCounts,
     hidden: NDArray[np.bool_],
 ) -> Panel:
     """Widths are the shares of groups, heights those of labels: the largest groups and commonest labels.
@@ -41,8 +43,8 @@ def mosaic(
         part: The groups.
         classes: The labels.
         real: Real rows, by group and label.
-        made: Rows of the release.
-        hidden: ``(g, k)`` what must not be told of real rows.
+        synthetic: Rows of the release.
+        hidden: ``(g, k)`` what must not be disclosed of real rows.
     """
     shown = np.argsort(-real.rows, kind="stable")[:GROUPS]
     labels = np.argsort(-real.hits.sum(0), kind="stable")[:LABELS]
@@ -57,14 +59,14 @@ def mosaic(
                 {
                     "name": part.names[g],
                     "real": None if gone else float(real.rows[g] / max(real.rows.sum(), 1)),
-                    "synthetic": float(made.rows[g] / max(made.rows.sum(), 1)),
+                    "synthetic": float(synthetic.rows[g] / max(synthetic.rows.sum(), 1)),
                     "n_real": None if gone else int(real.rows[g]),
-                    "n_synthetic": int(made.rows[g]),
-                    "real_labels": _told(real.shares[g], real.hits[g], hidden[g], labels),
-                    "synthetic_labels": [float(share) for share in np.nan_to_num(made.shares[g, labels])],
+                    "n_synthetic": int(synthetic.rows[g]),
+                    "real_labels": _disclosed_shares(real.shares[g], real.hits[g], hidden[g], labels),
+                    "synthetic_labels": [float(share) for share in np.nan_to_num(synthetic.shares[g, labels])],
                 }
                 for g, gone in zip(shown, part.hidden(bench)[shown], strict=True)
-                if real.rows[g] or made.rows[g]
+                if real.rows[g] or synthetic.rows[g]
             ],
         },
         note="Widths are shares of rows, heights shares of the label within a group. Hatched: too few real rows."
@@ -72,7 +74,7 @@ def mosaic(
     )
 
 
-def _told(
+def _disclosed_shares(
     shares: NDArray[np.float64], hits: NDArray[np.intp], hidden: NDArray[np.bool_], labels: NDArray[np.intp]
 ) -> list[float | None]:
     """Shares of the shown labels; where one is hidden, the smallest other too, for their sum tells it."""
@@ -84,9 +86,7 @@ def _told(
 
 
 LIMIT = 0.1
-# A faithful release passes a decidable cell with probability 0.999: 1.645 standard errors of the bound and
-# 3.3 of luck, on either side, fit between no change and the limit.
-SURE = 4.95
+DECIDABLE: Work[list[NDArray[np.bool_]]] = Work("labels of groups that a faithful release passes together")
 LEAST = 30  # real rows of a cell below which it has no part in the worst
 SHOWN = 20
 MOSAICS = 3
@@ -101,8 +101,8 @@ class Table:
         real: All real rows, by cell and class.
         before: Real rows of the view.
         after: Rows of the candidate.
-        hidden: ``(g, k)`` what must not be told.
-        decidable: ``(g, k)`` whether a faithful release would surely pass.
+        hidden: ``(g, k)`` what must not be disclosed.
+        decidable: ``(g, k)`` cells that a faithful release passes all together.
     """
 
     part: Partition
@@ -127,6 +127,7 @@ class Table:
     id="fairness.label_association",
     family="fairness",
     title="labels by group",
+    algo=2,
     headline="worst",
     unit="share of a group's rows",
     needs=Needs(label=True, groups=True),
@@ -159,33 +160,51 @@ def label_association(bench: Workbench) -> Iterator[Value]:
         what = "the real rows hold fewer than two labels" if parts else "the label is the only group column"
         yield Value(field="worst", status="not_applicable", reason=what)
         return
-    tables = [table_of(bench, part) for part in parts]
+    decidable = bench.shared(DECIDABLE.about(bench.real), lambda: decidable_cells(bench, parts, classes))
+    tables = [table_of(bench, part, cells) for part, cells in zip(parts, decidable, strict=True)]
     for table in tables:
         yield from _cells(bench, table, classes)
     yield _worst(bench, tables, classes)
 
 
-def table_of(bench: Workbench, part: Partition) -> Table:
+def table_of(bench: Workbench, part: Partition, decidable: NDArray[np.bool_]) -> Table:
     """Count one partition for a view."""
     before, after = (bench.reference, bench.candidate) if bench.is_null else (bench.real, bench.release)
     real = label_counts(bench, part, bench.real)
-    few = real.few(bench.small_cell) | part.hidden(bench)[:, None]
     return Table(
         part=part,
         real=real,
         before=label_counts(bench, part, before),
         after=label_counts(bench, part, after),
-        hidden=few & (not bench.show_real),
-        decidable=_decidable(bench, real),
+        hidden=hidden_cells(bench, part, real),
+        decidable=decidable,
     )
 
 
-def _decidable(bench: Workbench, real: LabelCounts) -> NDArray[np.bool_]:
-    """From real counts alone, for a release of as many rows as the generator learned from."""
+def decidable_cells(bench: Workbench, parts: Sequence[Partition], classes: Classes) -> list[NDArray[np.bool_]]:
+    """``(g, k)`` by partition: cells that a faithful release passes all together, from real counts alone.
+
+    The release that is thought of has as many rows as the generator learned from.
+    """
     n = len(bench.train) if bench.train is not None else len(bench.real)
-    share = (real.hits + 0.5) / (real.rows[:, None] + 1)
-    error = np.sqrt(share * (1 - share) * (1 + len(bench.real) / n) / np.maximum(real.worth, 0.5))
-    return error * SURE <= LIMIT
+    miss = []
+    for part in parts:
+        real = label_counts(bench, part, bench.real)
+        share = (real.hits + 0.5) / (real.rows[:, None] + 1)
+        error = np.sqrt(share * (1 - share) * (1 + len(bench.real) / n) / np.maximum(real.worth, 0.5))
+        chance = 1 - pass_probability(LIMIT, error, bench.level, sides=2)
+        chance[hidden_cells(bench, part, real)] = 1.0
+        chance[:, np.setdiff1d(np.arange(chance.shape[1]), classes.asked)] = 1.0
+        miss.append(chance)
+    kept = largest_decidable_set(np.concatenate([chance.ravel() for chance in miss]))
+    ends = np.cumsum([chance.size for chance in miss])[:-1]
+    return [flags.reshape(chance.shape) for flags, chance in zip(np.split(kept, ends), miss, strict=True)]
+
+
+def hidden_cells(bench: Workbench, part: Partition, real: LabelCounts) -> NDArray[np.bool_]:
+    """``(g, k)`` cells of so few real rows that nothing may be told of them."""
+    few: NDArray[np.bool_] = real.few(bench.small_cell) | part.hidden(bench)[:, None]
+    return few & (not bench.show_real)
 
 
 def _cells(bench: Workbench, table: Table, classes: Classes) -> Iterator[Value]:
@@ -197,7 +216,7 @@ def _cells(bench: Workbench, table: Table, classes: Classes) -> Iterator[Value]:
             problem = _problem(bench, table, int(g), int(k))
             if problem:
                 if not bench.is_null:
-                    decidable = bool(table.decidable[g, k] and not table.hidden[g, k])
+                    decidable = bool(table.decidable[g, k])
                     yield Value(
                         field="change", group=group, status="not_assessable", reason=problem, decidable=decidable
                     )

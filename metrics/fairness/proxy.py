@@ -24,8 +24,8 @@ from counterproof.metrics.shared.two_sample import (
     TREE_AXES,
     Task,
     boosting_scores,
-    giveaways,
     linear_tables,
+    separating_columns,
     tree_columns,
 )
 from counterproof.metrics.statistics.auc import auc_parts
@@ -38,11 +38,11 @@ ROWS = 20_000
 METHOD = "DeLong, out of fold"
 Learner = Literal["linear", "boosting"]
 PROXY_CLASSES: Work[NDArray[np.intp]] = Work("values that a proxy is sought for")
-PROXY: Work[Told] = Work("how well features tell a group")
+PROXY: Work[Separability] = Work("how well features tell a group")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Told:
+class Separability:
     """How well the features of one sample tell the values of a group column.
 
     Attributes:
@@ -101,29 +101,34 @@ def proxy(bench: Workbench, *, learner: Learner = "linear") -> Iterator[Value]:
         reason = "too few to say: no group column has two groups large enough to be told"
         yield Value(field="change", status="not_assessable", reason=reason, decidable=False)
         return
-    found = {part.columns[0]: _told_on_both(bench, part, learner) for part in asked}
-    changes = _changes(bench, asked, found, learner)
+    by_column = {part.columns[0]: _on_both_sides(bench, part, learner) for part in asked}
+    changes = _changes(bench, asked, by_column, learner)
     for part, change in zip(asked, changes, strict=True):
-        yield from _of_column(bench, part, change, *found[part.columns[0]])
+        yield from _of_column(bench, part, change, *by_column[part.columns[0]])
     farthest = max(changes, key=lambda change: abs(change.value))
     yield Value(
         field="change",
         estimate=worst_change(changes, "zero", bench.level),
         n=_sizes(bench),
         reason=f"farthest from 0: {farthest.group[0][0]}",
-        evidence=() if bench.is_null else tuple(_giveaways(bench, asked, found)),
+        evidence=() if bench.is_null else tuple(_giveaways(bench, asked, by_column)),
     )
 
 
-def _told_on_both(bench: Workbench, part: Partition, learner: Learner) -> tuple[Told, Told]:
+def _on_both_sides(bench: Workbench, part: Partition, learner: Learner) -> tuple[Separability, Separability]:
     """In as many real rows as the release brings, and in the release."""
     classes = _classes(bench, part)
-    real, made = (told_by(bench, sample, part, classes, learner) for sample in (bench.learning, bench.synthetic_train))
-    return real, made
+    real, synthetic = (
+        separability(bench, sample, part, classes, learner) for sample in (bench.learning, bench.synthetic_train)
+    )
+    return real, synthetic
 
 
 def _changes(
-    bench: Workbench, asked: list[Partition], found: Mapping[str, tuple[Told, Told]], learner: Learner
+    bench: Workbench,
+    asked: list[Partition],
+    by_column: Mapping[str, tuple[Separability, Separability]],
+    learner: Learner,
 ) -> list[Change]:
     """The change of each column, known as well as the rows and training anew let it be.
 
@@ -138,17 +143,17 @@ def _changes(
 
         refits = refit_spread(bench, statistic)
     changes = []
-    for name, (real, made) in found.items():
-        sampling = math.hypot(made.error, real.error)
-        all_told = refits[name] if name in refits else Refits(0.0, REFITS)
-        beyond = math.sqrt(max(0.0, all_told.spread**2 - sampling**2))
+    for name, (real, synthetic) in by_column.items():
+        sampling = math.hypot(synthetic.error, real.error)
+        halves = refits[name] if name in refits else Refits(0.0, REFITS)
+        beyond = math.sqrt(max(0.0, halves.spread**2 - sampling**2))
         changes.append(
             Change(
                 group=((name, None),),
-                value=made.auc - real.auc,
+                value=synthetic.auc - real.auc,
                 sampling=sampling,
                 refit=beyond,
-                draws=all_told.draws,
+                draws=halves.draws,
             )
         )
     return changes
@@ -158,22 +163,24 @@ def _difference(view: Workbench, part: Partition, learner: Learner) -> float:
     """Between two halves; none where few sources leave a half without a group."""
     if _unfit(view, part, _classes(view, part)):
         return 0.0
-    real, made = _told_on_both(view, part, learner)
-    return made.auc - real.auc
+    real, synthetic = _on_both_sides(view, part, learner)
+    return synthetic.auc - real.auc
 
 
 def _sizes(bench: Workbench) -> dict[str, int]:
     return {"real": min(ROWS, len(bench.learning)), "release": min(ROWS, len(bench.synthetic_train))}
 
 
-def _of_column(bench: Workbench, part: Partition, change: Change, real: Told, made: Told) -> Iterator[Value]:
+def _of_column(
+    bench: Workbench, part: Partition, change: Change, real: Separability, synthetic: Separability
+) -> Iterator[Value]:
     left_out = [name for name in copies_of(bench, part.columns[0]) if name not in (*part.columns, bench.corpus.label)]
     reason = f"left out as copies of it: {', '.join(left_out)}" if left_out else ""
     estimate = change.estimate(bench.level)
     yield Value(field="change", group=change.group, estimate=estimate, n=_sizes(bench), reason=reason)
     if not bench.is_null:
-        for field, told in (("real", real), ("synthetic", made)):
-            yield Value(field=field, group=change.group, estimate=told.estimate(bench.level), better="lower")
+        for field, one in (("real", real), ("synthetic", synthetic)):
+            yield Value(field=field, group=change.group, estimate=one.estimate(bench.level), better="lower")
 
 
 def _classes(bench: Workbench, part: Partition) -> list[int]:
@@ -203,21 +210,23 @@ def _unfit(bench: Workbench, part: Partition, classes: list[int]) -> str:
 # -- learning -------------------------------------------------------------------------------------
 
 
-def told_by(bench: Workbench, sample: Sample, part: Partition, classes: list[int], learner: Learner) -> Told:
+def separability(
+    bench: Workbench, sample: Sample, part: Partition, classes: list[int], learner: Learner
+) -> Separability:
     """How well the features of one sample tell the values of a group column, out of fold.
 
     Args:
         bench: The view.
-        sample: Rows to learn and to tell.
+        sample: Rows to learn from and to predict, out of fold.
         part: The group column.
-        classes: Which of its values are told, each from the rest.
+        classes: Which of its values are predicted, each from the rest.
         learner: What learns.
     """
     key = PROXY.about(sample, columns=part.columns, classes=tuple(classes), learner=learner)
     return bench.shared(key, lambda: _learned(bench, sample, part, classes, learner))
 
 
-def _learned(bench: Workbench, sample: Sample, part: Partition, classes: list[int], learner: Learner) -> Told:
+def _learned(bench: Workbench, sample: Sample, part: Partition, classes: list[int], learner: Learner) -> Separability:
     rows, task = _task(bench, sample, part)
     codes = part.codes[rows.rows]
     asked = classes[:1] if len(classes) == 2 else classes  # of two groups, either tells as much
@@ -235,7 +244,7 @@ def _learned(bench: Workbench, sample: Sample, part: Partition, classes: list[in
     units = None if clusters is None else clusters[rows.rows[inside]]
     error = parts_error(np.mean(parts, axis=0), units)
     each = areas if len(asked) > 1 else areas * 2
-    return Told(auc=float(np.mean(areas)), error=error, each=tuple(each))
+    return Separability(auc=float(np.mean(areas)), error=error, each=tuple(each))
 
 
 def _task(bench: Workbench, sample: Sample, part: Partition) -> tuple[Sample, Task]:
@@ -278,15 +287,17 @@ def _folds(bench: Workbench, rows: Sample) -> NDArray[np.intp]:
 # -- evidence -------------------------------------------------------------------------------------
 
 
-def _giveaways(bench: Workbench, asked: list[Partition], found: Mapping[str, tuple[Told, Told]]) -> Iterator[Evidence]:
-    """Columns of a table that tell the group best told in the release, there and in real data."""
+def _giveaways(
+    bench: Workbench, asked: list[Partition], by_column: Mapping[str, tuple[Separability, Separability]]
+) -> Iterator[Evidence]:
+    """Columns of a table that give the best predicted group away, in the release and in real data."""
     for part in asked if bench.corpus.mixed is not None else ():
-        best = _classes(bench, part)[int(np.argmax(found[part.columns[0]][1].each))]
+        best = _classes(bench, part)[int(np.argmax(by_column[part.columns[0]][1].each))]
         lost: list[dict[str, float]] = []
         for sample in (bench.synthetic_train, bench.learning):
             rows, task = _task(bench, sample, part)
             made = part.codes[rows.rows] == best
-            lost.append(dict(zip(*giveaways(replace(task, made=made), bench.seed), strict=True)))
+            lost.append(dict(zip(*separating_columns(replace(task, made=made), bench.seed), strict=True)))
         names = sorted({*lost[0], *lost[1]}, key=lambda name: (-max(one.get(name, 0.0) for one in lost), name))
         if names:
             yield Evidence(

@@ -10,13 +10,13 @@ import numpy as np
 from counterproof.metrics.engine.learners import chosen_learners
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Estimate, Evidence, Group, Panel
-from counterproof.metrics.fairness._slices.search import Question, Search, Slice, search
+from counterproof.metrics.fairness._slices.search import Search, Slice, SliceField, search
 from counterproof.metrics.metric import Needs, Value, metric
 from counterproof.metrics.statistics.proportions import wilson
 from counterproof.metrics.workbench import Workbench
 
 LEAST = 30  # rows a half below which a share says too little
-QUESTIONS: Mapping[Question, str] = {
+TITLES: Mapping[SliceField, str] = {
     "change": "Slices where the release's model errs more often than the real one, beyond what it does elsewhere",
     "error": "Slices where the release's model errs most often, beyond what it does elsewhere",
 }
@@ -57,13 +57,13 @@ def slices(
         raise MetricError(f"option q: a false discovery rate of {q} is none; give a number between 0 and 1")
     learners = chosen_learners(bench.corpus, models)
     problem = _problem(bench, learners)
-    found = None if problem else search(bench, learners, max(smallest, bench.small_cell))
-    if found is None:
+    result = None if problem else search(bench, learners, max(smallest, bench.small_cell))
+    if result is None:
         few = f"too few to say: no slice has {max(smallest, bench.small_cell)} real test rows in each half"
         yield Value(field="change", status="not_assessable", reason=problem or few, n=_sizes(bench))
         return
-    for question in QUESTIONS:
-        yield from _values(bench, found, question, found.shortlist(question, q), q)
+    for field in TITLES:
+        yield from _values(bench, result, field, result.shortlist(field, q), q)
 
 
 def _problem(bench: Workbench, learners: tuple[str, ...]) -> str:
@@ -83,42 +83,42 @@ def _sizes(bench: Workbench) -> dict[str, int]:
     return {role: int((sample.labels != "").sum()) for role, sample in roles.items()}
 
 
-def _group(found: Search, one: Slice) -> Group:
-    return (("cell", found.grid.name(one.at)), ("learner", one.learner))
+def _group(result: Search, one: Slice) -> Group:
+    return (("cell", result.grid.name(one.at)), ("learner", one.learner))
 
 
-def _values(bench: Workbench, found: Search, question: Question, chosen: list[Slice], q: float) -> Iterator[Value]:
+def _values(bench: Workbench, result: Search, field: SliceField, chosen: list[Slice], q: float) -> Iterator[Value]:
     for one in chosen:
         yield Value(
-            field=question,
-            group=_group(found, one),
+            field=field,
+            group=_group(result, one),
             estimate=one.estimate(bench.level),
-            n=_sizes(bench) | {"slice": int(found.counts[one.learner][one.at, 1].sum())},
+            n=_sizes(bench) | {"slice": int(result.counts[one.learner][one.at, 1].sum())},
             reason="" if one.confirmed else "not confirmed on the other half",
         )
     confirmed = sum(one.confirmed for one in chosen)
-    where = ", ".join(str(value) for _, value in _group(found, chosen[0]))
+    where = ", ".join(str(value) for _, value in _group(result, chosen[0]))
     yield Value(
-        field=question,
+        field=field,
         estimate=chosen[0].estimate(bench.level),
-        n=_sizes(bench) | {"slice": int(found.counts[chosen[0].learner][chosen[0].at, 1].sum())},
-        reason=f"{where}; {confirmed} of {len(chosen)} slices confirmed, of {int(found.candidates.sum())} looked at",
-        evidence=(_table(found, question, chosen, q),),
-        panels=(_forest(bench, found, chosen),) if question == "change" else (),
+        n=_sizes(bench) | {"slice": int(result.counts[chosen[0].learner][chosen[0].at, 1].sum())},
+        reason=f"{where}; {confirmed} of {len(chosen)} slices confirmed, of {int(result.candidates.sum())} looked at",
+        evidence=(_table(result, field, chosen, q),),
+        panels=(_forest(bench, result, chosen),) if field == "change" else (),
     )
 
 
-def _table(found: Search, question: Question, chosen: list[Slice], q: float) -> Evidence:
+def _table(result: Search, field: SliceField, chosen: list[Slice], q: float) -> Evidence:
     rows: list[tuple[Any, ...]] = []
     for one in chosen:
-        inside = found.counts[one.learner][one.at].sum(0)
-        outside = np.bincount(found.states[one.learner], minlength=4) - inside
+        inside = result.counts[one.learner][one.at].sum(0)
+        outside = np.bincount(result.states[one.learner], minlength=4) - inside
         shares = [
             float(part[side].sum() / max(part.sum(), 1)) for part in (inside, outside) for side in ([1, 3], [2, 3])
         ]
-        rows.append((found.grid.name(one.at), one.learner, int(inside.sum()), *shares, one.value, one.p))
+        rows.append((result.grid.name(one.at), one.learner, int(inside.sum()), *shares, one.value, one.p))
     return Evidence(
-        title=QUESTIONS[question],
+        title=TITLES[field],
         columns=(
             "slice",
             "model",
@@ -136,13 +136,13 @@ def _table(found: Search, question: Question, chosen: list[Slice], q: float) -> 
     )
 
 
-def _forest(bench: Workbench, found: Search, chosen: list[Slice]) -> Panel:
+def _forest(bench: Workbench, result: Search, chosen: list[Slice]) -> Panel:
     entries = []
     for one in chosen:
-        inside = found.counts[one.learner][one.at].sum(0)
-        real, made = (wilson(int(inside[side].sum()), int(inside.sum()), bench.level) for side in ([1, 3], [2, 3]))
-        ends = {"real": _ends(real), "synthetic": _ends(made), "change": _ends(one.estimate(bench.level))}
-        entries.append({"label": f"{found.grid.name(one.at)} · {one.learner}", **ends})
+        inside = result.counts[one.learner][one.at].sum(0)
+        real, synthetic = (wilson(int(inside[side].sum()), int(inside.sum()), bench.level) for side in ([1, 3], [2, 3]))
+        ends = {"real": _ends(real), "synthetic": _ends(synthetic), "change": _ends(one.estimate(bench.level))}
+        entries.append({"label": f"{result.grid.name(one.at)} · {one.learner}", **ends})
     return Panel(
         kind="forest",
         title="Errors in the slices where the release's model does worst against the real one",

@@ -18,7 +18,7 @@ from counterproof.metrics.fairness._shifts.shifts import (
     UNITS,
     Loss,
     Shift,
-    Trial,
+    ShiftedRows,
 )
 from counterproof.metrics.metric import Needs, Value, metric
 from counterproof.metrics.shared.partitions import CROWD
@@ -65,21 +65,21 @@ def worst_shift(
             values not named share the rest. ``effective`` rows, ``(Σw)² / Σw²``, stand beside each number.
     """
     _check(alphas)
-    trial = Trial(
+    shifted = ShiftedRows(
         bench=bench, learners=chosen_learners(bench.corpus, models), alphas=tuple(alphas), population=population
     )
-    problem = _problem(trial)
+    problem = _problem(shifted)
     if problem:
-        for group in ((), *((("learner", learner),) for learner in trial.learners)):
+        for group in ((), *((("learner", learner),) for learner in shifted.learners)):
             yield Value(field="change", group=group, status="not_assessable", reason=problem)
     elif bench.is_null:
-        yield from _null_values(trial)
+        yield from _null_values(shifted)
     else:
-        for part, groups in trial.crowded.items():
+        for part, groups in shifted.crowded.items():
             reason = f"too few to say: {part.name} has {groups} groups, more than the {CROWD} that are searched"
             place = tuple((column, None) for column in part.columns)
             yield Value(field="change", group=place, status="not_assessable", reason=reason, decidable=False)
-        yield from _measured(trial)
+        yield from _measured(shifted)
 
 
 def _check(alphas: tuple[float, ...]) -> None:
@@ -90,30 +90,30 @@ def _check(alphas: tuple[float, ...]) -> None:
             raise MetricError(f"option alphas: {alpha} is no share from 0 up to but not 1")
 
 
-def _problem(trial: Trial) -> str:
+def _problem(shifted: ShiftedRows) -> str:
     """Why nothing can be measured."""
-    bench = trial.bench
+    bench = shifted.bench
     label = bench.corpus.label
-    if len(trial.rows) < 2:
+    if len(shifted.rows) < 2:
         return f"fewer than two real test rows have a value of {label}"
-    if trial.sample.sources < 2:
+    if shifted.sample.sources < 2:
         return "all real test rows come from one source, so how far they stand for others cannot be known"
-    for learner in trial.learners:
+    for learner in shifted.learners:
         forecast = bench.forecast(learner, bench.learning)
         if forecast.degenerate:
             return f"no model can be trained on the real rows: {forecast.reason}"
-    return "" if trial.shifts else f"the groups are the label, or more than {CROWD}"
+    return "" if shifted.shifts else f"the groups are the label, or more than {CROWD}"
 
 
 def _group(shift: Shift, learner: str) -> Group:
     return (("cell", shift.name), ("learner", learner))
 
 
-def _null_values(trial: Trial) -> Iterator[Value]:
-    names = {shift.name: shift for shift in trial.shifts}
-    found = trial.changes(trial.bench)
+def _null_values(shifted: ShiftedRows) -> Iterator[Value]:
+    names = {shift.name: shift for shift in shifted.shifts}
+    changes = shifted.changes(shifted.bench)
     for loss, field in FIELDS.items():
-        inside = {key: SIGN[loss] * value for key, value in found.items() if key[2] == loss}
+        inside = {key: SIGN[loss] * value for key, value in changes.items() if key[2] == loss}
         for (name, learner, _), value in inside.items():
             yield Value(
                 estimate=Estimate.point(value, method="one re-split"), field=field, group=_group(names[name], learner)
@@ -126,50 +126,50 @@ def _null_values(trial: Trial) -> Iterator[Value]:
             )
 
 
-def _measured(trial: Trial) -> Iterator[Value]:
-    spread = refit_spread(trial.bench, trial.changes)
+def _measured(shifted: ShiftedRows) -> Iterator[Value]:
+    spread = refit_spread(shifted.bench, shifted.changes)
     kept: dict[tuple[str, str], Change] = {}
     for loss, field in FIELDS.items():
         changes: list[tuple[Shift, Change]] = []
-        for shift in trial.shifts:
-            for learner in trial.learners:
-                real, made = trial.risks(shift, learner, loss)
-                difference = made.less(real)
+        for shift in shifted.shifts:
+            for learner in shifted.learners:
+                real, synthetic = shifted.risks(shift, learner, loss)
+                difference = synthetic.less(real)
                 refits = spread[shift.name, learner, loss]
                 change = Change(
                     group=_group(shift, learner),
                     value=SIGN[loss] * difference.value,
-                    sampling=max(difference.error(trial.clusters), shift.least_error),
+                    sampling=max(difference.error(shifted.clusters), shift.least_error),
                     refit=refits.spread,
                     draws=refits.draws,
                     decidable=shift.enough,
                     remark="" if shift.enough else f"too few to say: worth {shift.mix.effective:.0f} test rows",
                 )
                 changes.append((shift, change))
-                yield _value(trial, shift, field, change.group, change.estimate(trial.bench.level), loss, change)
+                yield _value(shifted, shift, field, change.group, change.estimate(shifted.bench.level), loss, change)
                 if loss == "errors":
                     kept[shift.name, learner] = change
-                    for side, risk in (("real", real), ("synthetic", made)):
-                        yield _value(trial, shift, side, change.group, _accuracy(trial, shift, risk), loss, change)
-        yield _worst(trial, field, loss, changes, kept)
+                    for side, risk in (("real", real), ("synthetic", synthetic)):
+                        yield _value(shifted, shift, side, change.group, _accuracy(shifted, shift, risk), loss, change)
+        yield _worst(shifted, field, loss, changes, kept)
 
 
-def _accuracy(trial: Trial, shift: Shift, risk: Risk) -> Estimate:
+def _accuracy(shifted: ShiftedRows, shift: Shift, risk: Risk) -> Estimate:
     """One minus the mean error, by the test rows alone."""
-    error = max(risk.error(trial.clusters), shift.least_error)
-    e = Estimate.normal(1 - risk.value, error, level=trial.bench.level, method="test rows")
+    error = max(risk.error(shifted.clusters), shift.least_error)
+    e = Estimate.normal(1 - risk.value, error, level=shifted.bench.level, method="test rows")
     value, low, high = (min(max(x, 0.0), 1.0) for x in (e.value, e.low, e.high))
     return Estimate(value=value, low=low, high=high, level=e.level, method=e.method)
 
 
 def _value(
-    trial: Trial, shift: Shift, field: str, group: Group, estimate: Estimate, loss: Loss, change: Change
+    shifted: ShiftedRows, shift: Shift, field: str, group: Group, estimate: Estimate, loss: Loss, change: Change
 ) -> Value:
     return Value(
         estimate=estimate,
         field=field,
         group=group,
-        n=trial.sizes | {"effective": int(shift.mix.effective)},
+        n=shifted.sizes | {"effective": int(shift.mix.effective)},
         better=BETTER[loss],
         unit=UNITS[loss],
         decidable=change.decidable,
@@ -178,14 +178,14 @@ def _value(
 
 
 def _worst(
-    trial: Trial,
+    shifted: ShiftedRows,
     field: str,
     loss: Loss,
     changes: list[tuple[Shift, Change]],
     kept: Mapping[tuple[str, str], Change],
 ) -> Value:
     decidable = [change for _, change in changes if change.decidable]
-    sizes = trial.sizes
+    sizes = shifted.sizes
     if not decidable:
         reason = f"too few to say: no change of the population leaves the worth of {LEAST} test rows"
         return Value(field=field, n=sizes, status="not_assessable", reason=reason, better=BETTER[loss])
@@ -194,31 +194,31 @@ def _worst(
     shift = next(shift for shift, change in changes if change is worst)
     headline = loss == "errors"
     return Value(
-        estimate=worst_change(decidable, BETTER[loss], trial.bench.level),
+        estimate=worst_change(decidable, BETTER[loss], shifted.bench.level),
         field=field,
         n=sizes,
         better=BETTER[loss],
         unit=UNITS[loss],
         reason=", ".join(str(value) for _, value in worst.group),
-        evidence=tuple(_groups(trial, shift, str(worst.group[1][1]))) if headline else (),
-        panels=(_forest(trial, kept),) if headline else (),
+        evidence=tuple(_groups(shifted, shift, str(worst.group[1][1]))) if headline else (),
+        panels=(_forest(shifted, kept),) if headline else (),
     )
 
 
-def _groups(trial: Trial, shift: Shift, learner: str) -> Iterator[Evidence]:
+def _groups(shifted: ShiftedRows, shift: Shift, learner: str) -> Iterator[Evidence]:
     """Who makes up the worst population of each model."""
-    part, tail, bench = shift.part, shift.mix, trial.bench
+    part, tail, bench = shift.part, shift.mix, shifted.bench
     if part is None or not isinstance(tail, Tail):
         return
-    errors = [trial.losses(bench, learner, rows, "errors") for rows in (bench.learning, bench.synthetic_train)]
+    errors = [shifted.losses(bench, learner, rows, "errors") for rows in (bench.learning, bench.synthetic_train)]
     counts = np.bincount(tail.codes, minlength=len(part))
     weights = [tail.weights(losses) for losses in errors]
-    told = (counts >= max(bench.small_cell, 1)) & ~part.hidden(bench)
+    disclosable = (counts >= max(bench.small_cell, 1)) & ~part.hidden(bench)
     rows: list[tuple[Any, ...]] = []
-    for g in np.flatnonzero(told & ((weights[0] > 0) | (weights[1] > 0))):
+    for g in np.flatnonzero(disclosable & ((weights[0] > 0) | (weights[1] > 0))):
         name = ", ".join(f"{column} = {value}" for column, value in part.groups[g])
-        real, made = (1 - float(losses[tail.codes == g].mean()) for losses in errors)
-        rows.append((name, int(counts[g]), real, made, *(float(weight[g]) for weight in weights)))
+        real, synthetic = (1 - float(losses[tail.codes == g].mean()) for losses in errors)
+        rows.append((name, int(counts[g]), real, synthetic, *(float(weight[g]) for weight in weights)))
     rows.sort(key=lambda row: row[3])
     yield Evidence(
         title=f"Who the {shift.name} are, for the {learner} model",
@@ -235,14 +235,14 @@ def _groups(trial: Trial, shift: Shift, learner: str) -> Iterator[Evidence]:
     )
 
 
-def _forest(trial: Trial, kept: Mapping[tuple[str, str], Change]) -> Panel:
+def _forest(shifted: ShiftedRows, kept: Mapping[tuple[str, str], Change]) -> Panel:
     entries = []
-    for shift in trial.shifts:
-        for learner in trial.learners:
-            real, made = (_accuracy(trial, shift, risk) for risk in trial.risks(shift, learner, "errors"))
-            change = kept[shift.name, learner].estimate(trial.bench.level)
+    for shift in shifted.shifts:
+        for learner in shifted.learners:
+            real, synthetic = (_accuracy(shifted, shift, risk) for risk in shifted.risks(shift, learner, "errors"))
+            change = kept[shift.name, learner].estimate(shifted.bench.level)
             if kept[shift.name, learner].decidable:
-                ends = {"real": _ends(real), "synthetic": _ends(made), "change": _ends(change)}
+                ends = {"real": _ends(real), "synthetic": _ends(synthetic), "change": _ends(change)}
                 entries.append((change.value, {"label": f"{shift.name} · {learner}", **ends}))
     entries.sort(key=lambda entry: entry[0])
     return Panel(

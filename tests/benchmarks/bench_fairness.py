@@ -25,14 +25,15 @@ import pandas as pd
 from helpers.records import desk
 from simulations.simulate_gap_coverage import stratum_of
 
-from counterproof.metrics.fairness._group_rates.confusion_counts import (
+from counterproof.metrics.fairness._group_rates.assessment import Comparison
+from counterproof.metrics.fairness._group_rates.rates import (
     FALSE_POSITIVE,
     SELECTION,
     TRUE_POSITIVE,
     Rate,
-    Shares,
+    share_table,
 )
-from counterproof.metrics.fairness._group_rates.gaps import Comparison, gap_difference, gap_ratio
+from counterproof.metrics.fairness._group_rates.values import gap_difference, gap_ratio
 from counterproof.metrics.metric import load
 
 BOOTS, GROUPS = 100, 10
@@ -59,8 +60,7 @@ def ours(rows: dict[str, Any], rate: Rate) -> tuple[Any, Any]:
     state = (rows["group"] * 2 + rows["truth"]) * 2 + rows["decided"]
     counts = np.zeros((GROUPS, 2, 2, 2), dtype=np.intp)
     counts[..., 0] = np.bincount(state, minlength=4 * GROUPS).reshape(GROUPS, 2, 2)
-    nobody: Any = None
-    table = Shares(stratum=stratum_of(GROUPS), rate=rate, counts=counts, votes=None, bench=nobody)
+    table = share_table(stratum_of(GROUPS), counts, rate)
     return gap_difference([table], "real", 0.95, Comparison()), gap_ratio([table], "real", 0.95, Comparison())
 
 

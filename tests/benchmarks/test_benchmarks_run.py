@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).parent / "benchmarks"
+FOLDER = Path(__file__).parent
 NAMES = sorted(script.stem.removeprefix("bench_") for script in FOLDER.glob("bench_*.py"))
 HEADS = {"encoding": "Encoding images", "frechet": "Fréchet distance", "geometry": "Geometry"}
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Callable, Iterator
 from importlib.resources import files
 from pathlib import Path
 
@@ -23,18 +22,6 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-@cache
-def audited(name: str) -> Record:
-    return audit(
-        train=CENSUS / "train.parquet",
-        holdout=CENSUS / "holdout.parquet",
-        test=CENSUS / "test.parquet",
-        synthetic=CENSUS / f"{name}.parquet",
-        label="income",
-        groups=["sex", "race"],
-    )
-
-
 def failing(record: Record) -> set[str]:
     return {name for name, family in record.families.items() if family.verdict == "fail"}
 
@@ -43,7 +30,7 @@ def failing_gates(record: Record) -> set[str]:
     return {gate.metric for gate in record.gates if gate.verdict == "fail" and gate.level == "fail"}
 
 
-def test_planted_copies_fail_leakage_and_leakage_alone_with_the_rows_listed() -> None:
+def test_planted_copies_fail_leakage_and_leakage_alone_with_the_rows_listed(audited: Callable[[str], Record]) -> None:
     record = audited("release_leaky")
     assert failing(record) == {"leakage"}
     assert {f.verdict for n, f in record.families.items() if n != "leakage"} == {"pass"}
@@ -57,7 +44,7 @@ def test_planted_copies_fail_leakage_and_leakage_alone_with_the_rows_listed() ->
 
 
 @pytest.mark.parametrize("name", ["release_copula", "release_ctgan"])
-def test_weak_generators_fail_fidelity_fairness_and_utility(name: str) -> None:
+def test_weak_generators_fail_fidelity_fairness_and_utility(name: str, audited: Callable[[str], Record]) -> None:
     record = audited(name)
     assert {"fidelity", "coverage", "fairness", "utility"} <= failing(record)
     assert record.families["leakage"].verdict == "pass"
@@ -65,7 +52,9 @@ def test_weak_generators_fail_fidelity_fairness_and_utility(name: str) -> None:
     assert "capital_gain" in columns  # spread over a continuum where 9 of 10 real values are 0
 
 
-def test_the_copula_flattens_the_gap_between_women_and_men_and_ctgan_widens_it() -> None:
+def test_the_copula_flattens_the_gap_between_women_and_men_and_ctgan_widens_it(
+    audited: Callable[[str], Record],
+) -> None:
     cell = 'fairness.demographic_parity_difference.change[sex="Female – Male",learner=linear]'
     flattened, widened = (audited(name)[cell] for name in ("release_copula", "release_ctgan"))
     assert flattened.value is not None
@@ -74,7 +63,7 @@ def test_the_copula_flattens_the_gap_between_women_and_men_and_ctgan_widens_it()
     assert widened.value < -0.1
 
 
-def test_an_undertrained_generator_fails_coverage_and_utility_by_what_is_gone() -> None:
+def test_an_undertrained_generator_fails_coverage_and_utility_by_what_is_gone(audited: Callable[[str], Record]) -> None:
     record = audited("release_tvae3")
     assert {"fidelity", "coverage", "utility"} <= failing(record)
     assert record.families["leakage"].verdict == "pass", "collapse, not memory: 9 against 5 distinct records"
@@ -82,7 +71,7 @@ def test_an_undertrained_generator_fails_coverage_and_utility_by_what_is_gone() 
     assert "one class" in record["utility.tstr"].reason
 
 
-def test_the_best_release_passes_narrowly_and_its_lost_countries_are_named() -> None:
+def test_the_best_release_passes_narrowly_and_its_lost_countries_are_named(audited: Callable[[str], Record]) -> None:
     record = audited("release_argn")
     assert failing_gates(record) == set()
     assert record.families["fidelity"].verdict == record.families["leakage"].verdict == "pass"
@@ -107,6 +96,7 @@ def test_without_a_holdout_leakage_never_passes() -> None:
         assert record.families["leakage"].verdict == "inconclusive"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draw", range(3))
 def test_fresh_real_rows_never_fail(draw: int) -> None:
     frame = pd.concat([pd.read_parquet(CENSUS / f"{n}.parquet") for n in ("train", "holdout", "test")])
@@ -119,6 +109,7 @@ def test_fresh_real_rows_never_fail(draw: int) -> None:
     assert {gate.verdict for gate in record.gates} <= {"pass", "inconclusive", "not_applicable"}
 
 
+@pytest.mark.slow
 def test_fresh_real_rows_pass_the_whole_policy_at_five_thousand() -> None:
     frame = pd.concat([pd.read_parquet(CENSUS / f"{n}.parquet") for n in ("train", "holdout", "test")])
     order = np.random.default_rng(7).permutation(len(frame))

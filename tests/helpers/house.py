@@ -1,4 +1,4 @@
-"""The house as files: which module stands in which file, and what it imports."""
+"""The house as files: its floors, which module stands in which file, and what it imports."""
 
 from __future__ import annotations
 
@@ -9,6 +9,19 @@ from pathlib import Path
 
 HOUSE = Path(__file__).resolve().parents[2]
 ROOMS = {"audit": "counterproof", "metrics": "counterproof.metrics", "reports": "counterproof.reports"}
+FAMILIES = ("coverage", "fairness", "fidelity", "leakage", "utility")
+# A room on a floor imports from lower floors and from itself, never from a neighbour.
+FLOORS: tuple[tuple[str, ...], ...] = (
+    ("metrics.errors", "metrics.estimate", "metrics.sample", "refusal"),
+    ("metrics.engine", "metrics.statistics", "reports", "inputs", "config", "progress"),
+    ("metrics.workbench", "reports.figures", "reports.group_view", "state"),
+    ("metrics.metric", "metrics.shared", "reports.outputs"),
+    ("metrics.frechet", "metrics.prdc", "metrics.subgroups", "reports.record", "encoders"),
+    (*(f"metrics.{family}" for family in FAMILIES), "loading", "judging", "group_frame"),
+    ("metrics.integrations", "measuring"),
+    ("run",),
+    ("cli", "pytest_plugin", ""),
+)
 
 
 @cache

@@ -17,7 +17,7 @@ import torch
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-import peers  # noqa: E402
+from helpers import reference_implementations as peers  # noqa: E402
 from helpers.networks import SIZES, drawn_inception, picture  # noqa: E402
 
 from counterproof.encoders.protocols import TORCHMETRICS  # noqa: E402

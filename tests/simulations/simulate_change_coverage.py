@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from counterproof.metrics.fairness._group_rates.assessment import Question, inquire
+from counterproof.metrics.fairness._group_rates.assessment import Question, Ready, assess
 from counterproof.metrics.fairness._group_rates.calibration import CALIBRATION
-from counterproof.metrics.fairness._group_rates.confusion_counts import (
+from counterproof.metrics.fairness._group_rates.rates import (
     ACCURACY,
     FALSE_POSITIVE,
     PRECISION,
@@ -103,7 +103,9 @@ def world(rng: np.random.Generator, *, train: int, test: int, flipped: float) ->
 def quantities(bench: Workbench, learners: tuple[str, ...]) -> Iterator[tuple[str, Covered]]:
     """Every change of one audit with its interval."""
     for question in (GAPS, RATES):
-        for change in measured_changes(inquire(bench, question, models=learners)):
+        assessed = assess(bench, question, models=learners)
+        assert isinstance(assessed, Ready)
+        for change in measured_changes(assessed):
             yield _name(change), _covered(change)
     for value in tstr.values(bench, {"models": learners}):
         if value.field in ("gap", "accuracy_gap") and value.group:

@@ -15,32 +15,31 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from counterproof.metrics.estimate import Estimate
-from counterproof.metrics.fairness._group_rates.calibration import Residuals
-from counterproof.metrics.fairness._group_rates.confusion_counts import (
+from counterproof.metrics.fairness._group_rates.assessment import Comparison, groups_to_overall, pairs_of_groups
+from counterproof.metrics.fairness._group_rates.calibration import residual_table
+from counterproof.metrics.fairness._group_rates.rates import (
     FALSE_POSITIVE,
     PRECISION,
     SELECTION,
     TRUE_POSITIVE,
-    Precisions,
-    Shares,
+    Cells,
+    RateTable,
+    Stratum,
+    precision_table,
+    share_table,
 )
-from counterproof.metrics.fairness._group_rates.gaps import Comparison, gap_difference, gap_ratio
-from counterproof.metrics.fairness._group_rates.group_pairs import groups_to_overall, pairs_of_groups
-from counterproof.metrics.fairness._group_rates.rates import Cells, Table
-from counterproof.metrics.fairness._group_rates.strata import Stratum
-from counterproof.metrics.fairness._group_rates.values import minimax_change
+from counterproof.metrics.fairness._group_rates.values import gap_difference, gap_ratio
+from counterproof.metrics.fairness._group_rates.worst_group import minimax_change
 from counterproof.metrics.shared.retraining import Change, worst_change
 
 Floats = NDArray[np.float64]
 POSITIVE, SAME, TINY = 0.4, 0.7, 5
 PAIRS, OVERALL, MEAN = Comparison(), Comparison(method="to_overall"), Comparison(aggregate="mean")
-NOBODY = cast(Any, None)  # no view: the tables are given
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -93,11 +92,11 @@ class World:
         }[name]
 
 
-def tables_of(counts: NDArray[np.intp]) -> dict[str, Table]:
+def tables_of(counts: NDArray[np.intp]) -> dict[str, RateTable]:
     """A table per rate."""
-    how: dict[str, Any] = {"stratum": stratum_of(len(counts)), "counts": counts, "votes": None, "bench": NOBODY}
-    made: dict[str, Table] = {r.name: Shares(rate=r, **how) for r in (SELECTION, TRUE_POSITIVE, FALSE_POSITIVE)}
-    return made | {PRECISION.name: Precisions(rate=PRECISION, **how)}
+    stratum = stratum_of(len(counts))
+    tables = {rate.name: share_table(stratum, counts, rate) for rate in (SELECTION, TRUE_POSITIVE, FALSE_POSITIVE)}
+    return tables | {PRECISION.name: precision_table(stratum, counts)}
 
 
 def stratum_of(groups: int) -> Stratum:
@@ -112,7 +111,7 @@ def gap_of(rates: Floats) -> float:
     return float(np.ptp(rates))
 
 
-def level_intervals(world: World, tables: dict[str, Table]) -> Iterator[tuple[str, Estimate | None, float]]:
+def level_intervals(world: World, tables: dict[str, RateTable]) -> Iterator[tuple[str, Estimate | None, float]]:
     """Intervals of gaps of the first model, with their truths."""
     selected = world.rates(SELECTION.name, "real")
     for name, table in tables.items():
@@ -125,13 +124,13 @@ def level_intervals(world: World, tables: dict[str, Table]) -> Iterator[tuple[st
     yield "difference to overall", gap_difference([table], "real", 0.95, OVERALL), apart
     folded = np.minimum(selected / overall, overall / selected)
     yield "ratio to overall", gap_ratio([table], "real", 0.95, OVERALL), float(folded.min())
-    both = [tables[TRUE_POSITIVE.name], tables[FALSE_POSITIVE.name]]
-    gaps = [gap_of(world.rates(table.rate.name, "real")) for table in both if isinstance(table, Shares)]
+    both = [tables[rate.name] for rate in (TRUE_POSITIVE, FALSE_POSITIVE)]
+    gaps = [gap_of(world.rates(rate.name, "real")) for rate in (TRUE_POSITIVE, FALSE_POSITIVE)]
     yield "equalized odds, worst", gap_difference(both, "real", 0.95, PAIRS), max(gaps)
     yield "equalized odds, mean", gap_difference(both, "real", 0.95, MEAN), float(np.mean(gaps))
 
 
-def change_intervals(table: Table, cells: Cells, truth: Floats) -> Iterator[tuple[str, Estimate, float]]:
+def change_intervals(table: RateTable, cells: Cells, truth: Floats) -> Iterator[tuple[str, Estimate, float]]:
     """Each cell at its own level, cells of the tiny group apart, and the worst of all."""
     filled, values, errors = table.has(cells), table.changes(cells), table.errors(cells)
     changes = [
@@ -146,7 +145,7 @@ def change_intervals(table: Table, cells: Cells, truth: Floats) -> Iterator[tupl
         yield ", worst", found, math.copysign(worst, found.value)  # its size is what gates judge
 
 
-def all_changes(world: World, tables: dict[str, Table]) -> Iterator[tuple[str, Estimate, float]]:
+def all_changes(world: World, tables: dict[str, RateTable]) -> Iterator[tuple[str, Estimate, float]]:
     """Changes of gaps between groups, and of a group from all rows."""
     for name, table in tables.items():
         moved = world.rates(name, "synthetic") - world.rates(name, "real")
@@ -161,7 +160,7 @@ def all_changes(world: World, tables: dict[str, Table]) -> Iterator[tuple[str, E
         yield f"change to overall{what}", estimate, truth
 
 
-def minimax(world: World, table: Table) -> Iterator[tuple[str, Estimate, float]]:
+def minimax(world: World, table: RateTable) -> Iterator[tuple[str, Estimate, float]]:
     """The move of the worst group's rate."""
     groups = np.flatnonzero(world.sizes > TINY)
     several = [Change(group=(), value=float(table.change[g]), sampling=float(table.error[g])) for g in groups]
@@ -172,7 +171,7 @@ def minimax(world: World, table: Table) -> Iterator[tuple[str, Estimate, float]]
 # -- calibration --------------------------------------------------------------------------------
 
 
-def scored(world: World, gap: float, rng: np.random.Generator) -> Residuals:
+def scored(world: World, gap: float, rng: np.random.Generator) -> RateTable:
     """Scores of two models, the first off by up to ``gap`` in the last group, the second by twice that."""
     steps, rows = np.linspace(0, gap, len(world.sizes)), []
     for size, off in zip(world.sizes, steps, strict=True):
@@ -183,7 +182,7 @@ def scored(world: World, gap: float, rng: np.random.Generator) -> Residuals:
         rows.append(
             [size, real.sum(), (real**2).sum(), synthetic.sum(), (synthetic**2).sum(), ((real - synthetic) ** 2).sum()]
         )
-    return Residuals(stratum=stratum_of(len(rows)), sums=np.array(rows), scores=None, bench=NOBODY)
+    return residual_table(stratum_of(len(rows)), np.array(rows), level=0.95)
 
 
 def calibrations(world: World, gap: float, rng: np.random.Generator) -> Iterator[tuple[str, Estimate | None, float]]:

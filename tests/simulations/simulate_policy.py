@@ -184,12 +184,12 @@ def blocking(line: Line) -> list[dict[str, Any]]:
 
 
 def tell_gates(lines: Sequence[Line]) -> None:
-    """Print the verdicts of every gate."""
-    print(f"\n{'gate':<72} pass incl fail  n/a  err")
+    """Print the verdicts of every gate; ``few`` are those that these real rows are too few to decide."""
+    print(f"\n{'gate':<72} pass  few incl fail  n/a  err")
     by_line = [{gate["gate"]: gate["verdict"] for gate in line["gates"]} for line in lines]
     for name in dict.fromkeys(name for gates in by_line for name in gates):
         seen = Counter(gates.get(name, "not_applicable") for gates in by_line)
-        cells = (seen[v] for v in ("pass", "inconclusive", "fail", "not_applicable", "error"))
+        cells = (seen[v] for v in ("pass", "undecided", "inconclusive", "fail", "not_applicable", "error"))
         print(f"{name:<72} " + " ".join(f"{k:>4}" for k in cells))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -12,8 +11,10 @@ from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Estimate, Group
 from counterproof.metrics.sample import RARE_TEXT, Sample
 from counterproof.metrics.shared.partitions import Partition, partition_by
-from counterproof.metrics.statistics.proportions import SURE, clopper_pearson, wilson
+from counterproof.metrics.statistics.decidability import pass_probability
+from counterproof.metrics.statistics.proportions import clopper_pearson, wilson
 from counterproof.metrics.workbench import Workbench
+from counterproof.refusal import did_you_mean
 
 Target = Mapping[str, Mapping[str, float]]
 ROUNDING = 1e-9
@@ -56,9 +57,10 @@ class Quota:
         e = wilson(self.made / self.n_made * n, n, level) if self.made else clopper_pearson(0, n, level)
         return replace(e, value=self.ratio, low=e.low / self.share, high=e.high / self.share)
 
-    def decidable(self, n: float) -> bool:
-        """Whether a release of ``n`` independent rows that keeps to the quota would surely pass."""
-        return -math.log(THIN) >= SURE * math.sqrt((1 - self.share) / (self.share * n))
+    def pass_probability(self, n: float, confidence: float) -> float:
+        """How probably a release of ``n`` independent rows that keeps to the quota passes."""
+        error = math.sqrt((1 - self.share) / (self.share * n))
+        return float(pass_probability(-math.log(THIN), error, confidence))
 
     def empty_by_chance(self) -> float:
         """Probability that a release that keeps to the quota has no row here."""
@@ -114,7 +116,8 @@ def _check(bench: Workbench, column: str, shares: Mapping[str, float]) -> None:
     corpus = bench.corpus
     known = [*corpus.groups, *([corpus.label] if corpus.labels is not None else [])]
     if column not in known:
-        raise MetricError(f"option target: {column!r} is neither group nor label{_nearest(column, known)}")
+        hint = did_you_mean(column, known, limit=NAMED)
+        raise MetricError(f"option target: {column!r} is neither group nor label{hint}")
     for value, share in shares.items():
         if not 0 < share <= 1:
             raise MetricError(f"option target: {column}={value} has the share {share:g}: give one above 0, at most 1")
@@ -124,12 +127,4 @@ def _check(bench: Workbench, column: str, shares: Mapping[str, float]) -> None:
 
 
 def _unheard(column: str, value: str, part: Partition) -> str:
-    return f"no row, real or synthetic, has {column}={value}{_nearest(value, list(part.names))}"
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    if near:
-        return f"; did you mean {near[0]}?"
-    more = ", …" if len(known) > NAMED else ""
-    return f"; there are {', '.join(known[:NAMED])}{more}" if known else "; there are none"
+    return f"no row, real or synthetic, has {column}={value}{did_you_mean(value, list(part.names), limit=NAMED)}"

@@ -12,7 +12,8 @@ import numpy as np
 from counterproof.metrics.estimate import Estimate, Group, Panel
 from counterproof.metrics.sample import Sample
 from counterproof.metrics.shared.partitions import Partition, partitions
-from counterproof.metrics.statistics.proportions import SURE, poisson_upper
+from counterproof.metrics.statistics.decidability import pass_probability
+from counterproof.metrics.statistics.proportions import poisson_upper
 from counterproof.metrics.workbench import Workbench
 
 
@@ -89,10 +90,11 @@ class Cell:
         """Share in the candidate over share in real data."""
         return (self.made / self.n_made) / (self.real / self.n_real)
 
-    def decidable(self, n: int) -> bool:
-        """Whether a faithful release of ``n`` rows would surely pass, from real counts alone."""
+    def pass_probability(self, n: float, confidence: float) -> float:
+        """How probably a faithful release passes that has ``n`` rows for each real row, from real counts alone."""
         odds = (self.n_real - self.real + HALF) / (self.real + HALF)
-        return -math.log(THIN) >= SURE * math.sqrt(odds * (1 / n + 1 / self.n_real) / self.weights[0])
+        error = math.sqrt(odds * (1 + 1 / n) / self.n_real / self.weights[0])
+        return float(pass_probability(-math.log(THIN), error, confidence))
 
     def estimate(self, level: float) -> Estimate:
         """The ratio with a normal interval of its logarithm; an empty cell with a Poisson bound."""

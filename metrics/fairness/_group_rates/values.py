@@ -1,4 +1,10 @@
-"""The values that answer a question of fairness, for one view."""
+"""The values that answer a question of fairness: pure functions of the tables of rates.
+
+Changes of gaps come first, with both halves of their intervals; then the gaps of each model by themselves.
+Names and conventions of the latter are Fairlearn's (https://fairlearn.org, ``MetricFrame.difference`` and
+``.ratio``): between the highest and the lowest group, or from each group to all rows. Their intervals are
+simultaneous over what is compared, and hold the test rows alone.
+"""
 
 from __future__ import annotations
 
@@ -6,109 +12,97 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from counterproof.metrics.estimate import Estimate, Evidence, Group
-from counterproof.metrics.fairness._group_rates.assessment import (
-    Block,
-    Inquiry,
-    blindness,
-    crowding,
-    inapplicable,
-    of_learners,
-    refusal,
-    smallness,
-)
-from counterproof.metrics.fairness._group_rates.evidence import forest, most_changed_groups
-from counterproof.metrics.fairness._group_rates.gaps import gap_difference, gap_ratio, least_rate
-from counterproof.metrics.fairness._group_rates.rates import SIDES, Side, Table
-from counterproof.metrics.fairness._group_rates.strata import Stratum
+from counterproof.metrics.engine.learners import LEARNED
+from counterproof.metrics.estimate import Estimate, Evidence, Group, Panel
+from counterproof.metrics.fairness._group_rates.assessment import Block, Comparison, NotAssessable, Ready
+from counterproof.metrics.fairness._group_rates.rates import SIDES, Cells, Rates, RateTable, Side, Stratum
 from counterproof.metrics.metric import Value
+from counterproof.metrics.sample import Floats
+from counterproof.metrics.shared.partitions import CROWD
 from counterproof.metrics.shared.retraining import Change, refit_spreads, worst_change
+from counterproof.metrics.statistics.proportions import difference_ends
+from counterproof.metrics.statistics.ratios import mover_ratio
 
-Extra = Callable[[Inquiry, list[Change]], Iterator[Value]]
-Exhibit = Callable[[Inquiry], tuple[Evidence, ...]]
+SHOWN = 24
+Ends = tuple[float, float, float]
+"""Value, low, high."""
+MoreValues = Callable[[Ready, list[Change]], Iterator[Value]]
+MoreEvidence = Callable[[Ready], tuple[Evidence, ...]]
 
 
-def answers(inquiry: Inquiry, *, extra: Extra | None = None, exhibit: Exhibit | None = None) -> Iterator[Value]:
+def gap_values(
+    assessed: Ready | NotAssessable, *, more: MoreValues | None = None, evidence: MoreEvidence | None = None
+) -> Iterator[Value]:
     """All values of one question for one view.
 
     Args:
-        inquiry: The question, with its options.
-        extra: Further values, from the measured changes.
-        exhibit: Further evidence of the answer as a whole.
+        assessed: The question, prepared.
+        more: Further values, from the measured changes.
+        evidence: Further evidence of the answer as a whole.
     """
-    undefined = inapplicable(inquiry)
-    refused = refusal(inquiry)
-    if undefined:
-        yield Value(field="change", status="not_applicable", reason=undefined)
-    elif refused:
-        yield from unassessed(inquiry, inquiry.learners, refused)
-    elif inquiry.bench.is_null:
-        yield from null_values(inquiry)
+    if isinstance(assessed, NotAssessable):
+        yield from assessed.values()
+    elif assessed.bench.is_null:
+        yield from null_values(assessed)
     else:
-        yield from _measured(inquiry, extra, exhibit)
+        yield from _measured(assessed, more, evidence)
 
 
-def _measured(inquiry: Inquiry, extra: Extra | None, exhibit: Exhibit | None) -> Iterator[Value]:
-    blind = {learner: reason for learner in inquiry.learners if (reason := blindness(inquiry, learner))}
-    seeing = of_learners(inquiry, tuple(name for name in inquiry.learners if name not in blind))
-    changes: list[Change] = []
-    if seeing.learners:
-        changes = measured_changes(seeing)
-        yield from change_values(seeing, changes)
-        yield from level_values(seeing)
-        yield from () if extra is None else extra(seeing, changes)
-    for group, reason in crowding(inquiry):
-        yield Value(field="change", group=group, n=inquiry.sizes, status="not_assessable", reason=reason)
-    if blind:
-        yield from unassessed(inquiry, tuple(blind), next(iter(blind.values())))
+def _measured(ready: Ready, more: MoreValues | None, evidence: MoreEvidence | None) -> Iterator[Value]:
+    changes = measured_changes(ready)
+    yield from change_values(ready, changes)
+    yield from level_values(ready)
+    yield from () if more is None else more(ready, changes)
+    for column, size in ready.crowded.items():
+        reason = f"{column} has {size} values, and {CROWD} can be compared at most: group them more coarsely"
+        yield Value(field="change", group=((column, None),), n=ready.sizes, status="not_assessable", reason=reason)
+    if ready.without_gap:
+        learners, reason = tuple(ready.without_gap), next(iter(ready.without_gap.values()))
+        yield from NotAssessable(reason=reason, learners=learners, sizes=ready.sizes).values()
         return
-    shown = () if exhibit is None else exhibit(seeing)
-    for value in whole_values(seeing, changes):
+    shown = () if evidence is None else evidence(ready)
+    for value in whole_values(ready, changes):
         if value.group:
             yield value
         else:
-            yield replace(value, panels=(forest(seeing, changes),), evidence=(most_changed_groups(seeing), *shown))
+            yield replace(value, panels=(forest(ready, changes),), evidence=(most_changed_groups(ready), *shown))
 
 
-def unassessed(inquiry: Inquiry, learners: tuple[str, ...], reason: str) -> Iterator[Value]:
-    """Say so for the whole and for each learner: a gate over cells must not overlook it."""
-    for group in ((), *((("learner", learner),) for learner in learners)):
-        yield Value(field="change", group=group, status="not_assessable", reason=reason, n=inquiry.sizes)
+# -- changes ------------------------------------------------------------------------------------
 
 
-def null_values(inquiry: Inquiry) -> Iterator[Value]:
+def null_values(ready: Ready) -> Iterator[Value]:
     """The changes between models of two halves of the real rows; no intervals."""
     changes = [
         Change(group=block.group(i), value=value, decidable=decidable)
-        for block in inquiry.blocks
-        for i, value, decidable in _told(block)
+        for block in ready.blocks
+        for i, value, decidable in _disclosed(block)
     ]
     for change in changes:
         yield Value(estimate=Estimate.point(change.value, method="one re-split"), field="change", group=change.group)
-    for where, several in wholes(inquiry, changes):
-        value = worst_change(several, inquiry.question.better, inquiry.bench.level).value
+    for where, several in wholes(ready, changes):
+        value = worst_change(several, ready.question.better, ready.bench.level).value
         if where or several[0].decidable:
             yield Value(estimate=Estimate.point(value, method="one re-split"), field="change", group=where)
 
 
-def _told(block: Block) -> Iterator[tuple[int, float, bool]]:
-    """Cells with rows that may be told of: position, change, whether it is decidable."""
+def _disclosed(block: Block) -> Iterator[tuple[int, float, bool]]:
+    """Cells with rows that may be disclosed: position, change, whether it is decidable."""
     cells, values = block.cells, block.table.changes(block.cells)
-    for i in np.flatnonzero(block.table.has(cells) & block.table.told(cells)):
+    for i in np.flatnonzero(block.table.has(cells) & block.table.disclosable(cells)):
         yield int(i), float(values[i]), bool(cells.decidable[i])
 
 
-def measured_changes(inquiry: Inquiry) -> list[Change]:
+def measured_changes(ready: Ready) -> list[Change]:
     """Every cell with rows, with both halves of its interval."""
-    spread, freedom = refit_spreads(inquiry.bench, inquiry.changes)
-    made, start = [], 0
-    for block in inquiry.blocks:
+    spread, freedom = refit_spreads(ready.bench, ready.changes)
+    changes, start = [], 0
+    for block in ready.blocks:
         errors = block.table.errors(block.cells)
-        for i, value, decidable in _told(block):
+        for i, value, decidable in _disclosed(block):
             if np.isfinite(spread[start + i]):
-                made.append(
+                changes.append(
                     Change(
                         group=block.group(i),
                         value=value,
@@ -116,40 +110,40 @@ def measured_changes(inquiry: Inquiry) -> list[Change]:
                         refit=float(spread[start + i]),
                         draws=float(freedom[start + i]),
                         decidable=decidable,
-                        remark=block.remark(i, inquiry.bench.small_cell),
+                        remark=block.remark(i, ready.bench.small_cell),
                     )
                 )
         start += len(block.cells)
-    return made
+    return changes
 
 
-def change_values(inquiry: Inquiry, changes: list[Change]) -> Iterator[Value]:
+def change_values(ready: Ready, changes: list[Change]) -> Iterator[Value]:
     """A value for every cell; the ones of which nothing can be said say so."""
     for change in changes:
         yield Value(
-            estimate=change.estimate(inquiry.bench.level),
+            estimate=change.estimate(ready.bench.level),
             field="change",
             group=change.group,
-            n=inquiry.sizes,
+            n=ready.sizes,
             decidable=change.decidable,
             reason=change.remark,
         )
     measured = {change.group for change in changes}
-    for block in inquiry.blocks:
-        yield from _speechless(inquiry, block, measured)
+    for block in ready.blocks:
+        yield from _unmeasured_cells(ready, block, measured)
 
 
-def _speechless(inquiry: Inquiry, block: Block, measured: set[Group]) -> Iterator[Value]:
-    told, filled = block.table.told(block.cells), block.table.has(block.cells)
+def _unmeasured_cells(ready: Ready, block: Block, measured: set[Group]) -> Iterator[Value]:
+    disclosable, filled = block.table.disclosable(block.cells), block.table.has(block.cells)
     for i in range(len(block.cells)):
         if block.group(i) in measured:
             continue
         # A model of the release that leaves a decidable cell without rows is not let pass by.
-        decidable = bool(block.cells.decidable[i] and told[i])
+        decidable = bool(block.cells.decidable[i] and disclosable[i])
         name = block.rate.name
         reason = f"no real test row to count a{'n' * (name == 'accuracy')} {name} over"
-        if not told[i]:
-            reason = f"too few to say: fewer than {inquiry.bench.small_cell} real rows"
+        if not disclosable[i]:
+            reason = f"too few to say: fewer than {ready.bench.small_cell} real rows"
         elif filled[i]:
             reason = f"models trained on halves of the rows mostly leave no row to count a {name} over"
         elif block.rate.among == "predicted":
@@ -157,46 +151,45 @@ def _speechless(inquiry: Inquiry, block: Block, measured: set[Group]) -> Iterato
         yield Value(
             field="change",
             group=block.group(i),
-            n=inquiry.sizes,
+            n=ready.sizes,
             status="not_assessable",
             reason=reason,
             decidable=decidable,
         )
 
 
-def whole_values(inquiry: Inquiry, changes: list[Change]) -> Iterator[Value]:
+def whole_values(ready: Ready, changes: list[Change]) -> Iterator[Value]:
     """The worst change of each group column, and of all; the latter says so where no cell can be decided."""
-    small = smallness(inquiry)
-    if small:
-        yield Value(field="change", n=inquiry.sizes, status="not_assessable", reason=small)
-    for where, several in wholes(inquiry, changes):
-        if small and not where:
+    if ready.undecidable:
+        yield Value(field="change", n=ready.sizes, status="not_assessable", reason=ready.undecidable)
+    for where, several in wholes(ready, changes):
+        if ready.undecidable and not where:
             continue
-        worst = worst_change(several, inquiry.question.better, inquiry.bench.level)
+        worst = worst_change(several, ready.question.better, ready.bench.level)
         yield Value(
             estimate=worst,
             field="change",
             group=where,
-            n=inquiry.sizes,
+            n=ready.sizes,
             decidable=several[0].decidable,
-            reason=_unlisted(inquiry, where),
+            reason=_unlisted(ready, where),
         )
 
 
-def _unlisted(inquiry: Inquiry, where: Group) -> str:
+def _unlisted(ready: Ready, where: Group) -> str:
     """How many small groups are counted only."""
-    chosen = [block for block in inquiry.blocks if where and block.stratum.name == where[0][0]]
+    chosen = [block for block in ready.blocks if where and block.stratum.name == where[0][0]]
     dropped = max((block.cells.unlisted for block in chosen), default=0)
     return f"{dropped} more groups are too small to say" if dropped else ""
 
 
-def wholes(inquiry: Inquiry, changes: list[Change]) -> Iterator[tuple[Group, list[Change]]]:
+def wholes(ready: Ready, changes: list[Change]) -> Iterator[tuple[Group, list[Change]]]:
     """The cells behind all columns together, then behind each.
 
     Decidable cells only, where there are any: one tiny group would drown the others.
     """
     several: list[tuple[Group, list[Change]]] = [((), changes)]
-    by_column: dict[str, list[Change]] = {stratum.name: [] for stratum in inquiry.strata}
+    by_column: dict[str, list[Change]] = {stratum.name: [] for stratum in ready.strata}
     for change in changes:
         by_column[change.group[0][0]].append(change)
     several += [(((column, None),), cells) for column, cells in by_column.items()]
@@ -206,89 +199,44 @@ def wholes(inquiry: Inquiry, changes: list[Change]) -> Iterator[tuple[Group, lis
             yield where, chosen
 
 
-def minimax_values(inquiry: Inquiry, changes: list[Change]) -> Iterator[Value]:
-    """By how much the release moves the worst rate of any group that is large enough, whichever that is."""
-    found = {change.group: change for change in changes}
-    for block in inquiry.blocks:
-        here = [(i, found[group]) for i in range(len(block.cells)) if (group := block.group(i)) in found]
-        large = [(i, change) for i, change in here if change.decidable]
-        if large:
-            groups = block.cells.first[[i for i, _ in large]]
-            several = [change for _, change in large]
-            estimate = minimax_change(block.table, groups, several, inquiry.bench.level)
-            where: Group = ((block.stratum.name, None), *block.stratum.level, ("learner", block.learner))
-            few = f"without {len(here) - len(large)} smaller groups" if len(large) < len(here) else ""
-            yield Value(estimate=estimate, field="minimax", group=where, n=inquiry.sizes, better="higher", reason=few)
+# -- the gaps of each model ---------------------------------------------------------------------
 
 
-def minimax_change(table: Table, groups: NDArray[np.intp], several: Sequence[Change], level: float) -> Estimate:
-    """The lowest rate of the candidate's model over these groups minus that of the real one.
-
-    The true move lies between the changes of the groups that may be the worst: below that of the
-    real model's worst group, above that of the candidate's. Each of the three statements has a third
-    of the doubt: the changes of all groups, and which groups may be the worst of either model.
-
-    Args:
-        table: The rates of both models.
-        groups: ``(g,)`` the groups to look at.
-        several: Their changes.
-        level: Confidence of the two-sided interval.
-    """
-    sure = (1 - (1 - level) / 3) ** (1 / len(groups))
-    ends = {side: table.rates(side).take(groups).ends(sure) for side in SIDES}
-    worst = {side: lows <= highs.min() for side, (lows, highs) in ends.items()}
-    reach = [change.estimate(sure) for change in several]
-    low = min(e.low for e, may in zip(reach, worst["synthetic"], strict=True) if may)
-    high = max(e.high for e, may in zip(reach, worst["real"], strict=True) if may)
-    value = float(table.rates("synthetic").values[groups].min() - table.rates("real").values[groups].min())
-    method = f"changes of the groups that may be worst, Šidák over {len(groups)}"
-    return Estimate(value=value, low=min(low, value), high=max(high, value), level=level, method=method)
-
-
-# -- one model at a time ------------------------------------------------------------------------
-
-
-def level_values(inquiry: Inquiry) -> Iterator[Value]:
-    """The gaps themselves, or the worst group's accuracy, of both models; trial rows alone."""
-    for stratum in inquiry.strata:
+def level_values(ready: Ready) -> Iterator[Value]:
+    """The gaps themselves, or the worst group's accuracy, of both models; test rows alone."""
+    for stratum in ready.strata:
         by_learner = {
-            learner: [inquiry.table(inquiry.bench, stratum, learner, rate) for rate in inquiry.question.rates]
-            for learner in inquiry.learners
+            learner: [block.table for block in ready.blocks if block.stratum is stratum and block.learner == learner]
+            for learner in ready.learners
         }
         for learner, tables in by_learner.items():
-            yield from _levels(inquiry, stratum, learner, tables)
-        if inquiry.question.paired:
-            yield from _released(inquiry, stratum, list(by_learner.values()))
+            yield from _levels(ready, stratum, learner, tables)
+        if ready.question.paired and by_learner:
+            where: Group = ((stratum.name, None), *stratum.level)
+            yield from _named_gaps(ready, where, list(by_learner.values()), "synthetic")
 
 
-def _levels(inquiry: Inquiry, stratum: Stratum, learner: str, tables: list[Table]) -> Iterator[Value]:
+def _levels(ready: Ready, stratum: Stratum, learner: str, tables: list[RateTable]) -> Iterator[Value]:
     """One learner's models: ``real`` and ``synthetic``, and the same by Fairlearn's names."""
-    level, paired = inquiry.bench.level, inquiry.question.paired
+    level, paired = ready.bench.level, ready.question.paired
     where: Group = ((stratum.name, None), *stratum.level, ("learner", learner))
     for side in SIDES:
-        whole = gap_difference(tables, side, level, inquiry.how) if paired else least_rate(tables[0], side, level)
+        whole = gap_difference(tables, side, level, ready.how) if paired else least_rate(tables[0], side, level)
         if whole is not None:
-            yield Value(
-                estimate=whole, field=side, group=where, n=inquiry.sizes, better="lower" if paired else "higher"
-            )
+            yield Value(estimate=whole, field=side, group=where, n=ready.sizes, better="lower" if paired else "higher")
     if paired:
         for side in SIDES:
-            yield from _named_gaps(inquiry, (*where, ("model", side)), [tables], side)
+            yield from _named_gaps(ready, (*where, ("model", side)), [tables], side)
 
 
-def _released(inquiry: Inquiry, stratum: Stratum, learners: list[list[Table]]) -> Iterator[Value]:
-    """The worst gap of any model of the release."""
-    yield from _named_gaps(inquiry, ((stratum.name, None), *stratum.level), learners, "synthetic")
-
-
-def _named_gaps(inquiry: Inquiry, where: Group, learners: list[list[Table]], side: Side) -> Iterator[Value]:
+def _named_gaps(ready: Ready, where: Group, learners: list[list[RateTable]], side: Side) -> Iterator[Value]:
     """Fairlearn's ``difference`` and ``ratio``, the worst over learners."""
-    level, how, k = inquiry.bench.level, inquiry.how, len(learners)
+    level, how, k = ready.bench.level, ready.how, len(learners)
     apart = [gap_difference(tables, side, level, how, shared_by=k) for tables in learners]
     if all(gap is not None for gap in apart):
         worst = _worst([gap for gap in apart if gap is not None], max)
-        yield Value(estimate=worst, field="difference", group=where, n=inquiry.sizes, better="lower")
-    if not inquiry.question.of_shares or any(gap is None for gap in apart):
+        yield Value(estimate=worst, field="difference", group=where, n=ready.sizes, better="lower")
+    if not ready.question.of_shares or any(gap is None for gap in apart):
         return
     ratios = [gap_ratio(tables, side, level, how, shared_by=k) for tables in learners]
     least = _worst([ratio for ratio in ratios if ratio is not None], min) if None not in ratios else None
@@ -297,7 +245,7 @@ def _named_gaps(inquiry: Inquiry, where: Group, learners: list[list[Table]], sid
         estimate=least,
         field="ratio",
         group=where,
-        n=inquiry.sizes,
+        n=ready.sizes,
         better="higher",
         unit="ratio",
         status="measured" if least else "not_assessable",
@@ -308,3 +256,244 @@ def _named_gaps(inquiry: Inquiry, where: Group, learners: list[list[Table]], sid
 def _worst(several: list[Estimate], pick: Callable[..., float]) -> Estimate:
     value, low, high = (pick(getattr(e, name) for e in several) for name in ("value", "low", "high"))
     return replace(several[0], value=value, low=low, high=high)
+
+
+def gap_difference(
+    tables: Sequence[RateTable], side: Side, level: float, how: Comparison, *, shared_by: int = 1
+) -> Estimate | None:
+    """The largest difference between groups, or of a group from all rows; of several rates at once.
+
+    Fairlearn's ``demographic_parity_difference`` and ``equal_opportunity_difference`` for one
+    rate, ``equalized_odds_difference`` for two. The interval is Newcombe's of every difference at
+    the Šidák level of all of them.
+
+    Args:
+        tables: One per rate, of the same stratum.
+        side: Which model.
+        level: Confidence of the two-sided interval.
+        how: How groups are compared.
+        shared_by: How many such gaps are looked at, where these are a part of them.
+
+    Returns:
+        None with fewer than two groups to compare.
+    """
+    return _gap(tables, side, level, how, shared_by, _widest, _farthest)
+
+
+def gap_ratio(
+    tables: Sequence[RateTable], side: Side, level: float, how: Comparison, *, shared_by: int = 1
+) -> Estimate | None:
+    """The smallest ratio between groups, or of a group and all rows, put so that it is 1 at most.
+
+    Fairlearn's ``demographic_parity_ratio``, ``equal_opportunity_ratio`` and
+    ``equalized_odds_ratio``. The interval is MOVER-R of every ratio (Newcombe 2016,
+    doi:10.1177/0962280213502144) of Wilson's ends, at the Šidák level of all of them.
+
+    Args:
+        tables: One per rate, of the same stratum; shares only.
+        side: Which model.
+        level: Confidence of the two-sided interval.
+        how: How groups are compared.
+        shared_by: How many such gaps are looked at, where these are a part of them.
+
+    Returns:
+        None with fewer than two groups to compare, and where the rate is 0 in every group: 0/0.
+    """
+    ratio = _gap(tables, side, level, how, shared_by, _least_ratio, _least_ratio_to_overall)
+    return None if ratio is None else replace(ratio, method=ratio.method.replace("Newcombe", "MOVER-R"), scale="log")
+
+
+Between = Callable[[Rates, float], Ends | None]
+ToOverall = Callable[[Rates, Rates, Floats, float], Ends | None]
+
+
+def _gap(
+    tables: Sequence[RateTable],
+    side: Side,
+    level: float,
+    how: Comparison,
+    shared_by: int,
+    between: Between,
+    to_overall: ToOverall,
+) -> Estimate | None:
+    kept = [np.flatnonzero((table.rates[side].rows > 0) & ~table.stratum.hidden) for table in tables]
+    if any(len(groups) < 2 for groups in kept):
+        return None
+    pairwise = how.method == "between_groups"
+    comparisons = sum(len(groups) * (len(groups) - 1) // 2 if pairwise else len(groups) for groups in kept)
+    sure = level ** (1 / (comparisons * shared_by))
+    gaps = [
+        between(table.rates[side].take(groups), sure)
+        if pairwise
+        else to_overall(
+            table.rates[side].take(groups), table.rest[side].take(groups), table.other_share(side)[groups], sure
+        )
+        for table, groups in zip(tables, kept, strict=True)
+    ]
+    defined = [ends for ends in gaps if ends is not None]
+    if not defined:
+        return None
+    value, low, high = (_put_together(part, how, between is _least_ratio) for part in zip(*defined, strict=True))
+    what = "pairs" if pairwise else "groups"
+    return Estimate(
+        value=value, low=low, high=high, level=level, method=f"Newcombe, Šidák over {comparisons * shared_by} {what}"
+    )
+
+
+def _put_together(parts: Sequence[float], how: Comparison, least: bool) -> float:
+    if how.aggregate == "mean":
+        return float(np.mean(parts))
+    return float(min(parts) if least else max(parts))
+
+
+def _widest(rates: Rates, level: float) -> Ends:
+    value, (low, high) = rates.values, rates.ends(level)
+    gaps = value[:, None] - value[None, :]
+    down, up = difference_ends(value[:, None], low[:, None], high[:, None], value[None], low[None], high[None])
+    np.fill_diagonal(down, -1.0)
+    np.fill_diagonal(up, -1.0)
+    return float(gaps.max()), float(max(0.0, down.max())), float(min(1.0, up.max()))
+
+
+def _farthest(rates: Rates, rest: Rates, share: Floats, level: float) -> Ends:
+    gaps, down, up = _apart(rates, rest, share, level)
+    least = np.maximum(np.maximum(down, -up), 0.0)
+    return float(np.abs(gaps).max()), float(least.max()), float(min(1.0, np.maximum(up, -down).max()))
+
+
+def _apart(first: Rates, second: Rates, scale: Floats, level: float) -> tuple[Floats, Floats, Floats]:
+    """Newcombe's interval of each difference, times a factor."""
+    (low, high), (other_low, other_high) = first.ends(level), second.ends(level)
+    gaps = first.values - second.values
+    down, up = difference_ends(first.values, low, high, second.values, other_low, other_high)
+    return scale * gaps, scale * down, scale * up
+
+
+def level_at(table: RateTable, cells: Cells, i: int, side: Side, level: float) -> Estimate:
+    """The rate of a group, or one signed difference, of one model; trial rows alone."""
+    rates, first = table.rates[side], cells.first[i : i + 1]
+    if cells.kind == "group":
+        low, high = rates.ends(level)
+        ends = rates.values[first], low[first], high[first]
+    else:
+        other = rates.take(cells.second[i : i + 1]) if cells.kind == "pair" else table.rest[side].take(first)
+        scale = np.ones(1) if cells.kind == "pair" else table.other_share(side)[first]
+        ends = _apart(rates.take(first), other, scale, level)
+    value, low_end, high_end = (float(end[0]) for end in ends)
+    method = "Wilson score" if cells.kind == "group" else "Newcombe"
+    return Estimate(value=value, low=low_end, high=high_end, level=level, method=method)
+
+
+def least_rate(table: RateTable, side: Side, level: float) -> Estimate | None:
+    """The lowest rate of any group, simultaneous over the groups; None without rows."""
+    rates = table.rates[side]
+    groups = np.flatnonzero((rates.rows > 0) & ~table.stratum.hidden)
+    if not len(groups):
+        return None
+    low, high = rates.take(groups).ends(level ** (1 / len(groups)))
+    return Estimate(
+        value=float(rates.values[groups].min()),
+        low=float(low.min()),
+        high=float(high.min()),
+        level=level,
+        method=f"Wilson, Šidák over {len(groups)} groups",
+    )
+
+
+def _least_ratio(rates: Rates, level: float) -> Ends | None:
+    value, (low, high) = rates.values, rates.ends(level)
+    if value.max() == 0:
+        return None
+    down, up = mover_ratio(value[:, None], low[:, None], high[:, None], value[None], low[None], high[None])
+    np.fill_diagonal(down, 1.0)
+    np.fill_diagonal(up, 1.0)
+    return float(value.min() / value.max()), float(down.min()), float(up.min())
+
+
+def _least_ratio_to_overall(rates: Rates, rest: Rates, share: Floats, level: float) -> Ends | None:
+    overall = (1 - share) * rates.values + share * rest.values
+    if overall.max() == 0:
+        return None
+    ends = mover_ratio(rates.values, *rates.ends(level), rest.values, *rest.ends(level))
+    down, up = (_to_overall(end, share) for end in ends)
+    value = rates.values / overall
+    with np.errstate(divide="ignore"):
+        low = np.minimum(down, 1 / up)
+        high = np.where((down <= 1) & (up >= 1), 1.0, np.where(up < 1, up, 1 / down))
+        folded = np.where(value > 1, 1 / value, value)
+    return float(folded.min()), float(low.min()), float(high.min())
+
+
+def _to_overall(ratio: Floats, share: Floats) -> Floats:
+    """Ratio of a group to all rows, from that to the rest, which has this share of them."""
+    with np.errstate(invalid="ignore"):
+        folded: Floats = np.where(np.isinf(ratio), 1 / (1 - share), ratio / ((1 - share) * ratio + share))
+    return folded
+
+
+# -- what a reader sees -------------------------------------------------------------------------
+
+
+def forest(ready: Ready, changes: list[Change]) -> Panel:
+    """The decidable cells of both models, the largest change first."""
+    level = ready.bench.level
+    where = {block.group(i): (block, i) for block in ready.blocks for i in range(len(block.cells))}
+    shown = sorted((change for change in changes if change.decidable), key=lambda change: -abs(change.value))
+    entries = []
+    for change in shown[:SHOWN]:
+        block, i = where[change.group]
+        real, synthetic = (_ends(level_at(block.table, block.cells, i, side, level)) for side in SIDES)
+        entries.append(
+            {
+                "label": _label(change.group),
+                "real": real,
+                "synthetic": synthetic,
+                "change": _ends(change.estimate(level)),
+            }
+        )
+    most = ready.sizes["learning"] >= LEARNED
+    capped = f" Models learn from {LEARNED:,} rows of each side, drawn by the seed." if most else ""
+    what = "Gaps between groups" if ready.question.paired else "Accuracy of each group"
+    return Panel(
+        kind="forest",
+        title=f"{what}, of models trained on real rows and on the release",
+        data={"limit": ready.question.limit or None, "unit": "share", "entries": entries},
+        note=f"The change is what the release makes of it; its interval holds the luck of training.{capped}",
+    )
+
+
+def _label(group: Group) -> str:
+    (column, cell), *rest = group
+    return " · ".join([f"{column}: {cell}", *(str(value) for _, value in rest)])
+
+
+def _ends(estimate: Estimate) -> dict[str, float]:
+    return {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+
+
+def most_changed_groups(ready: Ready) -> Evidence:
+    """The groups whose own rate changes most."""
+    smallest = max(ready.bench.small_cell, 1)
+    rows = [row for block in ready.blocks for row in _groups(block, smallest)]
+    rows.sort(key=lambda row: -abs(row[-1]))
+    return Evidence(
+        title="The groups whose treatment the release changes most",
+        columns=("column", "group", "model", "rate", "trial rows", "trained on real", "on the release", "change"),
+        rows=tuple(rows[:SHOWN]),
+        note=f"Groups of fewer than {smallest} trial rows are not shown.",
+    )
+
+
+def _groups(block: Block, smallest: int) -> list[tuple[str, str, str, str, int, float, float, float]]:
+    table, stratum = block.table, block.stratum
+    column = ", ".join([stratum.name, *(f"{name}={value}" for name, value in stratum.level)])
+    real, synthetic = (table.rates[side].values for side in SIDES)
+    return [
+        (
+            *(column, stratum.groups[g], block.learner, block.rate.name, int(table.rows[g])),
+            float(real[g]),
+            float(synthetic[g]),
+            float(table.change[g]),
+        )
+        for g in np.flatnonzero(table.filled & ~stratum.hidden & (table.rows >= smallest))
+    ]

@@ -78,8 +78,8 @@ def mix_of(
         if column not in groups:
             raise MetricError(f"population: {column!r} is no group column; there are {', '.join(groups)}")
         values, codes[column] = np.unique(groups[column], return_inverse=True)
-        told = {MISSING_TEXT if value == "" else str(value): value for value in np.unique(known[column])}
-        targets[column] = _targets(column, shares, values, np.bincount(codes[column]), told)
+        by_name = {MISSING_TEXT if value == "" else str(value): value for value in np.unique(known[column])}
+        targets[column] = _targets(column, shares, values, np.bincount(codes[column]), by_name)
     weight = _raked(codes, targets)
     margins = [np.eye(len(targets[column]))[codes[column]] for column in codes]
     return Mix(weight=weight, margins=np.hstack(margins))
@@ -90,16 +90,16 @@ def _targets(
     shares: Mapping[str, float],
     values: NDArray[np.str_],
     counts: NDArray[np.intp],
-    told: Mapping[str, str],
+    by_name: Mapping[str, str],
 ) -> Floats:
     """The share of each value that the rows have."""
     target = np.full(len(values), np.nan)
     for name, share in shares.items():
-        if name not in told:
-            raise MetricError(f"population.{column}: no row has {column} = {name!r}; there are {_some(told)}")
+        if name not in by_name:
+            raise MetricError(f"population.{column}: no row has {column} = {name!r}; there are {_some(by_name)}")
         if not 0 <= share <= 1:
             raise MetricError(f"population.{column}: the share of {name!r} is {share}: give a number from 0 to 1")
-        at = np.flatnonzero(values == told[name])
+        at = np.flatnonzero(values == by_name[name])
         if len(at):
             target[at] = share
         elif share > 0:
@@ -116,8 +116,8 @@ def _targets(
     return total
 
 
-def _some(told: Mapping[str, str]) -> str:
-    names = list(told)
+def _some(by_name: Mapping[str, str]) -> str:
+    names = list(by_name)
     return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
@@ -132,6 +132,6 @@ def _raked(codes: Mapping[str, NDArray[np.intp]], targets: Mapping[str, Floats])
             factor = np.divide(target, now, out=np.zeros_like(target), where=now > 0)
             weight = weight * factor[codes[column]]
         if off < CLOSE:
-            found: Floats = weight / weight.sum()
-            return found
+            normalised: Floats = weight / weight.sum()
+            return normalised
     raise MetricError("population: no weights of the real test rows meet all stated shares at once")

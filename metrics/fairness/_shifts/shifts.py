@@ -22,7 +22,7 @@ from counterproof.metrics.workbench import Workbench
 Loss = Literal["errors", "squared errors"]
 FIELDS: Mapping[Loss, str] = {"errors": "change", "squared errors": "loss_change"}
 BETTER: Mapping[Loss, Better] = {"errors": "higher", "squared errors": "lower"}
-SIGN: Mapping[Loss, float] = {"errors": -1.0, "squared errors": 1.0}  # what is told is accuracy
+SIGN: Mapping[Loss, float] = {"errors": -1.0, "squared errors": 1.0}  # what is reported is accuracy
 UNITS: Mapping[Loss, str] = {"errors": "share", "squared errors": "Brier score"}
 LEAST = 100  # rows that a mix must be worth: intervals were simulated from there on
 Key = tuple[str, str, Loss]
@@ -62,8 +62,8 @@ class Shift:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Trial:
-    """The labelled real test rows and the changes of their mix that are tried."""
+class ShiftedRows:
+    """The labelled real test rows, under changes of their mix."""
 
     bench: Workbench
     learners: tuple[str, ...]
@@ -72,7 +72,7 @@ class Trial:
 
     @cached_property
     def rows(self) -> Rows:
-        """Positions of the labelled trial rows."""
+        """Positions of the labelled test rows."""
         return np.flatnonzero(self.bench.test.labels != "")
 
     @cached_property
@@ -90,12 +90,12 @@ class Trial:
     def truth(self) -> Rows:
         """``(n,)`` position of each row's label among all labels."""
 
-        def made() -> Rows:
+        def positions() -> Rows:
             everything = self.bench.corpus.labels
             assert everything is not None
             return np.searchsorted(np.unique(everything[everything != ""]), self.sample.labels).astype(np.intp)
 
-        return self.bench.shared(TRUTH.about(self.bench.test), made)
+        return self.bench.shared(TRUTH.about(self.bench.test), positions)
 
     @property
     def _options(self) -> dict[str, Hashable]:
@@ -104,7 +104,7 @@ class Trial:
     @property
     def shifts(self) -> tuple[Shift, ...]:
         """Every change of the mix; the same for all views."""
-        return self.bench.shared(SHIFTS.about(self.bench.test, **self._options), lambda: tuple(self._made()))
+        return self.bench.shared(SHIFTS.about(self.bench.test, **self._options), lambda: tuple(self._all_shifts()))
 
     @property
     def crowded(self) -> dict[Partition, int]:
@@ -119,7 +119,7 @@ class Trial:
     def _groups(self, part: Partition) -> int:
         return int(np.count_nonzero(part.counts(self.sample)))
 
-    def _made(self) -> Iterator[Shift]:
+    def _all_shifts(self) -> Iterator[Shift]:
         folds = folds_of(self.sample.units, np.random.default_rng([self.bench.seed, 1755]))
         for part in self._parts:
             if self._groups(part) > CROWD:
@@ -134,14 +134,14 @@ class Trial:
             yield Shift(name="stated population", mix=mix_of(self.population, values, groups))
 
     def losses(self, view: Workbench, learner: str, trained_on: Sample, loss: Loss) -> Floats:
-        """``(n,)`` losses of a model on the labelled trial rows."""
+        """``(n,)`` losses of a model on the labelled test rows."""
         probability = view.forecast(learner, trained_on).probability[self.rows]
         if loss == "errors":
             wrong: Floats = (probability.argmax(1) != self.truth).astype(np.float64)
             return wrong
         probability[np.arange(len(self.rows)), self.truth] -= 1  # a copy: rows were picked
-        found: Floats = np.einsum("ij,ij->i", probability, probability)
-        return found
+        squared: Floats = np.einsum("ij,ij->i", probability, probability)
+        return squared
 
     def changes(self, view: Workbench) -> dict[Key, float]:
         """What the models of a view lose under every shift, the candidate's against the real one's."""
@@ -150,31 +150,33 @@ class Trial:
         return view.shared(key, lambda: self._changed(view))
 
     def _changed(self, view: Workbench) -> dict[Key, float]:
-        found: dict[Key, float] = {}
+        changes: dict[Key, float] = {}
         for learner in self.learners:
             for loss in FIELDS:
-                real, made = (self.losses(view, learner, rows, loss) for rows in (view.learning, view.synthetic_train))
+                real, synthetic = (
+                    self.losses(view, learner, rows, loss) for rows in (view.learning, view.synthetic_train)
+                )
                 tables: dict[str, tuple[Floats, Floats]] = {}
                 for shift in self.shifts:
                     if isinstance(shift.mix, Mix):
-                        found[shift.name, learner, loss] = shift.mix.value(made) - shift.mix.value(real)
+                        changes[shift.name, learner, loss] = shift.mix.value(synthetic) - shift.mix.value(real)
                         continue
                     if shift.by not in tables:  # one pass for all alphas
-                        tables[shift.by] = shift.mix.table(real), shift.mix.table(made)
+                        tables[shift.by] = shift.mix.table(real), shift.mix.table(synthetic)
                     before, after = map(shift.mix.middle, tables[shift.by])
-                    found[shift.name, learner, loss] = after - before
-        return found
+                    changes[shift.name, learner, loss] = after - before
+        return changes
 
     def risks(self, shift: Shift, learner: str, loss: Loss) -> tuple[Risk, Risk]:
         """What the model of real rows and that of the release lose under a shift."""
-        real, made = (
+        real, synthetic = (
             shift.mix.risk(self.losses(self.bench, learner, rows, loss))
             for rows in (self.bench.learning, self.bench.synthetic_train)
         )
-        return real, made
+        return real, synthetic
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Labelled rows behind the models and their trial."""
+        """Labelled rows behind the models and their test."""
         roles = {"learning": self.bench.learning, "studying": self.bench.synthetic_train, "trial": self.bench.test}
         return {role: int((sample.labels != "").sum()) for role, sample in roles.items()}

@@ -56,9 +56,9 @@ class Grid:
             states: ``(n,)`` in ``0 … width - 1``.
             width: How many states there are.
         """
-        found = [_counts((column,), states, width) for column in self.columns]
-        found += [_counts((self.columns[i], self.columns[j]), states, width) for i, j in self.pairs]
-        return np.concatenate(found)
+        counts = [_counts((column,), states, width) for column in self.columns]
+        counts += [_counts((self.columns[i], self.columns[j]), states, width) for i, j in self.pairs]
+        return np.concatenate(counts)
 
     @cached_property
     def starts(self) -> NDArray[np.intp]:
@@ -70,19 +70,19 @@ class Grid:
     def parents(self) -> NDArray[np.intp]:
         """``(slices, 2)`` for a pair, the slices of its two columns; itself for a single one."""
         single = np.arange(self.starts[len(self.columns)])
-        found = [np.stack([single, single], axis=1)]
+        parents = [np.stack([single, single], axis=1)]
         for i, j in self.pairs:
             first, second = self.starts[i] + np.arange(len(self.columns[i])), np.arange(len(self.columns[j]))
             grid = np.meshgrid(first, self.starts[j] + second, indexing="ij")
-            found.append(np.stack([part.ravel() for part in grid], axis=1))
-        return np.concatenate(found).astype(np.intp)
+            parents.append(np.stack([part.ravel() for part in grid], axis=1))
+        return np.concatenate(parents).astype(np.intp)
 
     def inside(self, at: int) -> NDArray[np.bool_]:
         """``(n,)`` which rows are in a slice."""
-        found = np.ones(len(self.columns[0].codes), dtype=bool)
+        inside = np.ones(len(self.columns[0].codes), dtype=bool)
         for column, code in self._conditions(at):
-            found &= column.codes == code
-        return found
+            inside &= column.codes == code
+        return inside
 
     def name(self, at: int) -> str:
         """A slice in words: ``age ≥ 75, sex = F``."""
@@ -113,13 +113,13 @@ def grid_of(sample: Sample, least: int) -> Grid:
     """
     corpus = sample.corpus
     groups = {name: sample.group(name) for name in corpus.groups if name != corpus.label}
-    found = [_categories(name, values, least) for name, values in groups.items()]
+    columns = [_categories(name, values, least) for name, values in groups.items()]
     if corpus.frame is not None and corpus.mixed is not None:
         numbers = set(corpus.mixed.columns[: corpus.mixed.numeric.shape[1]])
         for name in corpus.mixed.columns:
             if name != corpus.label and name not in groups:
-                found.append(_number(sample, name) if name in numbers else _category(sample, name, least))
-    return Grid(columns=tuple(column for column in found if len(column) > 1))
+                columns.append(_number(sample, name) if name in numbers else _category(sample, name, least))
+    return Grid(columns=tuple(column for column in columns if len(column) > 1))
 
 
 def _counts(columns: tuple[Column, ...], states: NDArray[np.intp], width: int) -> NDArray[np.intp]:
@@ -151,10 +151,10 @@ def _category(sample: Sample, name: str, least: int) -> Column:
 
 
 def _categories(name: str, values: NDArray[np.str_], least: int) -> Column:
-    found, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
+    names, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
     order = np.argsort(-counts, kind="stable")[:CATEGORIES]
     order = order[counts[order] >= least]
-    place = np.full(len(found), len(order))
+    place = np.full(len(names), len(order))
     place[order] = np.arange(len(order))
-    bins = tuple(str(found[i]) or MISSING_TEXT for i in order)
+    bins = tuple(str(names[i]) or MISSING_TEXT for i in order)
     return Column(name=name, bins=bins, codes=place[codes].astype(np.intp))

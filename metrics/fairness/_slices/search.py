@@ -1,4 +1,4 @@
-"""The search for the worst slices: found on one half of the rows, confirmed on the other."""
+"""The search for the worst slices: chosen on one half of the rows, confirmed on the other."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from counterproof.metrics.shared.retraining import REFITS
 from counterproof.metrics.statistics.variance import parts_error
 from counterproof.metrics.workbench import Workbench
 
-Question = Literal["change", "error"]
+SliceField = Literal["change", "error"]
 Counts = NDArray[np.intp]
 CROSSED = 18  # columns that are crossed: 153 pairs
 SHORTLIST = 10  # slices that the other half is asked about
@@ -59,7 +59,7 @@ class Search:
     """The rows, the slices, and what the models get wrong.
 
     Attributes:
-        sample: The labelled trial rows.
+        sample: The labelled test rows.
         other: ``(n,)`` 1 where a row confirms, 0 where it is searched.
         grid: The slices.
         candidates: ``(slices,)`` those of enough rows in both halves, and of no more than half of all.
@@ -76,7 +76,7 @@ class Search:
     counts: Mapping[str, Counts]
     luck: Mapping[str, Floats]
 
-    def shortlist(self, question: Question, q: float) -> list[Slice]:
+    def shortlist(self, field: SliceField, q: float) -> list[Slice]:
         """The slices that are surely worst on the searched half, worst first, as the other half sees them.
 
         What is surely there is the gap less two standard errors and less the luck of training: a large gap of few
@@ -86,11 +86,11 @@ class Search:
         pair = self.grid.parents[:, 0] != self.grid.parents[:, 1]
         for learner, states in self.states.items():
             totals = np.bincount(states[self.other == 0], minlength=4)
-            gap, error = gaps(self.counts[learner][:, 0], totals, question)
-            sure = np.where(self.candidates, gap - 2 * error - self._luck(learner, question), -np.inf)
+            gap, error = gaps(self.counts[learner][:, 0], totals, field)
+            sure = np.where(self.candidates, gap - 2 * error - self._luck(learner, field), -np.inf)
             sure[pair & (sure <= sure[self.grid.parents].max(1))] = -np.inf
             ranked += [(float(-sure[at]), learner, int(at)) for at in np.flatnonzero(sure > -np.inf)]
-        return judged([self._seen(question, learner, at) for learner, at in self._different(sorted(ranked))], q)
+        return judged([self._seen(field, learner, at) for learner, at in self._different(sorted(ranked))], q)
 
     def _different(self, ranked: Sequence[tuple[float, str, int]]) -> list[tuple[str, int]]:
         """The first that are not nearly the same rows as one before, by any model: many names for one thing say one."""
@@ -105,22 +105,20 @@ class Search:
                 break
         return chosen
 
-    def _luck(self, learner: str, question: Question) -> Floats:
-        return self.luck[learner] if question == "change" else np.zeros(len(self.candidates))
+    def _luck(self, learner: str, field: SliceField) -> Floats:
+        return self.luck[learner] if field == "change" else np.zeros(len(self.candidates))
 
-    def _seen(self, question: Question, learner: str, at: int) -> Slice:
+    def _seen(self, field: SliceField, learner: str, at: int) -> Slice:
         confirming = self.other == 1
         counts = self.counts[learner][at, 1][None]
         states = self.states[learner][confirming]
-        gap, error = gaps(counts, np.bincount(states, minlength=4), question)
+        gap, error = gaps(counts, np.bincount(states, minlength=4), field)
         sampling = float(error[0])
         clusters = self.sample.corpus.clusters
         if clusters is not None:
             inside = self.grid.inside(at)[confirming]
-            sampling = max(
-                sampling, parts_error(_parts(states, inside, question), clusters[self.sample.rows][confirming])
-            )
-        luck = float(self._luck(learner, question)[at])
+            sampling = max(sampling, parts_error(_parts(states, inside, field), clusters[self.sample.rows][confirming]))
+        luck = float(self._luck(learner, field)[at])
         return Slice(at=at, learner=learner, value=float(gap[0]), sampling=sampling, luck=luck)
 
 
@@ -153,15 +151,15 @@ def search(bench: Workbench, learners: Sequence[str], least: int) -> Search | No
 
 def errors_of(bench: Workbench, learner: str, sample: Sample, rows: Counts) -> Counts:
     """``(n,)`` who errs on a row: 1 the real model of a view, 2 that of its candidate, 3 both, 0 none."""
-    real, made = (
+    real, synthetic = (
         bench.forecast(learner, trained_on).predicted[rows] != sample.labels
         for trained_on in (bench.learning, bench.synthetic_train)
     )
-    found: Counts = real.astype(np.intp) + 2 * made.astype(np.intp)
-    return found
+    who: Counts = real.astype(np.intp) + 2 * synthetic.astype(np.intp)
+    return who
 
 
-def gaps(counts: Counts, totals: Counts, question: Question) -> tuple[Floats, Floats]:
+def gaps(counts: Counts, totals: Counts, field: SliceField) -> tuple[Floats, Floats]:
     """Mean inside less mean outside and its standard error, of many slices at once.
 
     A row more is counted on either side, as in :func:`counterproof.metrics.statistics.proportions.paired_error`.
@@ -169,17 +167,17 @@ def gaps(counts: Counts, totals: Counts, question: Question) -> tuple[Floats, Fl
     Args:
         counts: ``(slices, 4)`` rows of each slice by state.
         totals: ``(4,)`` all rows by state.
-        question: The change between the models, or the errors of the release's.
+        field: The change between the models, or the errors of the release's.
     """
-    found, variance = np.zeros(len(counts)), np.zeros(len(counts))
+    gap, variance = np.zeros(len(counts)), np.zeros(len(counts))
     for sign, part in ((1.0, counts), (-1.0, totals - counts)):
         n = part.sum(-1).astype(np.float64)
-        up, down = _sides(part, question)
-        found += sign * (up - down) / np.maximum(n, 1)
+        up, down = _sides(part, field)
+        gap += sign * (up - down) / np.maximum(n, 1)
         more, less = (up + 1) / (n + 2), (down + 1) / (n + 2)
-        spread = more + less - (more - less) ** 2 if question == "change" else more * (1 - more)
+        spread = more + less - (more - less) ** 2 if field == "change" else more * (1 - more)
         variance += spread / (n + 2)
-    return found, np.sqrt(variance)
+    return gap, np.sqrt(variance)
 
 
 def judged(slices: Sequence[Slice], q: float) -> list[Slice]:
@@ -194,16 +192,16 @@ def judged(slices: Sequence[Slice], q: float) -> list[Slice]:
     ]
 
 
-def _sides(counts: Counts, question: Question) -> tuple[Floats, Floats]:
+def _sides(counts: Counts, field: SliceField) -> tuple[Floats, Floats]:
     """Rows that count for and against: errors of the release's model alone, and of the real one alone."""
-    if question == "error":
+    if field == "error":
         return (counts[..., 2] + counts[..., 3]).astype(np.float64), np.zeros(counts.shape[:-1])
     return counts[..., 2].astype(np.float64), counts[..., 1].astype(np.float64)
 
 
-def _parts(states: Counts, inside: NDArray[np.bool_], question: Question) -> Floats:
+def _parts(states: Counts, inside: NDArray[np.bool_], field: SliceField) -> Floats:
     """``(n,)`` what each row adds to the sampling error of a gap."""
-    weights = np.array([0.0, -1.0, 1.0, 0.0] if question == "change" else [0.0, 0.0, 1.0, 1.0])
+    weights = np.array([0.0, -1.0, 1.0, 0.0] if field == "change" else [0.0, 0.0, 1.0, 1.0])
     loss = weights[states]
     parts = np.empty(len(loss))
     for sign, side in ((1.0, inside), (-1.0, ~inside)):
@@ -217,8 +215,8 @@ def _worst_columns(grid: Grid, states: Mapping[str, Counts], other: Counts, leas
     for state in states.values():
         searched = np.where(other == 0, state, 4)
         counts = grid.counts(searched, 5)[:, :4]
-        for question in ("change", "error"):
-            gap, error = gaps(counts, np.bincount(searched, minlength=5)[:4], question)
+        for field in ("change", "error"):
+            gap, error = gaps(counts, np.bincount(searched, minlength=5)[:4], field)
             score = np.abs(gap / error)
             score[counts.sum(1) < least] = 0
             best = np.maximum(best, np.maximum.reduceat(score, grid.starts[:-1]))

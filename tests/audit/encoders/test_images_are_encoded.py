@@ -12,10 +12,11 @@ import torch
 from PIL import Image
 from torch import nn
 
-from counterproof.encoders import efficientnet, encoder_for
+from counterproof.encoders import efficientnet
 from counterproof.encoders.base import BATCH, Encoder, module_digest
 from counterproof.encoders.batches import encode
 from counterproof.encoders.protocols import CLEAN
+from counterproof.encoders.registry import encoder_for
 from counterproof.inputs.images import Pixels
 from counterproof.loading.load import take_in
 from counterproof.refusal import Refusal

@@ -205,8 +205,8 @@ def test_small_cells_stand_aside_but_may_fail() -> None:
     assert found.verdict == "pass"
     assert [cell.group for cell in found.too_few] == [{"g": "b"}]
     assert [cell.group for cell in found.cells] == [{"g": "A"}]
-    assert judged(f"{R}[*] >= 0.8", *cells(A=0.9, b=0.81), small_cells="block").verdict == "inconclusive"
-    assert judged(f"{R}[*] >= 0.8", *cells(A=0.9, b=0.95), small_cells="block").verdict == "pass"
+    assert judged(f"{R}[*] >= 0.8", *cells(A=0.9, b=0.81), undecided="block").verdict == "inconclusive"
+    assert judged(f"{R}[*] >= 0.8", *cells(A=0.9, b=0.95), undecided="block").verdict == "pass"
     failing = judged(f"{R}[*] >= 0.8", *cells(A=0.9, b=0.2))
     assert failing.verdict == "fail"
     assert not failing.too_few
@@ -214,7 +214,7 @@ def test_small_cells_stand_aside_but_may_fail() -> None:
 
 def test_a_gate_of_small_cells_alone_says_nothing() -> None:
     found = judged(f"{R}[*] >= 0.8", *cells(a=0.81, b=0.95))
-    assert (found.verdict, found.why) == ("not_applicable", "no cell is large enough to say at this size")
+    assert (found.verdict, found.why) == ("undecided", "too few rows to say: 2 cells of representation")
     assert len(found.too_few) == 2
 
 

@@ -169,7 +169,7 @@ def test_the_interval_covers_and_a_release_that_keeps_to_the_quota_passes() -> N
         quotas = [Quota(group=F, share=share, made=int(k), n_made=n) for k in rng.binomial(n, share, 1000)]
         covered = np.mean([q.estimate(0.95).low <= 1 <= q.estimate(0.95).high for q in quotas])
         assert 0.93 <= covered <= 0.98
-        if quotas[0].decidable(n):
-            assert np.mean([q.estimate(0.95).bound("low", 0.95) >= 0.8 for q in quotas]) >= 0.99
-    assert Quota(group=F, share=0.1, made=0, n_made=5000).decidable(5000)
-    assert not Quota(group=F, share=0.02, made=0, n_made=1000).decidable(1000)
+        passed = np.mean([q.estimate(0.95).bound("low", 0.95) >= 0.8 for q in quotas])
+        assert quotas[0].pass_probability(n, 0.95) == pytest.approx(passed, abs=0.08)
+    assert Quota(group=F, share=0.1, made=0, n_made=5000).pass_probability(5000, 0.95) > 0.99
+    assert Quota(group=F, share=0.02, made=0, n_made=1000).pass_probability(1000, 0.95) < 0.5

@@ -14,12 +14,13 @@ from scipy.spatial.distance import cdist
 from scipy.stats import binom
 
 import counterproof as cp
+from counterproof.metrics.coverage._lost_values import Held, held_values, sure_values
 from counterproof.metrics.coverage._rare_kinds import rare_kinds
-from counterproof.metrics.coverage.rare import LIMIT, empty_alarm, rare, readings
+from counterproof.metrics.coverage.rare import LIMIT, decidable_kinds, empty_alarm, rare, readings
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.metric import Value
 from counterproof.metrics.statistics.missing_mass import unseen_mass
-from counterproof.metrics.statistics.ratios import Count, ShareRatio, count_rows
+from counterproof.metrics.statistics.ratios import Count, ShareRatio, count_rows, empty_chance
 from counterproof.metrics.workbench import Workbench
 
 Place = tuple[str, tuple[tuple[str, str | None], ...]]
@@ -144,15 +145,15 @@ def test_fresh_rows_are_not_alarmed() -> None:
         alarms += [empty_alarm(reading, len(found)) for reading in found]
     assert len(alarms) >= 20 * 12
     assert not any(alarms)
-    assert {gate.verdict for gate in audited(three(people, 500, 30)).gates} == {"not_applicable"}
+    gates = {gate.field: gate.verdict for gate in audited(three(people, 500, 30)).gates}
+    assert gates == {"lost": "pass", "tails": "not_applicable", "categories": "not_applicable"}
 
 
 def test_large_tables_decide_and_most_of_the_tails_gone_fails() -> None:
     frames = three(people, 3000, 4)
     view = desk(sources=frames)
-    told = {r.name: r.ratio.decidable(3000, LIMIT) for r in readings(view, rare_kinds(view, rare=0.05, tail=0.01))}
-    assert told["column=x0"]
-    assert not told["column=x0, cell=low"]
+    decided = decidable_kinds(view, rare_kinds(view, rare=0.05, tail=0.01))
+    assert (("column", "x0"),) in decided
     made = frames["synthetic"]
     ends = pd.concat([frames["train"], frames["holdout"]])["x1"].quantile([0.01, 0.99])
     outer = np.flatnonzero((made["x1"] < ends.iloc[0]) | (made["x1"] > ends.iloc[1]))
@@ -191,17 +192,97 @@ def test_rare_categories_are_held_against_their_real_share() -> None:
         assert e.value == pytest.approx((made == place[1][1]).mean() / (real == place[1][1]).mean())
 
 
-def test_an_emptied_rare_category_warns_and_does_not_fail() -> None:
+def test_a_rare_kind_passes_as_often_as_is_said() -> None:
+    rng = np.random.default_rng(4)
+    for share, n in ((0.01, 3000), (0.02, 1500)):
+        real, made = rng.binomial(2 * n, share, 300), rng.binomial(n, share, 300)
+        both = [ratio(int(r), 2 * n, int(m), n) for r, m in zip(real, made, strict=True)]
+        passed = np.mean([one.estimate(0.95).bound("low", 0.95) >= LIMIT for one in both])
+        told = np.mean([one.pass_probability(n, LIMIT, 0.95) for one in both[:60]])
+        assert told == pytest.approx(passed, abs=0.03)
+
+
+def test_a_lost_category_fails() -> None:
     frames = three(people, 1000, 7)
     frames["synthetic"]["job"] = frames["synthetic"]["job"].replace("t", "p")
     record = audited(frames)
-    gate = next(gate for gate in record.gates if gate.field == "categories")
-    assert (gate.verdict, gate.level) == ("fail", "warn")
-    assert "no row of column=job, cell=t" in gate.why
-    assert record.verdict != "fail"
+    real = pd.concat([frames["train"], frames["holdout"]])["job"]
+    gate = next(gate for gate in record.gates if gate.field == "lost")
+    assert (gate.verdict, gate.level, record.verdict) == ("fail", "fail", "fail")
+    expected = round((real == "t").sum() / 2)
+    assert gate.why == f"No row with job = t; a faithful release of 1,000 rows would have about {expected}."
+    lost = record["coverage.rare.lost"]
+    assert (lost.value, lost.reason) == (1, "of 5 values that a faithful release of this size surely has")
+    assert lost.evidence[0].rows == [["job", "t", int((real == "t").sum()), pytest.approx(expected, abs=0.5)]]
+    assert next(gate for gate in record.gates if gate.field == "categories").level == "warn"
     missed = record["coverage.rare.missed"]
     assert missed.value is not None
     assert missed.value > 0.1
+
+
+def test_common_values_booleans_texts_and_missing_are_lost_too() -> None:
+    def table(n: int, seed: int) -> pd.DataFrame:
+        rng = np.random.default_rng(seed)
+        told = np.where(rng.random(n) < 0.2, "see file", [f"note {i}" for i in rng.integers(0, 10**9, n)])
+        town = rng.choice(["north", "south", None], n, p=[0.6, 0.36, 0.04])
+        return people(n, seed).assign(flag=rng.random(n) < 0.03, told=told, town=town)
+
+    frames = three(table, 1000, 40)
+    assert [value for held in held_values(desk(sources=frames)) for value in (held.column,)].count("told") == 1
+    made = frames["synthetic"]
+    made["job"] = made["job"].replace("p", "q")
+    made["flag"] = False
+    made["told"] = [f"other {i}" for i in range(len(made))]
+    made["town"] = made["town"].fillna("north")
+    found = values(desk(sources=frames))["lost", ()]
+    assert [row[:2] for row in found.evidence[0].rows] == [
+        ("job", "p"),
+        ("told", "see file"),
+        ("town", "(missing)"),
+        ("flag", "True"),
+    ]
+    assert found.alarm.startswith("No row with job = p; a faithful release of 1,000 rows would have about 5")
+    assert found.alarm.endswith("; 3 more values are missing.")
+
+
+def test_a_value_that_chance_may_leave_out_is_not_lost() -> None:
+    frames = three(people, 1000, 41)
+    for at, frame in enumerate(frames.values()):
+        frame.loc[: (9, 9, -1)[at], "job"] = "u"  # 20 of 2,000 real rows, none of 1,000: (2/3)^20 = 3e-4
+    found = values(desk(sources=frames))["lost", ()]
+    assert (found.alarm, found.estimate and found.estimate.value) == ("", 0)
+    frames["train"].loc[:19, "job"] = "u"
+    assert values(desk(sources=frames))["lost", ()].alarm.startswith("No row with job = u;")
+
+
+def test_fresh_rows_lose_no_value_in_a_thousand_audits() -> None:
+    """Long tails: thousands of values near the edge of what chance leaves out."""
+    rng = np.random.default_rng(42)
+    share = 1 / np.arange(1, 401) ** 1.1
+    share /= share.sum()
+    worst = []
+    for _ in range(300):
+        counts = rng.multinomial(3000, share)
+        made = rng.multivariate_hypergeometric(counts, 1000)
+        held = [
+            Held(column="c", value=str(v), real=k - m, expected=k / 3, made=m, chance=empty_chance(k, 2000, 1000))
+            for v, (k, m) in enumerate(zip(counts.tolist(), made.tolist(), strict=True))
+            if k - m >= 10
+        ]
+        sure = sure_values(held)
+        worst.append(sum(not one.made for one in sure))
+        assert sum(one.chance for one in sure) <= 0.001
+        assert 10 < len(sure) < len(held)
+    assert sum(worst) == 0
+
+
+def test_a_release_too_small_to_have_any_value_for_sure_is_too_few_to_say() -> None:
+    frames = three(people, 1000, 43)
+    found = values(desk(sources=frames | {"synthetic": frames["synthetic"].iloc[:4]}))["lost", ()]
+    assert (found.status, found.decidable) == ("not_assessable", True)
+    assert found.reason == "a faithful release of 4 rows may lack any value by chance"
+    numbers = {role: frame[NUMBERS] for role, frame in frames.items()}
+    assert values(desk(sources=numbers))["lost", ()].status == "not_applicable"
 
 
 def test_a_category_of_few_real_rows_is_never_named() -> None:
@@ -209,6 +290,7 @@ def test_a_category_of_few_real_rows_is_never_named() -> None:
     frames["train"].loc[:7, "job"] = "zzsecret"
     hidden = audited(frames)
     assert "zzsecret" not in hidden.model_dump_json()
+    assert values(desk(sources=frames))["lost", ()].alarm == ""
     assert ("categories", (("column", "job"), ("cell", "zzsecret"))) in values(desk(sources=frames, show_real=True))
 
 
@@ -230,7 +312,9 @@ def test_images_have_rare_classes_and_no_tails() -> None:
     view = bench(*np.split(rng.normal(size=(3000, 6)), 3), labels=labels, label="kind")
     found = values(view)
     owl = found["categories", (("column", "kind"), ("cell", "owl"))]
-    assert owl.alarm.startswith("no row of column=kind, cell=owl")
+    assert owl.estimate is not None
+    assert owl.estimate.value == 0
+    assert found["lost", ()].alarm.startswith("No row with kind = owl; a faithful release of 1,000 rows")
     assert found["tails", ()].status == "not_applicable"
 
 

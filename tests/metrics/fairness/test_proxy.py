@@ -13,7 +13,7 @@ from helpers.records import desk, measured, three
 from helpers.workbenches import bench
 
 from counterproof.metrics.fairness._proxy_columns import copies_of, renamed
-from counterproof.metrics.fairness.proxy import Learner, proxy, told_by
+from counterproof.metrics.fairness.proxy import Learner, proxy, separability
 from counterproof.metrics.metric import Value
 from counterproof.metrics.shared.partitions import partitions
 from counterproof.metrics.workbench import Workbench
@@ -133,7 +133,7 @@ def test_boosting_sees_what_columns_tell_together() -> None:
 
     view = desk(sources=three(crossed, 400, 4), groups=["sex"])
     (sex,) = partitions(view)
-    linear, boosting = (told_by(view, view.learning, sex, [0, 1], name).auc for name in ("linear", "boosting"))
+    linear, boosting = (separability(view, view.learning, sex, [0, 1], name).auc for name in ("linear", "boosting"))
     assert linear < 0.6 < 0.9 < boosting
     assert set(get_args(Learner)) == {"linear", "boosting"}
 

@@ -126,6 +126,23 @@ def test_estimates_hold_the_value() -> None:
     assert four["recall"] == fed(Recall(), real, fake).estimate()
 
 
+@pytest.mark.parametrize("kind", [FrechetDistance, KernelDistance, Coverage])
+def test_the_interval_is_of_the_asked_level(kind: Callable[..., Comparison]) -> None:
+    made = [kind(level=level) for level in (0.8, 0.95, 0.99)]
+    x = torch.randn(300, 3, generator=torch.Generator().manual_seed(0))
+    for meter in made:
+        meter.update(x, real=True)
+        meter.update(x + torch.randn(300, 3, generator=torch.Generator().manual_seed(1)), real=False)
+    found = [meter.estimate() for meter in made]
+    assert [e.level for e in found] == [0.8, 0.95, 0.99]
+    assert len({e.value for e in found}) == 1
+    widths = [e.high - e.low for e in found]
+    assert widths == sorted(widths)
+    assert widths[0] < 0.8 * widths[2]
+    with pytest.raises(MetricError, match="level = 95"):
+        kind(level=95)
+
+
 def test_a_collection_shares_states_and_flattens() -> None:
     real, fake = two()
     collection = MetricCollection([make() for make in METERS.values()])
@@ -282,7 +299,7 @@ WORKER = """
 import json, sys
 import torch
 from torch import distributed
-from test_meters_follow_torchmetrics import METERS, fed, two
+from test_meters import METERS, fed, two
 from counterproof.metrics.integrations.meters import ManifoldMetrics
 
 rank, store = int(sys.argv[1]), sys.argv[2]
@@ -302,7 +319,8 @@ distributed.destroy_process_group()
 
 def test_two_processes_equal_one(tmp_path: Path) -> None:
     """Also where one of them has no synthetic rows, and so knows neither their width nor their dtype."""
-    code = f"import sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\n{WORKER}"
+    folders = [str(Path(__file__).parents[at]) for at in (0, 2)]  # of this file, and of the helpers
+    code = f"import sys\nsys.path[:0] = {folders!r}\n{WORKER}"
     workers = [
         subprocess.Popen(
             [sys.executable, "-c", code, str(rank), str(tmp_path / "store")],

@@ -23,7 +23,7 @@ from counterproof.metrics.sample import Floats
 from counterproof.metrics.shared.partitions import partition_by
 from counterproof.metrics.subgroups.losses import coverage_of_real_rows
 from counterproof.metrics.subgroups.plan import LEAST, MOST, plan_cells
-from counterproof.metrics.subgroups.scores import FIELDS, likeness
+from counterproof.metrics.subgroups.scores import FIELDS, group_scores
 from counterproof.metrics.subgroups.small_samples import Distances
 from counterproof.metrics.workbench import Workbench
 
@@ -86,7 +86,7 @@ def test_the_kernel_distance_takes_all_rows_of_the_cell() -> None:
     bench_ = desk_of()
     plan = plan_cells(bench_, (partition_by(bench_, ("kind",)),))
     cell = next(c for c in plan.compared if str(c) == "kind=b")
-    found = likeness(bench_, plan, cell, 5)
+    found = group_scores(bench_, plan, cell, 5)
     assert found is not None
     sides = [s.features[s.group("kind") == "b"] for s in (bench_.reference, bench_.candidate)]
     real = bench_.real.features[bench_.real.group("kind") == "b"]
@@ -95,7 +95,7 @@ def test_the_kernel_distance_takes_all_rows_of_the_cell() -> None:
     assert found.values[0] == pytest.approx(alone.value, rel=1e-9)
     assert 1.96 * found.errors[0] == pytest.approx(alone.high - alone.value, rel=1e-3)
     view = bench_.resplit(3)
-    again = likeness(view, plan, cell, 5)
+    again = group_scores(view, plan, cell, 5)
     assert again is not None
     sides = [s.features[s.group("kind") == "b"] for s in (view.reference, view.candidate)]
     assert again.values[0] == pytest.approx(
@@ -109,7 +109,7 @@ def test_a_cell_of_just_equal_n_equals_the_four_quantities_of_its_rows() -> None
     parts = [rng.normal(size=(100, 3)) for _ in range(3)]
     bench_ = bench(*parts, groups={"g": np.repeat("x", 300)})
     plan = plan_cells(bench_, (partition_by(bench_, ("g",)),))
-    cells = [likeness(bench_, plan, cell, 5) for cell in plan.compared]
+    cells = [group_scores(bench_, plan, cell, 5) for cell in plan.compared]
     assert plan.equal == {"g": 80}
     assert cells[0] is not None
     draws = [
@@ -171,10 +171,10 @@ def test_distances_kept_give_the_same_balls_as_the_search(scale: float) -> None:
         if turn % 4 == 0:
             x, y = scale * rng.normal(size=(n, 3)), scale * rng.normal(size=(m, 3))
         kept = Distances.between(x, y)
-        assert kept.four(k) == pytest.approx(balls_between(x, y, k).values, abs=1e-12)
+        assert kept.prdc(k) == pytest.approx(balls_between(x, y, k).values, abs=1e-12)
         left, right = rng.permutation(n)[:12], rng.permutation(m)[:13]
         part = balls_between(x[left], y[right], k)
-        assert kept.of(left, right).four(k) == pytest.approx(part.values, abs=1e-12)
+        assert kept.of(left, right).prdc(k) == pytest.approx(part.values, abs=1e-12)
         assert kept.of(left, right).density(k) == pytest.approx(part.density, abs=1e-12)
 
 

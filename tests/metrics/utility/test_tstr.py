@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from helpers.reference_statistics import delong_change
 from helpers.staged_models import bench_of, staged, table
 from scipy.stats import norm
 from scipy.stats import t as student
@@ -13,7 +14,6 @@ from sklearn.metrics import roc_auc_score
 
 from counterproof.metrics.metric import Value
 from counterproof.metrics.shared.retraining import REFITS, Change, refit_spread, worst_change
-from counterproof.metrics.statistics.auc import delong_change
 from counterproof.metrics.utility.tstr import chance_of_one_class, losses, tstr
 from counterproof.metrics.workbench import Workbench
 

@@ -1,0 +1,108 @@
+"""Whether a gate can be decided at this size: how probably a faithful release would pass it.
+
+A release of fresh real rows differs from the real rows by chance. Where chance alone would often carry
+its bound across the limit, a gate says nothing of the release, and is *undecidable here*. All this is
+computed from the real data, never from the release: a release must not choose what it is judged by.
+"""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from counterproof.metrics.sample import Floats
+
+DECIDABLE = 0.9  # a gate on one quantity: a faithful release passes it so often, or it says nothing
+MISSES = 0.03  # of the cells of one gate together: all must pass, and each brings its own chance to miss
+CONFIDENCE = 0.95  # of the one-sided bound that must lie inside
+
+
+def pass_probability(
+    limit: ArrayLike,
+    sigma: ArrayLike,
+    confidence: float = CONFIDENCE,
+    *,
+    freedom: ArrayLike = math.inf,
+    sides: Literal[1, 2] = 1,
+) -> Floats:
+    r"""Probability that a faithful release passes: its one-sided bound lies inside the limit.
+
+    Its estimate is normal about the value that real rows reach, with standard deviation ``sigma``, and the
+    bound lies ``z`` standard errors beyond: :math:`\Phi(limit / sigma - z)`. With ``sides`` 2 the estimate is
+    judged on both sides of that value. A ``sigma`` of 0 decides where the limit leaves any room.
+
+    Args:
+        limit: Distance from what real rows reach to the limit, in the metric's unit; negative is beyond it.
+        sigma: Standard deviation of the estimate of a faithful release, in the same unit.
+        confidence: Of the one-sided bound.
+        freedom: Degrees of freedom of the standard error where few draws tell it: the bound is Student's.
+        sides: Whether a change to either side fails.
+
+    >>> round(float(pass_probability(0.02, 0.006)), 3)  # 1.645 errors of the bound and 1.69 of luck
+    0.954
+    >>> [round(float(p), 3) for p in pass_probability([0.02, 0.02, -0.01], [0.02, 0.0, 0.0])]
+    [0.26, 1.0, 0.0]
+    """
+    from scipy.stats import norm  # judging a record again needs no SciPy
+    from scipy.stats import t as student
+
+    room, error = np.asarray(limit, dtype=np.float64), np.asarray(sigma, dtype=np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(error == 0, np.where(room >= 0, np.inf, -np.inf), room / error)
+    inside = norm.cdf(ratio - student.ppf(confidence, np.asarray(freedom, dtype=np.float64)))
+    found = inside if sides == 1 else np.maximum(2 * inside - 1, 0.0)
+    return np.asarray(np.where(np.isnan(ratio), 0.0, found))
+
+
+def largest_decidable_set(miss: ArrayLike, total: float = MISSES) -> NDArray[np.bool_]:
+    """The most cells that a faithful release passes all together, with probability ``1 - total`` or more.
+
+    The chance that any of some cells is missed is at most the sum of their chances, however they depend on
+    one another (Boole). So the most reliable cells are taken first, as long as the sum allows.
+
+    Args:
+        miss: ``(m,)`` probability that a faithful release does not pass the cell.
+        total: What the cells may miss together.
+
+    Returns:
+        ``(m,)`` which cells are decidable; of cells that are equally reliable, the first.
+
+    >>> largest_decidable_set([0.02, 0.001, 0.5, 0.012]).tolist()
+    [False, True, False, True]
+    """
+    chances = np.asarray(miss, dtype=np.float64)
+    order = np.argsort(chances, kind="stable")
+    kept = np.zeros(len(chances), dtype=bool)
+    kept[order] = np.cumsum(chances[order]) <= total
+    return kept
+
+
+def rows_to_decide(
+    limit: float, sigma: float, rows: int, *, probability: float = DECIDABLE, confidence: float = CONFIDENCE
+) -> int | None:
+    """Rows at which a faithful release would pass so often, where the error falls with the root of the rows.
+
+    Args:
+        limit: Distance from what real rows reach to the limit.
+        sigma: Standard deviation of the estimate of a faithful release at ``rows`` rows.
+        rows: Rows now.
+        probability: With which it should pass.
+        confidence: Of the one-sided bound.
+
+    Returns:
+        The rows; None where the limit leaves no room, so that more rows would not help.
+
+    >>> rows_to_decide(0.02, 0.02, 1000), rows_to_decide(0.0, 0.02, 1000)
+    (8564, None)
+    """
+    if limit <= 0 or not math.isfinite(sigma):
+        return None
+    errors = NormalDist().inv_cdf(confidence) + NormalDist().inv_cdf(probability)
+    return math.ceil(rows * max((errors * sigma / limit) ** 2, 1 / max(rows, 1)))
+
+
+__all__ = ["CONFIDENCE", "DECIDABLE", "MISSES", "largest_decidable_set", "pass_probability", "rows_to_decide"]
