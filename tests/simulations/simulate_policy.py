@@ -176,8 +176,11 @@ def run_cases(
 
 
 def blocking(line: Line) -> list[dict[str, Any]]:
-    """The gates that keep an audit from passing."""
-    return [gate for gate in line["gates"] if gate["level"] == "fail" and gate["verdict"] in BLOCKING]
+    """The gates that keep an audit from passing; a question of which no gate can be decided counts as one."""
+    gates = [gate for gate in line["gates"] if gate["level"] == "fail" and gate["verdict"] in BLOCKING]
+    told = {gate["family"] for gate in gates}
+    mute = [name for name, v in line["families"].items() if v in BLOCKING and name not in told]
+    return gates + [{"gate": f"{name}: nothing decidable", "verdict": line["families"][name]} for name in mute]
 
 
 # -- tables of results ------------------------------------------------------------------------------
