@@ -26,17 +26,19 @@ from counterproof.metrics.workbench import Workbench
             field="kernel_distance_gap",
             operator="<=",
             limit=GATED["kernel_distance"],
+            widest=GATED["kernel_distance"],
             cells=True,
-            reason="images and features: a twentieth of a group's own spread beyond what real groups differ by; a blur "
-            "of less than a pixel in one class of 28 x 28 pixels loses more",
+            reason="a twentieth of a group's own spread, squared, beyond what real groups differ by; a blur of less "
+            "than a pixel in one class of small images loses three times as much",
         ),
         Tolerance(
             field="density_gap",
             operator="<=",
             limit=GATED["density"],
+            widest=GATED["density"],
             cells=True,
-            reason="tables: a group may have 15 of 100 rows more out of place than the best group, beyond what real "
-            "groups differ by",
+            reason="15 of 100 rows of a group may be more out of place than those of the best group, beyond what real "
+            "groups differ by; noise of half a spread in one group of a table puts 50 of 100 there",
         ),
     ),
 )
@@ -54,9 +56,10 @@ def subgroup_fidelity(bench: Workbench, *, k: int = 5, by: By | Literal["auto"] 
     because blurred images crowd. No quantity sees everything: the five stand beside each other.
 
     ``gap`` is the loss of the worst less that of the best group; its interval is simultaneous over all pairs,
-    and its value is above 0 by luck. What is gated is the gap beyond that of real rows: ``density_gap`` or
-    ``kernel_distance_gap``, whichever groups are compared in, for each column. A column of groups so small
-    that a faithful release might not pass is listed as "too few to say"; it may still fail.
+    and its value is above 0 by luck. What is gated, for each column, is the gap beyond that of real rows:
+    ``density_gap`` sees noise and mixed columns, which leave the rows of a group out of place, and
+    ``kernel_distance_gap`` sees rows that crowd, as blurred images do. A column of groups so small that a
+    faithful release might not pass is listed as "too few to say"; it may still fail.
 
     Yields:
         Five fields per group, ``worst``, ``gap`` and ``slope`` per column, ``gap`` and ``worst`` over all, and

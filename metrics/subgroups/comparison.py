@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from counterproof.metrics.errors import MetricError
-from counterproof.metrics.estimate import Better, Estimate, Group
+from counterproof.metrics.estimate import Better, Estimate, Expected, Group
 from counterproof.metrics.metric import Value
 from counterproof.metrics.shared.partitions import Partition
-from counterproof.metrics.statistics.decidability import largest_decidable_set
 from counterproof.metrics.subgroups.evidence import evidence_of, panels_of
 from counterproof.metrics.subgroups.losses import (
     By,
@@ -64,7 +63,7 @@ class GroupComparison:
                 own = [losses[name]] if name in losses else []
                 yield from self._summary(own, _whole_partition(plan.parts[name]), ("worst", "gap", "slope"))
             if not self.bench.is_null:
-                yield from self._beyond(plan, found, losses)
+                yield from self._beyond(plan, found)
         fields = ("worst", "gap", "slope") if headline == "worst" else ("gap", "worst")
         for value in self._summary(list(losses.values()), (), fields):
             shown = value.field == headline and value.estimate is not None and not self.bench.is_null
@@ -87,40 +86,32 @@ class GroupComparison:
                 n=self.bench.sizes,
             )
 
-    def _beyond(
-        self, plan: ComparisonPlan, found: dict[str, list[GroupScores]], losses: dict[str, Losses]
-    ) -> Iterator[Value]:
-        """Per column, the gap beyond that of real rows; of the other quantities, that groups are compared in this."""
-        for other in GATED:
-            if other != self.by:
-                reason = f"groups are compared in {self.by.replace('_', ' ')}"
-                yield Value(field=f"{other}_gap", status="not_applicable", better="lower", reason=reason)
-        if self.by not in GATED:
-            return
-        real = {
-            name: made
-            for name, own in losses.items()
-            if len(own.names) > 1
-            and (made := real_gaps(self.bench, plan, [one.cell for one in found[name]], self.k, self.by)) is not None
-        }
-        field, unit = f"{self.by}_gap", f"{UNITS[self.by]}, lost"
-        if not real:
-            reason = f"too few to say: fewer than two groups have {LEAST} rows on each side"
-            yield Value(field=field, status="not_assessable", better="lower", unit=unit, reason=reason, decidable=False)
-        miss = [1 - one.pass_probability(GATED[self.by], self.bench.level) for one in real.values()]
-        for (name, one), decidable in zip(real.items(), largest_decidable_set(miss), strict=True):
-            own = losses[name]
-            pair = f"worst: {own.names[own.worst]}, best: {own.names[own.best]}"
-            yield Value(
-                field=field,
-                group=(("column", name),),
-                estimate=gap_beyond(own, one, level=self.bench.level),
-                better="lower",
-                unit=unit,
-                n=self.bench.sizes,
-                reason=f"{pair}; real rows differ by {one.mean:.3g}",
-                decidable=bool(decidable),
-            )
+    def _beyond(self, plan: ComparisonPlan, found: dict[str, list[GroupScores]]) -> Iterator[Value]:
+        """The gap beyond that of real rows, per column, in each quantity that a gate looks at."""
+        for by in GATED:
+            field, unit, told = f"{by}_gap", f"{UNITS[by]}, lost", False
+            for name, scores in found.items():
+                cells = [one.cell for one in scores]
+                real = real_gaps(self.bench, plan, cells, self.k, by) if len(cells) > 1 else None
+                if real is None:
+                    continue
+                losses, told = losses_of(self.bench, plan, scores, self.k, by), True
+                pair = f"worst: {losses.names[losses.worst]}, best: {losses.names[losses.best]}"
+                yield Value(
+                    field=field,
+                    group=(("column", name),),
+                    estimate=gap_beyond(losses, real, level=self.bench.level),
+                    better="lower",
+                    unit=unit,
+                    n=self.bench.sizes,
+                    reason=f"{pair}; real rows differ by {real.mean:.3g}",
+                    expected=Expected(value=0.0, spread=real.luck, error=real.error),
+                )
+            if not told:
+                reason = f"too few to say: fewer than two groups have {LEAST} rows on each side"
+                yield Value(
+                    field=field, status="not_assessable", better="lower", unit=unit, reason=reason, decidable=False
+                )
 
     def _with_evidence(
         self, value: Value, plan: ComparisonPlan, found: dict[str, list[GroupScores]], losses: dict[str, Losses]

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.stats import norm
 
 from counterproof.metrics.estimate import Estimate, normal_quantile
 from counterproof.metrics.sample import Floats
@@ -64,11 +63,10 @@ class RealGaps:
         """Standard deviation of a further gap about this mean."""
         return float(self.gaps.std(ddof=1)) * math.sqrt(1 + 1 / len(self.gaps))
 
-    def pass_probability(self, limit: float, confidence: float) -> float:
-        """How probably a faithful release keeps the bound of its gap beyond these within a limit."""
-        error = max(float(np.hypot(*np.sort(self.errors)[-2:])), self.luck)
-        room = limit - normal_quantile(confidence) * error
-        return float(norm.cdf(room / self.luck)) if self.luck > 0 else float(room >= 0)
+    @property
+    def error(self) -> float:
+        """Standard error of the gap of a faithful release."""
+        return max(float(np.hypot(*np.sort(self.errors)[-2:])), self.luck)
 
 
 def real_gaps(bench: Workbench, plan: ComparisonPlan, cells: Sequence[Cell], k: int, by: By) -> RealGaps | None:

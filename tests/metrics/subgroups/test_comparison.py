@@ -324,3 +324,70 @@ def test_faithful_groups_rarely_alarm_and_their_intervals_hold() -> None:
     assert alarms <= 1
     assert seen == 10
     assert np.mean(held) > 0.92
+
+
+# -- the gate ---------------------------------------------------------------------------------------
+
+
+def fails(found: Found, field: str, column: str) -> bool:
+    """Whether the gap fails its tolerance where 40 gates and cells are judged."""
+    (tolerance,) = (t for t in subgroup_fidelity.tolerances if t.field == field)
+    e = found[field, (("column", column),)].estimate
+    assert e is not None
+    return e.bound("low", 1 - 0.05 / 40) > tolerance.limit
+
+
+@pytest.mark.parametrize(
+    ("field", "noise"), [("density_gap", 1.2), ("kernel_distance_gap", 2.5)], ids=["density", "kernel distance"]
+)
+def test_a_group_rendered_worse_fails_and_fresh_rows_do_not(calm: Found, field: str, noise: float) -> None:
+    bad = measured(subgroup_fidelity, desk_of(2, blurred="b", noise=noise))
+    assert fails(bad, field, "kind")
+    assert bad[field, (("column", "kind"),)].reason.startswith("worst: kind=b, best: kind=")
+    for column in ("kind", "side"):
+        assert not fails(calm, field, column)
+        e = calm[field, (("column", column),)].estimate
+        assert e is not None
+        assert e.low < 0 < e.high
+    assert {t.level for t in subgroup_fidelity.tolerances} == {"fail"}
+
+
+def test_the_gap_beyond_real_rows_is_the_gap_less_that_of_resplits(calm: Found) -> None:
+    for field, by in (("density_gap", "density"), ("kernel_distance_gap", "kernel_distance")):
+        options = subgroup_fidelity.configure({"by": by})
+        found = {(m.field, m.group): m for m in measure(subgroup_fidelity, desk_of(2), options)}
+        gap = at(found, "gap", "kind")
+        assert gap.estimate is not None
+        assert gap.floor is not None
+        beyond = calm[field, (("column", "kind"),)]
+        assert beyond.estimate is not None
+        assert beyond.estimate.value == pytest.approx(gap.estimate.value - gap.floor.value, abs=1e-9)
+        assert beyond.expected is not None
+        assert 0 < beyond.expected.spread <= beyond.expected.error
+        reach = (beyond.estimate.high - beyond.estimate.low) / 2
+        assert reach >= 1.95 * beyond.expected.spread
+
+
+def test_what_a_faithful_release_shows_is_told_by_real_rows_alone(calm: Found) -> None:
+    bad = measured(subgroup_fidelity, shrunk(desk_of(2), "b"))
+    for field in ("density_gap", "kernel_distance_gap"):
+        place = (field, (("column", "kind"),))
+        assert bad[place].expected == calm[place].expected
+
+
+def test_one_group_has_no_gap_beyond_real_rows() -> None:
+    rng = np.random.default_rng(11)
+    alone = bench(*(rng.normal(size=(200, 3)) for _ in range(3)), groups={"g": np.repeat("x", 600)})
+    found = measured(subgroup_fidelity, alone)
+    assert (found["density_gap", ()].status, found["density_gap", ()].decidable) == ("not_assessable", False)
+
+
+@pytest.mark.slow
+def test_in_sixty_fresh_draws_no_gap_fails() -> None:
+    for seed in range(60):
+        found = measured(subgroup_fidelity, desk_of(200 + seed))
+        assert not any(
+            fails(found, field, column)
+            for field in ("density_gap", "kernel_distance_gap")
+            for column in ("kind", "side")
+        )
