@@ -96,7 +96,7 @@ def reconcile(tables: Mapping[str, Table], wanted: Wanted) -> Stack:
     _refuse_absent(tables, wanted)
     columns = _real_columns(tables, findings)
     _refuse_overrides(wanted, columns)
-    schema = _compared_names(tables, wanted, columns)
+    schema = _compared_names(tables, wanted, columns, findings)
     absent = {one.column for one in schema if one.left_out}
     made: dict[str, pd.Series[Any]] = {}
     kinds: dict[str, str] = {}
@@ -146,7 +146,9 @@ def _real_columns(tables: Mapping[str, Table], findings: list[str]) -> list[str]
     return [name for name in every if all(name in table.frame.columns for table in real.values())]
 
 
-def _compared_names(tables: Mapping[str, Table], wanted: Wanted, columns: Sequence[str]) -> list[Mismatch]:
+def _compared_names(
+    tables: Mapping[str, Table], wanted: Wanted, columns: Sequence[str], findings: list[str]
+) -> list[Mismatch]:
     """Columns that the release lacks, or has in addition; a new name that is like a lost one is no addition."""
     real = [table for role, table in tables.items() if role != "synthetic"]
     inside = tables["synthetic"].frame.columns
@@ -156,9 +158,8 @@ def _compared_names(tables: Mapping[str, Table], wanted: Wanted, columns: Sequen
     extra = [name for name in inside if not any(name in table.frame.columns for table in real)]
     found: list[Mismatch] = []
     for name in missing:
-        if name == wanted.cluster:
-            sentence = f"column {name!r} is missing from the release: every row is its own source"
-            found.append(Mismatch(column=name, sentence=sentence, fails=False, left_out=False))
+        if name == wanted.cluster:  # releases rarely say whom their rows were made from
+            findings.append(f"column {name!r} is missing from the release: every row is its own source")
         elif any(len(table.form(name).present) for table in real):
             found.append(_lost(name, tables, wanted, extra))
     renamed = {lost.like for lost in found}
@@ -174,7 +175,8 @@ def _lost(name: str, tables: Mapping[str, Table], wanted: Wanted, extra: Sequenc
     forms = {role: table.form(name) for role, table in tables.items() if role != "synthetic"}
     sentence = f"column {name!r} is missing from the release"
     if _decide(name, forms, tables, wanted) == "identifier":
-        return Mismatch(column=name, sentence=f"{sentence}: it is an identifier, which nobody needs", fails=False)
+        sentence = f"{sentence}: an identifier, which a release can do without"
+        return Mismatch(column=name, sentence=sentence, fails=False, left_out=False)
     plain = {other.casefold().strip().replace(" ", "_"): other for other in extra}
     near = difflib.get_close_matches(name.casefold().strip().replace(" ", "_"), list(plain), n=1, cutoff=0.75)
     if not near:
