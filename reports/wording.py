@@ -195,12 +195,12 @@ def line_of(record: RecordData, gate: GateReading) -> Line:
 
 
 def gates_by_family(record: RecordData) -> dict[str, list[Line]]:
-    """Every gate by family, worst first inside it; families in the order of the questions."""
+    """Every gate by family, worst first inside it, facts before estimates; families in the order of the questions."""
     rungs: dict[str, list[Line]] = {family: [] for family in families(record)}
     for gate in record.gates:
         rungs[family_of(gate)].append(line_of(record, gate))
     for lines in rungs.values():
-        lines.sort(key=lambda line: RANK[line.state])
+        lines.sort(key=lambda line: (RANK[line.state], line.gate.margin is not None))
     return rungs
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from counterproof.inputs.alignment import CLASSES, Stack, Wanted, reconcile
+from counterproof.inputs.alignment import A, Stack, Wanted, reconcile
 from counterproof.inputs.columns import Form, text_of
 from counterproof.inputs.tables import Table
 from counterproof.metrics.sample import Rows
@@ -26,8 +26,9 @@ class Attributes:
     """What rows are grouped by.
 
     Attributes:
-        label: Name of the label column, empty where it is no category.
+        label: Name of the label column, empty where there are no labels.
         labels: ``(n,)`` labels; missing is the empty string.
+        no_labels: Why there are none although a label was asked for.
         groups: ``(n,)`` values by group column.
         clusters: ``(n,)`` source of each row.
         findings: How they were changed, in sentences.
@@ -35,6 +36,7 @@ class Attributes:
 
     label: str = ""
     labels: NDArray[np.str_] | None = None
+    no_labels: str = ""
     groups: dict[str, NDArray[np.str_]] = field(default_factory=dict)
     clusters: NDArray[np.intp] | None = None
     findings: list[str] = field(default_factory=list)
@@ -44,19 +46,28 @@ def attributes_of(stack: Stack, wanted: Wanted) -> Attributes:
     """The attributes that were asked for."""
     findings: list[str] = []
     real = np.concatenate([rows for role, rows in stack.roles.items() if role != "synthetic"])
-    label, labels = wanted.label or "", None
-    if wanted.label is not None:
-        if stack.kinds[wanted.label] in ("number", "datetime"):
-            findings.append(
-                f"label {wanted.label!r} is a quantity of more than {CLASSES} values: "
-                "utility and fairness need a categorical label"
-            )
-            label = ""
-        else:
-            labels = _strings(stack.frame[wanted.label])
+    labels, no_labels = None, _why_no_labels(stack, wanted.label)
+    if no_labels:
+        findings.append(f"{no_labels}: utility and fairness were not judged")
+    elif wanted.label is not None:
+        labels = _strings(stack.frame[wanted.label])
+    label = "" if wanted.label is None or no_labels else wanted.label
     groups = {name: _group(name, stack, real, findings) for name in wanted.groups}
     clusters = None if wanted.cluster is None else _clusters(stack.frame[wanted.cluster], stack.roles)
-    return Attributes(label=label, labels=labels, groups=groups, clusters=clusters, findings=findings)
+    return Attributes(
+        label=label, labels=labels, no_labels=no_labels, groups=groups, clusters=clusters, findings=findings
+    )
+
+
+def _why_no_labels(stack: Stack, label: str | None) -> str:
+    """Why the wanted label tells no classes apart, if so."""
+    if label is None:
+        return ""
+    if label not in stack.kinds:
+        return next(one.sentence for one in stack.schema if one.column == label)
+    if stack.kinds[label] in ("number", "datetime"):
+        return f"{label} is {A[stack.kinds[label]]}, not a class"
+    return ""
 
 
 def described(tables: Mapping[str, tuple[Table | None, str]], wanted: Wanted) -> Attributes:
@@ -79,6 +90,7 @@ def described(tables: Mapping[str, tuple[Table | None, str]], wanted: Wanted) ->
     return Attributes(
         label=found.label,
         labels=found.labels,
+        no_labels=found.no_labels,
         groups=found.groups,
         clusters=found.clusters,
         findings=stack.findings + found.findings,

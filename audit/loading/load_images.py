@@ -73,6 +73,7 @@ def take_in_images(
         names=np.array([s.images.names[place] for s in scans.values() for place in s.places], dtype=np.str_),
         label=found.label,
         labels=found.labels,
+        no_labels=found.no_labels,
         groups=found.groups,
         clusters=found.clusters,
         thumbnail=lambda position: thumbnail(read(position)),

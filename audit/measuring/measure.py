@@ -56,7 +56,7 @@ def what_is_missing(metric: Metric, bench: Workbench) -> tuple[Status, str] | No
     if corpus.modality not in needs.modalities:
         return "not_applicable", f"it is defined on {' and '.join(sorted(needs.modalities))} data only"
     if needs.label and corpus.labels is None:
-        return "not_applicable", "no label was given" if not corpus.label else f"{corpus.label} is not categorical"
+        return "not_applicable", corpus.no_labels or "no label was given"
     if needs.groups and not corpus.groups:
         return "not_applicable", "no groups were given"
     if needs.holdout and (bench.holdout is None or bench.train is None):

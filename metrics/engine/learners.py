@@ -8,7 +8,8 @@ neither as a block of features nor as a column of the table.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -141,16 +142,26 @@ def _degenerate(seen: NDArray[np.str_], inputs: Floats, label: str) -> str:
 
 
 def _trained(estimator: Any, inputs: Floats, targets: NDArray[np.intp], test_inputs: Floats) -> Floats:
-    from sklearn.exceptions import ConvergenceWarning
     from threadpoolctl import threadpool_limits
 
     # One thread: on busy cores the threads of one small fit wait for each other a hundred times longer.
-    with threadpool_limits(1), warnings.catch_warnings():
-        # Stopping at a fixed number of steps is part of the learner, the same for every sample.
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    with threadpool_limits(1), no_library_warnings():
         estimator.fit(inputs, targets)
         found: Floats = estimator.predict_proba(test_inputs)
     return found
+
+
+@contextmanager
+def no_library_warnings() -> Iterator[None]:
+    """What scikit-learn, and what it calls, has to say of a fit does not reach the terminal.
+
+    Stopping at a fixed number of steps and classes of few rows are part of the task, the same for
+    every sample. Warnings of any other module pass.
+    """
+    with warnings.catch_warnings():
+        for library in ("sklearn", "scipy", "numpy", "joblib"):
+            warnings.filterwarnings("ignore", module=rf"{library}(\.|$)")
+        yield
 
 
 # -- inputs -------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
+from counterproof.metrics.engine.learners import no_library_warnings
 from counterproof.metrics.sample import Floats, Mixed, Rows
 from counterproof.metrics.statistics.auc import delong_auc
 
@@ -94,7 +95,8 @@ def boosting(task: Task, rows: NDArray[np.bool_], seed: int) -> Any:
         categorical_features=task.categorical,
         random_state=seed,
     )
-    return model.fit(task.trees[rows], task.made[rows])
+    with no_library_warnings():
+        return model.fit(task.trees[rows], task.made[rows])
 
 
 def separating_columns(task: Task, seed: int) -> tuple[list[str], list[float]]:
