@@ -239,8 +239,10 @@ def share_of_near(bench: Workbench, spaces: Sequence[Ranked]) -> Estimate:
 def share_at(bench: Workbench, one: Ranked, depth: int, *, spaces: int = 1) -> Estimate:
     """The excess of training records among those up to a depth, in rows of the release."""
     ranking = one.ranking
-    at = int(np.searchsorted(ranking.ends, min(depth, int(ranking.ends[-1]))))
+    at = max(0, int(np.searchsorted(ranking.ends, depth, side="right")) - 1)
     up_to, members = int(ranking.ends[at]), int(ranking.members[at])
+    if not math.isfinite(one.score_at(up_to)):  # all are infinitely far
+        up_to, members = 0, 0
     low, value, high = excess_bounds(up_to, members, ranking.sizes, (1 - bench.level) / 2 / spaces)
     rows = len(bench.release)
     return Estimate(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -103,11 +103,12 @@ def _by_numbers(bench: Workbench, mixed: Mixed, known: Sample, copied: Flags) ->
 
     A copy whose numbers were moved a little keeps its categories, and in a table of many columns
     that alone is rare. They are looked for among the rows nearest by Gower's distance, where a near
-    copy always stands. Nothing is divided by the neighbourhood: one rule for crowded and lonely
-    records beside two that are relative.
+    copy always stands. Numbers are taken as they are, not as ranks, which leap where many rows share
+    a value; and nothing is divided by the neighbourhood: one rule for crowded and lonely records
+    beside two that are relative.
     """
     found = bench.neighbours(known, bench.release, min(REACHED, len(bench.release)), gower=True)
-    between = number_distance(mixed, known.rows, bench.release.rows[found.index], known.rows)
+    between = number_distance(bench, mixed, known.rows, bench.release.rows[found.index])
     between[copied[found.index]] = np.inf
     at = between.argmin(1)[:, None]
     distance = np.take_along_axis(between, at, axis=1)[:, 0]
@@ -120,25 +121,40 @@ def _by_numbers(bench: Workbench, mixed: Mixed, known: Sample, copied: Flags) ->
     )
 
 
-def number_distance(mixed: Mixed, rows: Rows, others: Rows, scale: Rows) -> Floats:
-    """``(n, k)`` Euclidean distance of the numbers in standard deviations; infinite where categories differ.
+def number_distance(bench: Workbench, mixed: Mixed, rows: Rows, others: Rows) -> Floats:
+    """``(n, k)`` Euclidean distance of numbers in standard deviations of real rows; infinite where categories differ.
 
     Args:
+        bench: The samples.
         mixed: The columns.
         rows: ``(n,)`` rows.
         others: ``(n, k)`` the rows that each is held against.
-        scale: Rows whose standard deviations are the unit.
     """
     squares = np.zeros(others.shape)
-    for column in mixed.numeric.T:
-        known = column[scale].astype(np.float64)
-        spread = float(np.nanstd(known)) or 1.0
-        gap = (column[rows].astype(np.float64)[:, None] - column[others]) / spread
-        missing = np.isnan(column[rows])[:, None], np.isnan(column[others])
-        squares += np.where(missing[0] & missing[1], 0.0, np.where(missing[0] ^ missing[1], np.inf, gap**2))
+    for column in _numbers(bench, mixed):
+        known = column[bench.real.rows]
+        spread = float(np.nanstd(known)) if np.isfinite(known).any() else 0.0
+        here, there = column[rows][:, None] / (spread or 1.0), column[others] / (spread or 1.0)
+        missing, other_missing = np.isnan(here), np.isnan(there)
+        gap = np.where(missing | other_missing, 0.0, here - there)
+        squares += np.where(missing ^ other_missing, np.inf, gap**2)
     for codes in mixed.codes.T:
         squares[codes[rows][:, None] != codes[others]] = np.inf
     return np.asarray(np.sqrt(squares))
+
+
+def _numbers(bench: Workbench, mixed: Mixed) -> Iterator[Floats]:
+    """Number columns as they were given, dates in seconds; what was read from text, as the encoder ranks it."""
+    frame = bench.corpus.frame
+    for at, ranks in enumerate(mixed.numeric.T):
+        column = None if frame is None else frame[mixed.columns[at]]
+        if column is not None and column.dtype.kind == "M":
+            yield np.asarray((column - column.min()).dt.total_seconds(), dtype=np.float64)
+        elif column is not None and column.dtype.kind in "iufb":
+            given = np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
+            yield np.where(np.isfinite(given), given, np.nan)
+        else:
+            yield np.asarray(ranks, dtype=np.float64)
 
 
 def first_not(copied: Flags, found: Neighbours) -> tuple[Floats, Rows]:
@@ -215,7 +231,7 @@ def _reached(bench: Workbench, space: Space, records: Sample) -> tuple[Rows, Flo
     found = bench.neighbours(records, bench.release, reached, gower=numbers or space == "Gower distance")
     if numbers and bench.varying is not None:
         others = bench.release.rows[found.index]
-        return found.index, number_distance(bench.varying, records.rows, others, bench.real.rows)
+        return found.index, number_distance(bench, bench.varying, records.rows, others)
     if space == "pixels under shifts, flips and crops":
         distance, near = _pixels_between(bench, records, found.index)
         return near, distance
