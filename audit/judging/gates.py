@@ -231,7 +231,7 @@ def _deciding(cells: list[Cell], *, set_aside: bool) -> list[bool]:
 def _verdict(listed: list[Cell], too_few: list[Cell], undecided: str) -> Verdict:
     found = {cell.verdict for cell in listed}
     crashed = any(cell.verdict == "error" for cell in too_few)
-    blocked = undecided == "block" and any(cell.verdict not in ("pass", "not_applicable") for cell in too_few)
+    blocked = undecided == "block" and any(cell.verdict != "pass" for cell in too_few)
     if "fail" in found:
         return "fail"
     if "error" in found or crashed:

@@ -351,11 +351,11 @@ def test_a_hidden_cell_that_the_release_empties_beyond_chance_fails_without_its_
     assert audited(frames).verdict == "fail"
 
 
-def test_groups_that_cannot_be_decided_are_inconclusive_and_labels_alone_let_pass() -> None:
+def test_groups_that_cannot_be_decided_are_inconclusive_and_labels_alone_undecided() -> None:
     frames = three(people, 200, 8)
     record = audited(frames)
     assert record["coverage.representation"].status == "not_assessable"
     assert (record.verdict, record.gates[0].verdict) == ("inconclusive", "inconclusive")
     alone = cp.audit(**frames, label="income", metrics=["coverage.representation", "fidelity.precision"])
     assert alone["coverage.representation"].status == "not_applicable"
-    assert [g.verdict for g in alone.gates if g.metric == "coverage.representation"] == ["not_applicable"]
+    assert [g.verdict for g in alone.gates if g.metric == "coverage.representation"] == ["undecided"]
