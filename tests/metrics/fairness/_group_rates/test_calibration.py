@@ -38,7 +38,7 @@ def scored(n: int = 3000, copies: int = 1) -> tuple[Workbench, pd.DataFrame]:
 
 
 def ready(bench: Workbench) -> Ready:
-    question = Question(rates=(CALIBRATION,), minimum=100)
+    question = Question(rates=(CALIBRATION,), limit=0.1, gated=False)
     answer = assess(bench, question, models=("linear",), positive="yes")
     assert isinstance(answer, Ready)
     return answer
