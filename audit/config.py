@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from counterproof.refusal import Refusal
+from counterproof.refusal import Refusal, did_you_mean
 
 ROLES = ("train", "holdout", "real", "test", "synthetic")
 # By these names metrics file their own cells, beside the groups'.
@@ -169,5 +168,4 @@ def _nearest(*place: Any) -> str:
     """The key that was meant, if one is near."""
     inside = {name: list(kind.model_fields) for name, kind in SECTIONS.items()}
     known = list(Config.model_fields) if len(place) == 1 else inside.get(str(place[0]), [])
-    near = difflib.get_close_matches(str(place[-1]), known, n=1)
-    return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
+    return did_you_mean(str(place[-1]), known)

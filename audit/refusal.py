@@ -1,12 +1,12 @@
-"""What stops an audit before it starts, and how its sentences name things."""
+"""Refusals: why an audit cannot start, and how their sentences list and suggest names."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 
 class Refusal(ValueError):
-    """The audit cannot start: one clear sentence that names what to mend (exit code 2)."""
+    """The audit cannot start: one clear sentence that names what to correct (exit code 2)."""
 
 
 def listed(values: Iterable[object], limit: int = 5) -> str:
@@ -20,6 +20,39 @@ def listed(values: Iterable[object], limit: int = 5) -> str:
     every = [repr(_short(str(value))) for value in values]
     more = f" and {len(every) - limit} more" if len(every) > limit else ""
     return ", ".join(every[:limit]) + more
+
+
+def nearest_names(name: str, known: Iterable[str], *, most: int = 1, cutoff: float = 0.6) -> list[str]:
+    """The known names most like a mistyped one, best first.
+
+    Args:
+        name: What was written.
+        known: What could have been meant.
+        most: How many at most.
+        cutoff: How like they must be, from 0 to 1.
+    """
+    import difflib
+
+    return difflib.get_close_matches(name, list(known), n=most, cutoff=cutoff)
+
+
+def did_you_mean(name: str, known: Collection[str], *, limit: int | None = None) -> str:
+    """The end of a sentence that refuses a name: the name most like it, or else all that are known.
+
+    >>> did_you_mean("trian", ["train", "test"]), did_you_mean("x", ["train", "test"])
+    ('; did you mean train?', '; there are train, test')
+
+    Args:
+        name: What was written.
+        known: What could have been meant.
+        limit: How many known names are listed; all by default.
+    """
+    near = nearest_names(name, known)
+    if near:
+        return f"; did you mean {near[0]}?"
+    names = list(known)[:limit]
+    more = ", …" if len(names) < len(known) else ""
+    return f"; there are {', '.join(names) or 'none'}{more}"
 
 
 def _short(text: str) -> str:

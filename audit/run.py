@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -15,7 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from counterproof.config import ROLES, Config, check_roles, make_config, read_config
-from counterproof.inputs.timings import in_words
+from counterproof.inputs.timings import timing_shares
 from counterproof.judging.gates import resolve_gate
 from counterproof.judging.grammar import Gate, Level, parse_gate
 from counterproof.judging.joint_gates import AllOf, Requirement
@@ -23,17 +22,18 @@ from counterproof.judging.policy import policy_gates
 from counterproof.judging.verdict import judged
 from counterproof.loading.intake import Intake
 from counterproof.loading.load import take_in
-from counterproof.loading.suppression import discreet
+from counterproof.loading.suppression import pool_rare_values
 from counterproof.measuring.contamination import check_contamination, check_overlap
 from counterproof.measuring.measure import measure
+from counterproof.measuring.preflight import preflight
 from counterproof.measuring.shadow_generator import Generator, synthesiser_of
 from counterproof.measuring.workbench_setup import set_bench
-from counterproof.metrics.engine.tiles import torch_on_one_thread
+from counterproof.metrics.engine.one_thread import one_thread
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.metric import FAMILIES, Metric, installed, load
 from counterproof.metrics.sample import Sample
 from counterproof.progress import Silent, Stages
-from counterproof.refusal import Refusal
+from counterproof.refusal import Refusal, nearest_names
 from counterproof.reports.model import Manifest, NotAssessed, Reading, RoleReading, StageReading
 from counterproof.reports.record import Record
 from counterproof.state import cache_folder, count_audit
@@ -152,13 +152,17 @@ def run_audit(
     with one_thread():
         device = device_for(config.run.device)
         intake = read(config, sources, encoder, stages, device)
-        intake = discreet(intake, small_cell=config.run.small_cell, show_real=config.run.show_real)
+        intake = pool_rare_values(intake, small_cell=config.run.small_cell, show_real=config.run.show_real)
         bench = set_bench(intake, config.run)
         if generator is not None:
             bench = replace(bench, synthesiser=synthesiser_of(generator, sources, intake, config.data))
         samples = {role: Sample(role, rows, intake.corpus) for role, rows in intake.roles.items()}
-        remarks = check_overlap(samples, intake.sources, allow=config.run.allow_overlap)
+        remarks = not_imported(config.run.metrics, own)
+        remarks += check_overlap(samples, intake.sources, allow=config.run.allow_overlap)
         check_contamination(samples, intake.sources)
+        if foreseen := preflight(chosen, bench):
+            remarks.append(foreseen)
+            stages.remark(foreseen)
         readings: list[Reading] = []
         for found in chosen:
             with stages.stage(found.id):
@@ -200,22 +204,44 @@ def choose(wanted: Sequence[str], own: Mapping[str, Metric] = MappingProxyType({
     """The metrics of the wanted families and ids, in the order of the five questions.
 
     Raises:
-        Refusal: A name is neither.
+        Refusal: A name is neither, or a metric that is asked for cannot be imported.
     """
     known = {*installed(), *own}
     for name in wanted:
         if name not in known and name not in FAMILIES:
-            import difflib
-
-            near = difflib.get_close_matches(name, [*known, *FAMILIES], n=3)
+            near = nearest_names(name, [*known, *FAMILIES], most=3)
             raise Refusal(f"no metric or family is called {name!r}{'; nearest: ' + ', '.join(near) if near else ''}")
     try:
-        asked = [name for name in sorted(known) if not wanted or name in wanted or set(wanted) & set(FAMILIES)]
+        asked = [name for name in sorted(known) if not wanted or name in wanted or _family(name) in wanted]
         metrics = [own.get(name) or load(name) for name in asked]
+        metrics += [found for found in _of_others(wanted, own)[0] if found.family in wanted]
     except MetricError as error:
         raise Refusal(str(error)) from None
-    kept = [m for m in metrics if not wanted or m.id in wanted or m.family in wanted]
-    return sorted(kept, key=lambda m: (FAMILIES.index(m.family), m.id))
+    return sorted(metrics, key=lambda m: (FAMILIES.index(m.family), m.id))
+
+
+def not_imported(wanted: Sequence[str], own: Mapping[str, Metric] = MappingProxyType({})) -> list[str]:
+    """What is to be said of metrics that cannot be imported, so that nobody knows whether they were wanted."""
+    return [f"{problem}: not measured" for problem in _of_others(wanted, own)[1]]
+
+
+def _family(identifier: str) -> str:
+    """The family that an id tells: none of a vendor's metric."""
+    family = identifier.partition(".")[0]
+    return family if family in FAMILIES else ""
+
+
+def _of_others(wanted: Sequence[str], own: Mapping[str, Metric]) -> tuple[list[Metric], list[str]]:
+    """Vendors' metrics, whose family is told only when they are imported, and why some cannot be."""
+    metrics, problems = [], []
+    for name in sorted({*installed(), *own}):
+        if _family(name) or name in wanted or not set(wanted) & set(FAMILIES):
+            continue
+        try:
+            metrics.append(own.get(name) or load(name))
+        except MetricError as error:
+            problems.append(str(error))
+    return metrics, problems
 
 
 def configure(metrics: Sequence[Metric], options: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -254,7 +280,7 @@ def read(config: Config, sources: Mapping[str, Any], encoder: Any, stages: Stage
             memory=config.run.memory_mb * 2**20,
         )
     if intake.stages:
-        stages.remark(in_words(intake.stages))
+        stages.remark(timing_shares(intake.stages))
     return intake
 
 
@@ -269,15 +295,6 @@ def device_for(wanted: str) -> str:
     from counterproof.encoders.base import device_named
 
     return str(device_named(wanted))
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """One thread for BLAS, OpenMP and torch: more of them fight over cores and change last digits."""
-    from threadpoolctl import threadpool_limits
-
-    with torch_on_one_thread(), threadpool_limits(limits=1):
-        yield
 
 
 def name_of(source: Any) -> str:

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import suppress
 from pathlib import Path
-
-from counterproof.reports.serialise import write_text
 
 
 def count_audit(folder: Path, holdout: str, release: str) -> int:
     """Note one audit and tell how many distinct releases this holdout has now judged.
 
-    An unreadable ledger starts anew; a folder that cannot be written is no reason to stop.
+    Each audit adds one line to the ledger in one write, which parallel runs cannot take from each other.
+    Lines that cannot be read count for nothing; a folder that cannot be written is no reason to stop.
     """
-    path = folder / "audits.json"
-    try:
-        ledger = json.loads(path.read_text(encoding="utf-8"))
-        seen = [str(item) for item in ledger.get(holdout, [])]
-    except (OSError, ValueError, AttributeError, TypeError):
-        ledger, seen = {}, []
-    if release not in seen:
-        seen.append(release)
+    path = folder / "audits.txt"
+    if release not in _judged(path, holdout):
         with suppress(OSError):
-            write_text(path, json.dumps({**ledger, holdout: seen}, indent=0, sort_keys=True))
-    return len(seen)
+            folder.mkdir(parents=True, exist_ok=True)
+            # A line that an interrupted write left open must not swallow this one: it begins on its own.
+            line = f"\n{holdout} {release}\n".encode()
+            handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            try:
+                os.write(handle, line)
+            finally:
+                os.close(handle)
+    return len(_judged(path, holdout) | {release})
+
+
+def _judged(path: Path, holdout: str) -> set[str]:
+    """The releases that the ledger holds of one holdout."""
+    try:
+        lines = path.read_bytes().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return set()
+    return {words[1] for words in map(str.split, lines) if len(words) == 2 and words[0] == holdout}
 
 
 def cache_folder() -> Path:

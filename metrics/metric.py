@@ -88,6 +88,8 @@ class Tolerance:
         cells: Judge every group of the field instead of the data set as a whole.
         fail: Another limit to fail.
         level: ``warn`` gates never change an exit code.
+        widest: How far the limit may be widened where real data of this size differ by more; twice the
+            tolerance without it.
     """
 
     field: str
@@ -97,6 +99,7 @@ class Tolerance:
     cells: bool = False
     fail: float | None = None
     level: Literal["fail", "warn"] = "fail"
+    widest: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +124,8 @@ class Metric:
         tolerances: Its gates in the default policy.
         controls: Leaks that it claims to find, each with the field that must show it. The engine plants
             them in a copy of the release; a field that misses them is blind and cannot pass a gate.
+        preflight: What its gates cannot decide at these numbers of rows, told from counts of real rows before any
+            work is done; an empty text where they can.
     """
 
     id: str
@@ -137,6 +142,7 @@ class Metric:
     anchored: bool = False
     tolerances: tuple[Tolerance, ...] = ()
     controls: Mapping[Plant, str] = dataclasses.field(default_factory=dict)
+    preflight: Callable[[Workbench], str] | None = None
 
     def parameters(self) -> dict[str, inspect.Parameter]:
         """The keyword-only options of the function: the metric's typed parameters."""
@@ -183,6 +189,7 @@ def metric(
     anchored: bool = False,
     tolerances: Iterable[Tolerance] = (),
     controls: Iterable[Plant] | Mapping[Plant, str] = (),
+    preflight: Callable[[Workbench], str] | None = None,
 ) -> Callable[[Callable[..., Iterable[Value]]], Metric]:
     """Declare a metric; see :class:`Metric` for the arguments.
 
@@ -218,6 +225,7 @@ def metric(
             anchored=anchored,
             tolerances=tuple(tolerances),
             controls=shown,
+            preflight=preflight,
         )
 
     return declare

@@ -30,13 +30,33 @@ class Mixed:
 
     Attributes:
         numeric: ``(n, p)``, scaled to [0, 1] by the range or rank of real data; NaN is missing.
-        codes: ``(n, q)`` integers per category; missing has a code of its own.
+        codes: ``(n, q)`` integers per category, one for each value of any role, rare or not, so that nothing
+            fitted stands between two rows: equal codes are equal values. Missing has a code of its own.
         columns: Names of the ``p + q`` columns.
     """
 
     numeric: NDArray[np.float32]
     codes: NDArray[np.int32]
     columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mismatch:
+    """A column in which the release does not have the schema of the real data.
+
+    Attributes:
+        column: Its name.
+        sentence: What does not match.
+        like: A column of the release that may be the one.
+        fails: Whether the release lacks what real data have; columns that nobody asked for only warn.
+        left_out: Whether the rest of the audit was computed without it.
+    """
+
+    column: str
+    sentence: str
+    like: str = ""
+    fails: bool = True
+    left_out: bool = True
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -67,8 +87,10 @@ class Corpus:
         frame: The rows as a table, if they are one.
         kinds: Kind of each column of the frame.
         mixed: The rows for Gower distance and trees, if they are a table.
+        schema: Columns that the release lacks, has in another type, or has in addition.
         label: Name of the label column.
         labels: ``(n,)`` labels as strings; missing is the empty string.
+        no_labels: Why there are none although a label was asked for.
         groups: ``(n,)`` group values as strings by group column.
         clusters: ``(n,)`` source record of each row; rows of one source are not independent.
         thumbnail: PNG bytes of a row, for images.
@@ -90,8 +112,10 @@ class Corpus:
     frame: pd.DataFrame | None = None
     kinds: Mapping[str, str] = field(default_factory=dict)
     mixed: Mixed | None = None
+    schema: tuple[Mismatch, ...] = ()
     label: str = ""
     labels: NDArray[np.str_] | None = None
+    no_labels: str = ""
     groups: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
     clusters: NDArray[np.intp] | None = None
     thumbnail: Callable[[int], bytes] | None = None

@@ -17,12 +17,11 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from counterproof.metrics.engine.incremental_neighbours import grown
 from counterproof.metrics.engine.kernel_sums import KernelSums
 from counterproof.metrics.engine.knn_graph import Graph
 from counterproof.metrics.engine.learners import LEARNERS, Forecast, fit_forecast
-from counterproof.metrics.engine.nearest_neighbours import Neighbours, gower_neighbours, nearest
-from counterproof.metrics.engine.shared_pass import Geometry, Plan
+from counterproof.metrics.engine.nearest_neighbours import Neighbours, gower_neighbours, nearest, updated_neighbours
+from counterproof.metrics.engine.shared_pass import PassPlan, SharedPass
 from counterproof.metrics.engine.shared_work import SharedWork, Work, WorkKey
 from counterproof.metrics.sample import Corpus, Floats, Mixed, Rows, Sample
 
@@ -33,7 +32,7 @@ MEASURED: Work[Workbench] = Work("the view of the measurement")
 SPLITS: Work[NDArray[np.bool_]] = Work("re-splits of real rows")
 VARYING: Work[Mixed | None] = Work("columns that vary among real rows")
 NEIGHBOURS: Work[Neighbours] = Work("nearest neighbours")
-GEOMETRY: Work[Geometry] = Work("the pass over all pairs")
+GEOMETRY: Work[SharedPass] = Work("the pass over all pairs")
 REAL_GRAPH: Work[Graph] = Work("neighbour lists among real rows")
 GRAPH: Work[tuple[Graph, NDArray[np.int8]]] = Work("neighbour lists of a view")
 SPLIT_SUMS: Work[list[KernelSums]] = Work("kernel sums of re-splits")
@@ -122,7 +121,7 @@ class Workbench:
 
     def splits(self) -> NDArray[np.bool_]:
         """``(DRAWS, 2, len(real))``: reference and candidate rows of each re-split."""
-        at = self._measured
+        at = self.measured
         sizes = len(at.reference), len(at.candidate)
 
         def plan() -> NDArray[np.bool_]:
@@ -197,7 +196,7 @@ class Workbench:
     def _viewed(self, **changes: Any) -> Workbench:
         """Another view of the same data, which can find the measurement."""
         if self.draw is None:
-            self.work.result(MEASURED.about(), lambda: self)
+            self.work.result(MEASURED.about(device=self.device), lambda: self)
         return replace(self, **changes)
 
     @property
@@ -240,7 +239,7 @@ class Workbench:
         found = parent.work.find(NEIGHBOURS.about(*before, k=k, gower=gower))
         if found is None or found.distance.shape[1] != k:
             return alone(query, base, k)
-        return grown(found, query, base, (len(before[0]), len(before[1])), alone)
+        return updated_neighbours(found, query, base, (len(before[0]), len(before[1])), alone)
 
     def _alone(self, query: Sample, base: Sample, k: int, *, gower: bool) -> Neighbours:
         """A search of its own, that reads nothing of the survey."""
@@ -275,38 +274,38 @@ class Workbench:
     @property
     def _pooled(self) -> bool:
         """Whether this view is a re-split that reads what all real rows share."""
-        return self.draw is not None and self.draw >= 0 and self._measured.pools_real
+        return self.draw is not None and self.draw >= 0 and self.measured.pools_real
 
     @property
-    def _measured(self) -> Workbench:
-        """The view of the measurement."""
-        return self if self.draw is None else self.work.find(MEASURED.about()) or self
+    def measured(self) -> Workbench:
+        """The view of the measurement on this device: what had to leave a full GPU plans its re-splits elsewhere."""
+        return self if self.draw is None else self.work.find(MEASURED.about(device=self.device)) or self
 
-    def _geometry(self, k: int) -> Geometry:
+    def _geometry(self, k: int) -> SharedPass:
         """What one pass over the rows of this view tells; a re-split may read that of the measurement."""
-        measured = self._measured
+        measured = self.measured
         sides = [(view.reference.content, view.candidate.content) for view in (self, measured)]
         at = measured if sides[0] == sides[1] or self._pooled else self
-        return self.shared(GEOMETRY.about(at.reference, at.candidate, k=k), lambda: Geometry.of(at._plan(k)))
+        return self.shared(GEOMETRY.about(at.reference, at.candidate, k=k), lambda: SharedPass.of(at._plan(k)))
 
     @property
     def remark(self) -> str:
         """What a reader should know of how the kernels and neighbours of this view were found."""
-        return self._geometry(K).survey.remark
+        return self._geometry(K).result.remark
 
-    def _plan(self, k: int) -> Plan:
+    def _plan(self, k: int) -> PassPlan:
         """What the metrics of this view will ask; of any but the usual ``k``, only lists."""
         sides = {"reference": self.reference, "candidate": self.candidate}
         how: dict[str, Any] = {**sides, "memory": self.memory, "device": self.device}
         if self.draw == ANCHOR:
-            return Plan(**how, within=False)
+            return PassPlan(**how, within=False)
         if self.draw is not None:
-            return Plan(**how, depth=k)
+            return PassPlan(**how, depth=k)
         leaks = self.varying is None or self.holdout is not None  # tables are searched for copies with a holdout only
         if not self.pools_real:
-            return Plan(**how, depth=4 * k + 8, release=None)
+            return PassPlan(**how, depth=4 * k + 8, release=None)
         fewer = min(len(self.reference), len(self.candidate), len(self.real) - len(self.reference))
-        return Plan(
+        return PassPlan(
             **how,
             depth=4 * k + 8,
             real=self.real,
@@ -335,7 +334,7 @@ class Workbench:
             return self.shared(SPLIT_SUMS.about(self.real), lambda: self._geometry(K).split_sums())[self.draw]
         sums = self._geometry(K).sums()
         if self.draw == ANCHOR:
-            return replace(sums, reference_within=self._measured.kernel().reference_within)
+            return replace(sums, reference_within=self.measured.kernel().reference_within)
         return sums
 
     def forecast(self, learner: str, trained_on: Sample) -> Forecast:

@@ -1,1 +1,1 @@
-"""Reports: the record and what is drawn from it."""
+"""Reports: the record and the outputs made from it."""

@@ -1,4 +1,4 @@
-"""How one interval is judged against limits: three verdicts, asymmetric."""
+"""Judging one interval against limits: pass, fail or inconclusive, by different bounds."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def judge(
 
 
 def worst(estimate: Estimate, operator: Operator, *, better: Better, confidence: float) -> float:
-    """The bound that a PASS needs inside its limit: the worst that the data leave possible."""
+    """The bound that a PASS needs inside its limit: the worst value that the data allow."""
     low, high = estimate.bound("low", confidence), estimate.bound("high", confidence)
     if operator in (">=", ">"):
         return low
@@ -103,7 +103,7 @@ def worst(estimate: Estimate, operator: Operator, *, better: Better, confidence:
 
 
 def best(estimate: Estimate, operator: Operator, *, better: Better, confidence: float) -> float:
-    """The bound that a FAIL needs outside its limit: the best that the data leave possible."""
+    """The bound that a FAIL needs outside its limit: the best value that the data allow."""
     low, high = estimate.bound("low", confidence), estimate.bound("high", confidence)
     if operator in (">=", ">"):
         return high
@@ -139,7 +139,7 @@ def distance(estimate: Estimate, operator: Operator, limit: float, *, better: Be
 def rows_needed(estimate: Estimate, limit: float, n: int, confidence: float, better: Better) -> int | None:
     """About how many rows would bring the bound to the limit, widths shrinking as 1/sqrt(n).
 
-    None where more rows of this kind would not decide it (the value stands on the limit).
+    None where more rows of this kind would not decide it (the value equals the limit).
     """
     mirrored = better == "zero" and estimate.value < 0
     value = abs(estimate.value) if mirrored else estimate.value

@@ -10,12 +10,13 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from counterproof.metrics.estimate import Better, Estimate, Measurement, Scale, Status
+from counterproof.refusal import nearest_names
 from counterproof.reports.judgement import Judgement, Operator, Verdict, compare
 from counterproof.reports.serialise import rounded
 
 
 def names_of(reading: Reading) -> tuple[str, ...]:
-    """The names a reading answers to: with its field, and without where it is the headline."""
+    """The names of a reading: with its field, and without where it is the headline."""
     full = [f"{reading.metric}.{reading.field}"] + ([reading.metric] if reading.headline else [])
     if not reading.group:
         return tuple(full)
@@ -44,7 +45,7 @@ QUESTIONS: Mapping[str, str] = {
 }
 TOGETHER = "together"  # the family of gates that must all hold, beside the five questions
 GroupKey = dict[str, str | None]
-# JSON need not escape these, but a terminal that shows the file would obey them.
+# JSON need not escape these, but a terminal that shows the file would interpret them.
 UNSEEN = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 
@@ -93,7 +94,7 @@ class PanelReading(Part):
 
 
 class ControlReading(Part):
-    """A leak that was planted in a copy of the release, and whether the metric saw it."""
+    """A leak that was planted in a copy of the release, and whether the metric detected it."""
 
     kind: str
     planted: int
@@ -186,8 +187,8 @@ class Reading(Part):
         )
 
     @property
-    def blindness(self) -> str:
-        """The planted leaks that were missed, in words; empty where every control was found."""
+    def missed_controls(self) -> str:
+        """The planted leaks that were missed, in words; empty where all were detected."""
         return "; ".join(control.told for control in self.controls if control.found is False)
 
     @property
@@ -216,8 +217,10 @@ class Reading(Part):
             n=self.rows,
             smallest_n=self.smallest_n,
         )
-        if self.blindness and judged.verdict == "pass":
-            return Judgement(verdict="inconclusive", sentence=f"{self.metric}: INCONCLUSIVE, blind: {self.blindness}")
+        if self.missed_controls and judged.verdict == "pass":
+            return Judgement(
+                verdict="inconclusive", sentence=f"{self.metric}: INCONCLUSIVE, blind: {self.missed_controls}"
+            )
         return judged
 
     def __le__(self, limit: float) -> Judgement:
@@ -274,6 +277,7 @@ class GateReading(Part):
     n_needed: int | None = None
     why: str = ""
     tolerance_reason: str = ""
+    widest: float | None = None
     cells: list[CellReading] = Field(default_factory=list)
     too_few: list[CellReading] = Field(default_factory=list)
     adjusted_for: int = 1
@@ -335,7 +339,7 @@ class NotAssessed(Part):
 
 
 class RecordData(Part):
-    """The whole result of an audit, as data: what every writer reads.
+    """The whole result of an audit, as data: which every writer reads.
 
     ``record["leakage.copies"]`` gives the metric's headline reading,
     ``record["fidelity.marginals.lost"]`` a field, and
@@ -364,9 +368,7 @@ class RecordData(Part):
         """
         found = self.find(key)
         if found is None:
-            import difflib
-
-            near = difflib.get_close_matches(key, list(self.keys()), n=3, cutoff=0.4)
+            near = nearest_names(key, self.keys(), most=3, cutoff=0.4)
             raise KeyError(f"the record has no {key!r}{'; did you mean ' + ', '.join(near) if near else ''}")
         return found
 

@@ -1,4 +1,4 @@
-"""Plain values: numbers and files that are the same bytes on every machine."""
+"""Serialising: numbers and files that are the same bytes on every machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text: what data become before a reader sees them."""
+"""Text from data: without control characters, cut to length, numbers formatted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words: how verdicts, gates and numbers are said, the same in every output."""
+"""Wording of verdicts, gates and numbers, the same in every output."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ State = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How a state is told: a word and an icon, never a colour alone."""
+    """How a state is shown: a word and an icon, never a colour alone."""
 
     word: str
     icon: str
@@ -72,13 +72,13 @@ OTHERWISE: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """A gate as all outputs tell it.
+    """A gate as all outputs show it.
 
     Attributes:
         gate: The gate as judged.
         state: Its verdict; ``warn`` where a warn-level gate failed, ``waived`` where a waiver
-            stands before a verdict that would not pass.
-        title: What it asks, in plain words.
+            covers a verdict that is no pass.
+        title: What it judges, in plain words.
         better: Direction of the reading it judged.
         scale: Scale of that reading's interval.
         members: The gates of one that asks for several at once.
@@ -128,7 +128,7 @@ def state_of(gate: GateReading) -> State:
     return "warn" if gate.level == "warn" and gate.verdict == "fail" else gate.verdict
 
 
-def place(group: GroupKey | None) -> str:
+def group_in_words(group: GroupKey | None) -> str:
     """A group in words: ``sex = F, every race``."""
     parts = []
     for column, value in (group or {}).items():
@@ -138,19 +138,19 @@ def place(group: GroupKey | None) -> str:
 
 
 def subject(title: str, metric: str, field: str, group: GroupKey | None) -> str:
-    """What was measured, in words: ``Kernel distance: excess over real against real, for sex = F``."""
+    """The measured quantity in words: ``Kernel distance: excess over real against real, for sex = F``."""
     name = printable(title) or printable(metric.rpartition(".")[2].replace("_", " "))
     told = "" if field in ("", "value") else field.replace("_", " ")
     if field == "excess" or field.endswith("_excess"):
         told = ", ".join(filter(None, [told.removesuffix("excess").strip(), EXCESS]))
-    where = place(group)
+    where = group_in_words(group)
     text = (name[:1].upper() if name[:1].isascii() else name[:1]) + name[1:]  # β stays β
     text += f": {printable(told)}" if told and told.casefold() != name.casefold() else ""
     return f"{text}, for {where}" if where else text
 
 
 def subject_of(reading: Reading) -> str:
-    """What a reading measured, in words."""
+    """The quantity of a reading, in words."""
     return subject(reading.title, reading.metric, reading.field, reading.group)
 
 
@@ -175,12 +175,12 @@ def family_of(gate: GateReading) -> str:
 
 
 def line_of(record: RecordData, gate: GateReading) -> Line:
-    """A gate with the words of the readings it judged."""
+    """A gate with the titles of the readings it judged."""
     if gate.members:
         members = tuple(line_of(record, member) for member in gate.members)
         deciding = (gate.metric, gate.field, gate.value, gate.limit)
         told = ((m.gate.metric, m.gate.field, m.gate.value, m.gate.limit) for m in members)
-        leading = next((m for m, place in zip(members, told, strict=True) if place == deciding), members[0])
+        leading = next((m for m, key in zip(members, told, strict=True) if key == deciding), members[0])
         return replace(leading, gate=gate, state=state_of(gate), title=printable(gate.name), members=members)
     known = [reading for reading in record.measurements if reading.metric == gate.metric]
     same = [r for r in known if r.field == gate.field or (not gate.field and r.headline)] or known
@@ -194,25 +194,25 @@ def line_of(record: RecordData, gate: GateReading) -> Line:
     return Line(gate=gate, state=state_of(gate), title=words, better=exact[0].better, scale=exact[0].scale)
 
 
-def ladder(record: RecordData) -> dict[str, list[Line]]:
-    """Every gate by family, worst first inside it; families in the order of the questions."""
+def gates_by_family(record: RecordData) -> dict[str, list[Line]]:
+    """Every gate by family, worst first inside it, facts before estimates; families in the order of the questions."""
     rungs: dict[str, list[Line]] = {family: [] for family in families(record)}
     for gate in record.gates:
         rungs[family_of(gate)].append(line_of(record, gate))
     for lines in rungs.values():
-        lines.sort(key=lambda line: RANK[line.state])
+        lines.sort(key=lambda line: (RANK[line.state], line.gate.margin is not None))
     return rungs
 
 
 def applicable(record: RecordData) -> dict[str, list[Line]]:
-    """The ladder without the policy's gates that do not apply to these data; who asked for a gate sees it."""
+    """The same without the policy's gates that do not apply to these data; gates from the configuration stay."""
     return {
         family: [line for line in lines if line.state != "not_applicable" or line.gate.source == "config"]
-        for family, lines in ladder(record).items()
+        for family, lines in gates_by_family(record).items()
     }
 
 
-def set_aside(record: RecordData) -> str:
+def not_applicable_gates(record: RecordData) -> str:
     """The policy's gates that do not apply, by reason, in one line; empty where all apply."""
     reasons = {(r.metric, r.field): r.reason for r in record.measurements if r.status == "not_applicable"}
     aside: dict[str, list[str]] = {}
@@ -226,7 +226,7 @@ def set_aside(record: RecordData) -> str:
 
 
 def families(record: RecordData) -> list[str]:
-    """All families of a record: the five questions, then whatever else it holds."""
+    """All families of a record: the five questions, then any others."""
     named = [*record.families, *map(family_of, record.gates), *(m.family for m in record.measurements)]
     return list(dict.fromkeys([*QUESTIONS, *named]))
 
@@ -254,13 +254,13 @@ def overall(record: RecordData) -> tuple[Verdict, str]:
 
 
 def not_assessed(record: RecordData) -> list[NotAssessed]:
-    """What was not assessed, the same said once."""
+    """What was not assessed, each reason once."""
     said = {(part.metric, part.reason): part for part in record.not_assessed}
     return list(said.values())
 
 
-def tried(readings: Sequence[Reading]) -> list[tuple[str, ControlReading]]:
-    """What was planted to try the power of the metrics, once for each metric and kind; missed first."""
+def planted_controls(readings: Sequence[Reading]) -> list[tuple[str, ControlReading]]:
+    """Planted controls, once for each metric and kind; missed ones first."""
     found = {
         (reading.metric, control.kind): (f"{reading.metric}.{reading.field}", control)
         for reading in readings

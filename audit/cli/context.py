@@ -1,4 +1,4 @@
-"""What every verb of the command line needs: refusals in one sentence, exit codes, progress."""
+"""Shared by all commands: refusals in one sentence, exit codes, progress."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ INTERRUPTED = 130
 
 
 @contextmanager
-def refusals() -> Iterator[None]:
-    """Refused data and unreadable gates end in one sentence and exit code 2; nothing else looks like a FAIL."""
+def exit_on_refusal() -> Iterator[None]:
+    """Refused data and unreadable gates end in one sentence and exit code 2, which differs from that of a FAIL."""
     try:
         yield
     except KeyboardInterrupt:
@@ -35,8 +35,8 @@ def refusals() -> Iterator[None]:
         from counterproof.refusal import Refusal
 
         if isinstance(error, (Refusal, MetricError)):
-            told = str(error) if isinstance(error, GateError) else " ".join(str(error).split())
-            click.echo(f"counterproof: {plain(told)}", err=True)
+            message = str(error) if isinstance(error, GateError) else " ".join(str(error).split())
+            click.echo(f"counterproof: {plain(message)}", err=True)
             sys.exit(USAGE)
         from counterproof.measuring.measure import crash
 

@@ -1,4 +1,4 @@
-"""The demo: real generators' releases of census data, audited and told in plain words."""
+"""The demo: releases of census data by real generators, audited and summarised in plain words."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from counterproof.reports.model import QUESTIONS
 from counterproof.reports.record import Record
 
 RELEASES = ("release_argn", "release_tvae3")
-TOLD = {
+GENERATORS = {
     "release_argn": "TabularARGN, the best of five generators",
     "release_copula": "a Gaussian copula",
     "release_ctgan": "CTGAN",
@@ -29,14 +29,14 @@ LEAKAGE = {**WORDS, "pass": "no leak found by these attacks at this power", "fai
 
 
 def run_demo(out: Path, releases: Sequence[str]) -> None:
-    """Audit each release in a process of its own and say what was found.
+    """Audit each release in its own process and print the results.
 
     Raises:
         Refusal: No such release, or the folder cannot be written.
     """
     for name in releases:
-        if name not in TOLD:
-            raise Refusal(f"no release {name!r} ships with counterproof; there are {', '.join(TOLD)}")
+        if name not in GENERATORS:
+            raise Refusal(f"no release {name!r} ships with counterproof; there are {', '.join(GENERATORS)}")
     check_writable(out)
     started = time.perf_counter()
     print(f"Auditing {len(releases)} releases of census data (5,000 rows each) against real rows …", flush=True)
@@ -44,7 +44,7 @@ def run_demo(out: Path, releases: Sequence[str]) -> None:
     with ProcessPoolExecutor(max_workers=min(2, len(releases)), mp_context=context) as pool:
         for name, record in zip(releases, pool.map(audit_release, releases), strict=True):
             paths = write_all(record, out / name)
-            print("\n".join(story(name, record, paths["report.html"])), flush=True)
+            print("\n".join(summary_lines(name, record, paths["report.html"])), flush=True)
     print(f"\nDone in {time.perf_counter() - started:.0f} s.", file=sys.stderr)
 
 
@@ -63,15 +63,15 @@ def audit_release(name: str) -> Record:
         )
 
 
-def story(name: str, record: Record, report: Path) -> list[str]:
-    """What was found, in plain words."""
-    told = [f"\n{name}: {TOLD[name]}", f"  verdict: {record.verdict.upper()}. {record.because}"]
+def summary_lines(name: str, record: Record, report: Path) -> list[str]:
+    """The results of one audit, in plain words."""
+    lines = [f"\n{name}: {GENERATORS[name]}", f"  verdict: {record.verdict.upper()}. {record.because}"]
     for family, question in QUESTIONS.items():
         found = record.families.get(family)
         if found is None:
             continue
         words = LEAKAGE if family == "leakage" else WORDS
-        told.append(f"  {question:<38} {words.get(found.verdict, found.verdict)}")
-        told += [f"      {sentence}" for sentence in found.because[:2] if found.verdict != "pass"]
-    told += [f"  warning: {sentence}" for sentence in record.warnings]
-    return [*told, f"  report: {report}"]
+        lines.append(f"  {question:<38} {words.get(found.verdict, found.verdict)}")
+        lines += [f"      {sentence}" for sentence in found.because[:2] if found.verdict != "pass"]
+    lines += [f"  warning: {sentence}" for sentence in record.warnings]
+    return [*lines, f"  report: {report}"]

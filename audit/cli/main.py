@@ -1,4 +1,4 @@
-"""The command line. Verbs import what they need when they run: ``--help`` stays fast."""
+"""The command line. Commands import their code when they run, so that ``--help`` stays fast."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from counterproof.cli.context import progress, refusals
+from counterproof.cli.context import exit_on_refusal, progress
 from counterproof.cli.statistics_command import statistics
 from counterproof.cli.weights_command import weights
 
@@ -70,18 +70,18 @@ def run(config: Path | None, out: Path, **options: Any) -> None:
     counterproof run --train train.csv --holdout holdout.csv --synthetic release.csv \\
                      --label income --groups sex,race
     """  # noqa: D301 (click's mark for lines to keep is a backspace)
-    with refusals():
-        from counterproof.cli.output import check_writable, tell, write_all
+    with exit_on_refusal():
+        from counterproof.cli.output import check_writable, print_verdict, write_all
         from counterproof.judging.verdict import exit_code
 
         check_writable(out)
-        record = _audited(config, options)
+        record = _run_configured(config, options)
         paths = write_all(record, out)
-        tell(record, paths)
+        print_verdict(record, paths)
         sys.exit(exit_code(record))
 
 
-def _audited(path: Path | None, options: dict[str, Any]) -> Record:
+def _run_configured(path: Path | None, options: dict[str, Any]) -> Record:
     from counterproof.config import make_config, read_config
     from counterproof.run import choose, run_audit, sources_of
 
@@ -120,7 +120,7 @@ _PLACES = {
 @click.option("--release", "releases", multiple=True, help="Which of the shipped releases; may be repeated.")
 def demo(out: Path, releases: tuple[str, ...]) -> None:
     """Audit two releases of the census data that ship with counterproof."""
-    with refusals():
+    with exit_on_refusal():
         from counterproof.cli.demo import RELEASES, run_demo
 
         run_demo(out, releases or RELEASES)
@@ -135,8 +135,8 @@ def demo(out: Path, releases: tuple[str, ...]) -> None:
 @click.option("--out", type=click.Path(path_type=Path), help="Write record, report, JUnit and summary here.")
 def gate(record: Path, out: Path | None, **options: Any) -> None:
     """Judge RECORD (record.json) again, by its gates and further ones, without recomputing."""
-    with refusals():
-        from counterproof.cli.output import read_record, tell, write_all
+    with exit_on_refusal():
+        from counterproof.cli.output import print_verdict, read_record, write_all
         from counterproof.judging.rejudge import rejudged
         from counterproof.judging.verdict import exit_code
 
@@ -148,7 +148,7 @@ def gate(record: Path, out: Path | None, **options: Any) -> None:
             keep_policy=options["policy"] == "standard",
             baseline=None if baseline is None else read_record(baseline),
         )
-        tell(judged, write_all(judged, out) if out is not None else {})
+        print_verdict(judged, write_all(judged, out) if out is not None else {})
         sys.exit(exit_code(judged))
 
 
@@ -160,7 +160,7 @@ def metrics_group() -> None:
 @metrics_group.command(name="list")
 def list_metrics() -> None:
     """One line per metric."""
-    with refusals():
+    with exit_on_refusal():
         from counterproof.cli.metric_catalogue import lines
 
         click.echo("\n".join(lines()))
@@ -170,7 +170,7 @@ def list_metrics() -> None:
 @click.argument("identifier")
 def show(identifier: str) -> None:
     """What a metric measures, how to read it, its options and default gates."""
-    with refusals():
+    with exit_on_refusal():
         from counterproof.cli.metric_catalogue import page
 
         click.echo(page(identifier))

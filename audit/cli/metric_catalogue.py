@@ -1,4 +1,4 @@
-"""The installed metrics, as ``counterproof metrics`` tells of them."""
+"""The installed metrics, as ``counterproof metrics`` lists them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.metric import FAMILIES, Metric, installed, load
+from counterproof.refusal import nearest_names
 
 
 def lines() -> Iterator[str]:
@@ -30,16 +31,14 @@ def summary(metric: Metric) -> str:
 
 
 def page(identifier: str) -> str:
-    """All about one metric.
+    """The description of one metric.
 
     Raises:
         MetricError: There is none of that id.
     """
     known = installed()
     if identifier not in known:
-        import difflib
-
-        near = difflib.get_close_matches(identifier, list(known), n=3)
+        near = nearest_names(identifier, known, most=3)
         raise MetricError(f"no metric is called {identifier!r}{'; nearest: ' + ', '.join(near) if near else ''}")
     found = load(identifier)
     needs = found.needs

@@ -1,4 +1,4 @@
-"""What an audit leaves behind: four files, and a table at the terminal."""
+"""Outputs of an audit: four files, and a table at the terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from counterproof.reports.record import Record
 from counterproof.reports.serialise import write_text
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-FILES = ("report.html", "record.json", "junit.xml", "summary.md")  # what a reader opens first, first
+FILES = ("report.html", "record.json", "junit.xml", "summary.md")  # in the order in which readers open them
 
 
 def plain(text: str) -> str:
@@ -23,7 +23,7 @@ def plain(text: str) -> str:
 
 
 def check_writable(folder: Path) -> None:
-    """Find out before an hour of work, not after it.
+    """Check before the work, not after it, that a folder can be written.
 
     Raises:
         Refusal: The folder cannot be made or written.
@@ -41,7 +41,7 @@ def check_writable(folder: Path) -> None:
 
 
 def write_all(record: Record, folder: Path) -> dict[str, Path]:
-    """Write record, report, JUnit and summary; all are made before the first is written.
+    """Write record, report, JUnit and summary; all are rendered before the first is written.
 
     Raises:
         Refusal: The folder cannot be written.
@@ -74,7 +74,7 @@ def read_record(path: Path) -> Record:
         raise Refusal(f"{path}: is not a record of schema counterproof/record/1") from None
 
 
-def tell(record: Record, paths: Mapping[str, Path]) -> None:
+def print_verdict(record: Record, paths: Mapping[str, Path]) -> None:
     """Print the verdict: a table at a terminal, plain lines elsewhere."""
     from counterproof.reports.outputs.terminal import plain_lines, verdict_table
 

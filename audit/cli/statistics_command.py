@@ -1,4 +1,4 @@
-"""The verb ``counterproof statistics``: write reference statistics, or compare a release with them."""
+"""The command ``counterproof statistics``: write reference statistics, or compare a release with them."""
 
 from __future__ import annotations
 
@@ -33,30 +33,31 @@ def statistics(data: Path, out: Path | None, against: Path | None, **options: An
     counterproof statistics real/ --out real.npz
     counterproof statistics release/ --against real.npz
     """  # noqa: D301 (click's mark for lines to keep is a backspace)
-    from counterproof.cli.context import progress, refusals
+    from counterproof.cli.context import exit_on_refusal, progress
 
-    with refusals():
+    with exit_on_refusal():
         from counterproof.cli.output import plain
         from counterproof.loading.statistics_files import compare, read_statistics, statistics_of, write_statistics
+        from counterproof.metrics.engine.one_thread import one_thread
         from counterproof.refusal import Refusal
-        from counterproof.run import device_for, one_thread
+        from counterproof.run import device_for
 
         if (out is None) == (against is None):
             raise Refusal("give either --out, to write statistics, or --against, to compare with some")
         reference = None if against is None else read_statistics(against)
         with one_thread(), progress(1) as stages:
-            intake = _taken_in(data, options, device_for(options["device"]), stages)
+            intake = _load(data, options, device_for(options["device"]), stages)
             if reference is None:
                 assert out is not None
                 write_statistics(statistics_of(intake), out)
                 click.echo(plain(f"{out}: {_size(intake)}\nprotocol: {intake.corpus.protocol}"))
                 return
             found = compare(intake, reference, unchecked=options["protocol_unchecked"])
-        told = _told(found, intake, reference)
-        click.echo(json.dumps(told) if options["as_json"] else plain(_text(told)))
+        result = _as_dict(found, intake, reference)
+        click.echo(json.dumps(result) if options["as_json"] else plain(_text(result)))
 
 
-def _taken_in(data: Path, options: dict[str, Any], device: str, stages: Any) -> Intake:
+def _load(data: Path, options: dict[str, Any], device: str, stages: Any) -> Intake:
     from counterproof.loading.load import take_in_one
     from counterproof.state import cache_folder
 
@@ -76,7 +77,7 @@ def _size(intake: Intake) -> str:
     return f"{n} rows, {d} dimensions"
 
 
-def _told(found: Estimate, intake: Intake, reference: Statistics) -> dict[str, Any]:
+def _as_dict(found: Estimate, intake: Intake, reference: Statistics) -> dict[str, Any]:
     return {
         "value": found.value,
         "low": found.low,
@@ -92,13 +93,15 @@ def _told(found: Estimate, intake: Intake, reference: Statistics) -> dict[str, A
     }
 
 
-def _text(told: dict[str, Any]) -> str:
-    rows = f"{told['reference_n']} rows" if told["reference_n"] else "number of rows not known"
-    checked = "the same on both sides" if told["protocol_checked"] else "UNCHECKED, the reference does not tell its own"
+def _text(result: dict[str, Any]) -> str:
+    rows = f"{result['reference_n']} rows" if result["reference_n"] else "number of rows not known"
+    checked = (
+        "the same on both sides" if result["protocol_checked"] else "UNCHECKED, the reference does not tell its own"
+    )
     return (
-        f"Fréchet distance: {told['value']:.6g} [{told['low']:.6g}, {told['high']:.6g}] ({told['level']:.0%})\n"
-        f"interval: {told['method']}\n"
-        f"release: {told['release']}, {told['n']} rows\n"
-        f"reference: {told['reference']}, {rows}\n"
-        f"protocol: {told['protocol']} ({checked})"
+        f"Fréchet distance: {result['value']:.6g} [{result['low']:.6g}, {result['high']:.6g}] ({result['level']:.0%})\n"
+        f"interval: {result['method']}\n"
+        f"release: {result['release']}, {result['n']} rows\n"
+        f"reference: {result['reference']}, {rows}\n"
+        f"protocol: {result['protocol']} ({checked})"
     )

@@ -1,4 +1,4 @@
-"""The verbs of ``counterproof weights``."""
+"""The commands of ``counterproof weights``."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ def add(file: Path, name: str | None) -> None:
     counterproof weights add pt_inception-2015-12-05-6726825d.pth
     counterproof weights add my-inception.pth --as mine
     """  # noqa: D301 (click's mark for lines to keep is a backspace)
-    from counterproof.cli.context import refusals
+    from counterproof.cli.context import exit_on_refusal
 
-    with refusals():
+    with exit_on_refusal():
         from counterproof.encoders.weight_store import add as add_file
 
-        _tell(add_file(file, name))
+        _print_entry(add_file(file, name))
 
 
 @weights.command(name="list")
 def list_weights() -> None:
     """One line per file in the store, and what could be fetched."""
-    from counterproof.cli.context import refusals
+    from counterproof.cli.context import exit_on_refusal
 
-    with refusals():
+    with exit_on_refusal():
         from counterproof.encoders.weight_store import PUBLISHED, is_stored, stored
 
         for found in stored():
-            _tell(found)
+            _print_entry(found)
         for name, known in PUBLISHED.items():
             if not is_stored(name):
                 click.echo(f"{name}  not here; counterproof weights fetch {name}  ({known.about})")
@@ -55,30 +55,30 @@ def list_weights() -> None:
 @click.argument("name")
 def fetch(name: str) -> None:
     """Fetch the published weights NAME over https; only the published file is kept."""
-    from counterproof.cli.context import refusals
+    from counterproof.cli.context import exit_on_refusal
 
-    with refusals():
+    with exit_on_refusal():
         from counterproof.encoders.weight_store import fetch as fetch_file
 
-        _tell(fetch_file(name))
+        _print_entry(fetch_file(name))
 
 
 @weights.command()
 @click.argument("name", required=False)
 def verify(name: str | None) -> None:
     """Read the weights NAME, or all, again and hold them to their sha256."""
-    from counterproof.cli.context import refusals
+    from counterproof.cli.context import exit_on_refusal
 
-    with refusals():
+    with exit_on_refusal():
         from counterproof.encoders.weight_store import entry, stored
         from counterproof.encoders.weight_store import verify as verify_file
 
         for found in stored() if name is None else [entry(name)]:
             verify_file(found)
-            _tell(found)
+            _print_entry(found)
 
 
-def _tell(found: object) -> None:
+def _print_entry(found: object) -> None:
     from counterproof.cli.output import plain
     from counterproof.encoders.weight_store import Stored
 

@@ -1,4 +1,4 @@
-"""What an encoder is, and what networks that encode images have in common."""
+"""The Encoder type, and helper functions that all encoding networks share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from counterproof.metrics.sample import Head
 from counterproof.refusal import Refusal
 
 BATCH = 32
-AT_ONCE = 2**18  # pixels that go through a network at once on a CPU: more fall out of its cache
+AT_ONCE = 2**18  # pixels per call of a network on a CPU: more do not fit in its cache
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -23,9 +23,9 @@ class Encoder:
     """Images to features.
 
     Attributes:
-        name: What users call it.
+        name: Its name for users.
         digest: sha256 of weights and architecture.
-        conventions: How pixels reach the network, and what is taken from it.
+        conventions: How images are prepared, and which layer is read.
         forward: ``(n, 3, side, side)`` float32 from 0 to 255, to ``(n, d)``.
         device: Where it runs.
         head: The network's own classifier on top of the features, where it has one.
@@ -81,23 +81,23 @@ def network_encoder(
     network = network.eval().to(device)
 
     def forward(images: Tensor) -> Tensor:
-        return shaped(network(conventions.normalised(images)), len(images), name, conventions.side)
+        return pooled_features(network(conventions.normalised(images)), len(images), name, conventions.side)
 
     return Encoder(
         name=name, digest=digest, conventions=conventions, forward=forward, device=device, head=head, network=network
     )
 
 
-def at_once(encoder: Encoder) -> int:
-    """How many images go through the network at once: a whole batch on a GPU, on a CPU what its cache likes."""
+def images_per_call(encoder: Encoder) -> int:
+    """How many images go through the network at once: a whole batch on a GPU, on a CPU as many as fit in its cache."""
     if encoder.device.type != "cpu":
         return BATCH
     fits = max(1, AT_ONCE // encoder.side**2)
     return min(BATCH, 1 << (fits.bit_length() - 1))
 
 
-def shaped(found: object, count: int, name: str, side: int) -> Tensor:
-    """Features ``(n, d)``; maps ``(n, d, h, w)`` are averaged over their places.
+def pooled_features(found: object, count: int, name: str, side: int) -> Tensor:
+    """Features ``(n, d)``; maps ``(n, d, h, w)`` are averaged over all positions.
 
     Raises:
         Refusal: It is neither.

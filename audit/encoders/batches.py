@@ -1,8 +1,8 @@
 """Encoding: images in, features out, in one pass of bounded memory over all cores.
 
-Each thread takes a batch of images all the way: it reads and decodes them, resizes them and sends
-them through the network, on one core. So decoding of one batch runs beside the network of another,
-and what a batch gives depends on nothing but its images.
+Each thread processes a whole batch of images: it reads and decodes them, resizes them and runs
+the network, on one core. So decoding of one batch runs beside the network of another,
+and the features of a batch depend on nothing but its images.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from counterproof.encoders.base import BATCH, Encoder, at_once
+from counterproof.encoders.base import BATCH, Encoder, images_per_call
 from counterproof.inputs.images import Pixels
 from counterproof.inputs.tables import first_line
-from counterproof.inputs.threads import ordered
-from counterproof.inputs.timings import Journal
-from counterproof.metrics.engine.tiles import torch_on_one_thread
+from counterproof.inputs.threads import results_in_order
+from counterproof.inputs.timings import Timings
+from counterproof.metrics.engine.one_thread import torch_on_one_thread
 from counterproof.refusal import Refusal
 
 Image = Pixels | Callable[[], Pixels]
@@ -33,10 +33,10 @@ def encode(
     images: Iterable[Image],
     *,
     done: Callable[[int], None] | None = None,
-    journal: Journal | None = None,
+    timings: Timings | None = None,
     workers: int | None = None,
 ) -> NDArray[np.float32]:
-    """Encode images in one pass; memory does not grow with their number but for the features.
+    """Encode images in one pass; only the features grow with their number.
 
     The network always sees the same number of images at once (the last are filled up), so that an
     image's features depend neither on the others nor on the number of workers.
@@ -45,13 +45,13 @@ def encode(
         encoder: The encoder.
         images: ``(h, w, 3)`` pixels, or what reads them when called (in a worker's thread).
         done: Called with the number of images encoded so far.
-        journal: Where to write what each stage took.
+        timings: Where the time of each stage is added.
         workers: Threads; one for each core by default.
 
     Raises:
         Refusal: The encoder fails, or gives features of another shape, or not finite.
     """
-    with closing(batches(encoder, images, done=done, journal=journal, workers=workers)) as made:
+    with closing(batches(encoder, images, done=done, timings=timings, workers=workers)) as made:
         features = list(made)
     return np.concatenate(features) if features else np.zeros((0, 0), np.float32)
 
@@ -61,11 +61,11 @@ def batches(
     images: Iterable[Image],
     *,
     done: Callable[[int], None] | None = None,
-    journal: Journal | None = None,
+    timings: Timings | None = None,
     workers: int | None = None,
 ) -> Generator[NDArray[np.float32]]:
     """Features of :data:`counterproof.encoders.base.BATCH` images at a time, in order; see :func:`encode`."""
-    kept = journal or Journal()
+    kept = timings or Timings()
     stream, count = iter(images), 0
     width: int | None = None
 
@@ -73,7 +73,7 @@ def batches(
         return _encoded(encoder, batch, kept)
 
     taken = iter(lambda: list(islice(stream, BATCH)), [])
-    with _steady(encoder.device), closing(ordered(work, taken, workers=workers)) as made:
+    with _deterministic(encoder.device), closing(results_in_order(work, taken, workers=workers)) as made:
         for features in made:
             if width not in (None, features.shape[1]):
                 raise Refusal(f"the encoder {encoder.name} gives features of different lengths")
@@ -95,19 +95,19 @@ def _resized(image: Pixels, resize: Callable[[Tensor], Tensor]) -> Tensor:
     return torch.cat([resize(plane) for plane in planes], 1)
 
 
-def _encoded(encoder: Encoder, batch: Sequence[Image], journal: Journal) -> NDArray[np.float32]:
-    """One batch, all the way."""
+def _encoded(encoder: Encoder, batch: Sequence[Image], timings: Timings) -> NDArray[np.float32]:
+    """One batch: read, resized and encoded."""
     inputs = torch.zeros(BATCH, 3, encoder.side, encoder.side)
     torch.set_num_threads(1)
     try:
         with torch.inference_mode():
             for place, image in enumerate(batch):
-                with journal.stage("decode"):
+                with timings.stage("decode"):
                     pixels = image() if callable(image) else image
-                with journal.stage("resize"):
+                with timings.stage("resize"):
                     inputs[place] = resized([pixels], encoder.resize)[0]
-            with journal.stage("encode"):
-                found = _forward(encoder, inputs, len(batch), journal).numpy()
+            with timings.stage("encode"):
+                found = _forward(encoder, inputs, len(batch), timings).numpy()
     except MemoryError:
         raise Refusal("there is not enough memory to read and resize the images; make them smaller") from None
     if not np.isfinite(found).all():
@@ -115,24 +115,24 @@ def _encoded(encoder: Encoder, batch: Sequence[Image], journal: Journal) -> NDAr
     return found
 
 
-def _forward(encoder: Encoder, inputs: Tensor, count: int, journal: Journal) -> Tensor:
+def _forward(encoder: Encoder, inputs: Tensor, count: int, timings: Timings) -> Tensor:
     """Features of the first images of a batch, a few at a time; a device that is full gets fewer.
 
     Raises:
-        torch.cuda.OutOfMemoryError: The device has no room for a single image.
+        torch.cuda.OutOfMemoryError: The device has no memory for a single image.
     """
-    size = min(journal.fits or BATCH, at_once(encoder))
+    size = min(timings.images_at_once or BATCH, images_per_call(encoder))
     try:
         parts = [_features(encoder, inputs[start : start + size]) for start in range(0, count, size)]
     except torch.cuda.OutOfMemoryError:
         if size == 1:
             raise
-        journal.crowded(size // 2)
+        timings.limit_batch(size // 2)
     else:
         return torch.cat(parts)[:count]
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    return _forward(encoder, inputs, count, journal)
+    return _forward(encoder, inputs, count, timings)
 
 
 def _features(encoder: Encoder, inputs: Tensor) -> Tensor:
@@ -140,12 +140,12 @@ def _features(encoder: Encoder, inputs: Tensor) -> Tensor:
         return encoder.forward(inputs.to(encoder.device)).float().cpu()
     except (Refusal, MemoryError, torch.cuda.OutOfMemoryError):
         raise
-    except Exception as error:  # whatever a network of others may raise
+    except Exception as error:  # a network of others may raise any exception
         raise Refusal(f"the encoder {encoder.name} fails: {first_line(error)}") from error
 
 
 @contextmanager
-def _steady(device: torch.device) -> Iterator[None]:
+def _deterministic(device: torch.device) -> Iterator[None]:
     """One CPU thread for each worker and deterministic kernels: the same bytes whatever the machine's load."""
     with torch_on_one_thread():
         if device.type == "cuda":

@@ -70,7 +70,7 @@ class Block(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    """Images to 1280 features: the mean of the last convolution over all places.
+    """Images to 1280 features: the mean of the last convolution over all positions.
 
     ``_fc`` is the classifier over these features: the 1000 classes of ImageNet.
     """

@@ -1,7 +1,7 @@
-"""Features on disk, filed under what made them: content, encoder and protocol.
+"""Features on disk, keyed by the content of the images, the encoder and the protocol.
 
-An entry is an ``.npy`` file and its sha256. What does not match its sum, or cannot be read, counts
-as absent and is made again. Nothing is ever unpickled.
+An entry is an ``.npy`` file and its sha256. An entry that does not match its sum, or cannot be
+read, counts as absent and is computed again. Nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Cache:
     folder: Path | None
 
     def read(self, key: str) -> NDArray[np.float32] | None:
-        """The features filed under a key; None if there are none or they were damaged."""
+        """The features of a key; None if there are none or they were damaged."""
         if self.folder is None:
             return None
         try:
@@ -48,7 +48,7 @@ class Cache:
         return held if held.ndim == 2 and held.dtype == np.float32 else None
 
     def write(self, key: str, features: NDArray[np.float32]) -> None:
-        """File features, each file whole or not at all; a cache that cannot be written is no error."""
+        """Store features, each file whole or not at all; a cache that cannot be written is no error."""
         if self.folder is None:
             return
         buffer = io.BytesIO()

@@ -1,4 +1,4 @@
-"""The same networks, faster: batch norm folded into convolutions, channels last, padding symmetric.
+"""Equivalent, faster networks: batch norm folded into convolutions, channels last, padding symmetric.
 
 What is computed stays the same; only sums are taken in another order, so that features differ in the
 last digits of float32 (some 1e-6 of the largest; ``tests/benchmarks/bench_encoding.py`` prints it).
@@ -16,7 +16,7 @@ def folded(network: nn.Module) -> nn.Module:
     """A network that computes the same features in less time.
 
     EfficientNet-Lite0 is mirrored (:class:`Mirrored`); elsewhere every pair of submodules ``conv`` and
-    ``bn``, as those of the Inception network, becomes one convolution. The network given is used up.
+    ``bn``, as those of the Inception network, becomes one convolution. The given network is modified.
     """
     if isinstance(network, EfficientNetLite0):
         return Mirrored(network).eval()
@@ -56,14 +56,14 @@ def merged(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
 
 
 class ChannelsLast(nn.Module):
-    """A network that sees its images with the channels of a pixel side by side, as CPU kernels like them."""
+    """A network that sees its images with the channels of a pixel side by side, which CPU kernels process faster."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(n, 3, h, w)`` to what the network makes of it."""
+        """``(n, 3, h, w)`` to the network's output."""
         made: Tensor = self.network(x.contiguous(memory_format=torch.channels_last))
         return made
 
@@ -74,8 +74,8 @@ class Mirrored(nn.Module):
     TensorFlow's SAME padding puts the odd cell of a halving convolution right and below, which
     torch's convolutions cannot, so that every one would copy its input. Seen in a mirror, on even
     sides, the odd cell stands left and above, where symmetric padding puts it; what symmetric
-    padding has too much on the other side no window reaches. The mean over all places does not
-    mind the mirror.
+    padding has too much on the other side no window reaches. The mean over all positions is
+    the same in the mirror.
     """
 
     def __init__(self, network: EfficientNetLite0) -> None:

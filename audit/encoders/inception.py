@@ -147,7 +147,7 @@ def _e(channels: int, pool: str) -> Block:
 
 
 class Inception(nn.Module):
-    """Images to 2048 features: the mean over all places of the last block.
+    """Images to 2048 features: the mean of the last block over all positions.
 
     ``fc`` is the classifier over these features that the inception score needs.
     """
@@ -178,12 +178,12 @@ class Inception(nn.Module):
 
 def empty() -> Inception:
     """The network without weights: names and shapes alone."""
-    with torch.device("meta"):  # nothing is drawn or filled that is overwritten at once
+    with torch.device("meta"):  # no weights are initialised, since they are overwritten
         return Inception()
 
 
 def inception(state: Mapping[str, Tensor]) -> Inception:
-    """The network with weights from a state dict that :func:`counterproof.encoders.weight_files.fitted` checked."""
+    """The network with a state dict that :func:`~counterproof.encoders.weight_files.matched_state` took."""
     network = empty()
     network.load_state_dict(dict(state), assign=True)
     return network.eval()

@@ -1,4 +1,4 @@
-"""Encoders of others: ONNX files, and networks by name from timm and transformers where these are installed.
+"""Encoders from other packages: ONNX files, and networks by name from timm and transformers where these are installed.
 
 What the network was trained to see (side, filter, mean and deviation of the channels) is read from
 the network and stands in the protocol. Images are resized whole; nothing is cropped away.
@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from counterproof.encoders.base import Encoder, head_of, module_digest, network_encoder, shaped
+from counterproof.encoders.base import Encoder, head_of, module_digest, network_encoder, pooled_features
 from counterproof.encoders.protocols import Protocol, Resampling
-from counterproof.encoders.weight_files import fitted, load
+from counterproof.encoders.weight_files import load, matched_state
 from counterproof.inputs.tables import first_line
 from counterproof.metrics.sample import Head
 from counterproof.refusal import Refusal, listed
@@ -42,12 +42,12 @@ def from_onnx(path: Path, side: int | None, usual: int, device: torch.device) ->
     Raises:
         Refusal: There is no such file or no ONNX Runtime, or the network takes something else.
     """
-    runtime = _installed("onnxruntime", "onnxruntime")
+    runtime = _imported("onnxruntime", "onnxruntime")
     if not path.is_file():
         raise Refusal(f"{path}: there is no such ONNX file")
     raw = path.read_bytes()
     try:
-        session = runtime.InferenceSession(raw, _calm(runtime), providers=["CPUExecutionProvider"])
+        session = runtime.InferenceSession(raw, _session_options(runtime), providers=["CPUExecutionProvider"])
     except Exception as error:  # the runtime has a dozen exceptions, all of its own
         raise Refusal(f"{path}: cannot be loaded as ONNX, weights inside: {first_line(error)}") from None
     last, fixed, held = _layout(session, str(path))
@@ -59,8 +59,8 @@ def from_onnx(path: Path, side: int | None, usual: int, device: torch.device) ->
     def forward(images: Tensor) -> Tensor:
         seen = conventions.normalised(images).cpu()
         arrays = seen.permute(0, 2, 3, 1).contiguous().numpy() if last else seen.numpy()
-        found = _answers(session, arrays, held)
-        return shaped(found, len(images), name, conventions.side)
+        found = _run_session(session, arrays, held)
+        return pooled_features(found, len(images), name, conventions.side)
 
     cpu = torch.device("cpu")
     return Encoder(
@@ -68,8 +68,8 @@ def from_onnx(path: Path, side: int | None, usual: int, device: torch.device) ->
     )
 
 
-def _calm(runtime: ModuleType) -> Any:
-    """One thread, the same bytes every time, errors only."""
+def _session_options(runtime: ModuleType) -> Any:
+    """Session options: one thread, deterministic, errors only."""
     options = runtime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.use_deterministic_compute = True
@@ -77,24 +77,24 @@ def _calm(runtime: ModuleType) -> Any:
     return options
 
 
-def _layout(session: Any, told: str) -> tuple[bool, int | None, int | None]:
+def _layout(session: Any, title: str) -> tuple[bool, int | None, int | None]:
     """Whether channels come last, the side if it is fixed, and the number of images a run if it is."""
     inputs = session.get_inputs()
     if len(inputs) != 1:
-        raise Refusal(f"{told}: takes {len(inputs)} inputs ({listed(one.name for one in inputs)}), not one of images")
+        raise Refusal(f"{title}: takes {len(inputs)} inputs ({listed(one.name for one in inputs)}), not one of images")
     kind, shape = inputs[0].type, list(inputs[0].shape)
     told_shape = f"{kind} of shape {tuple(shape)}"
     if kind != "tensor(float)" or len(shape) != 4 or 3 not in (shape[1], shape[3]):
-        raise Refusal(f"{told}: takes {told_shape}, not float32 (n, 3, side, side) or (n, side, side, 3)")
+        raise Refusal(f"{title}: takes {told_shape}, not float32 (n, 3, side, side) or (n, side, side, 3)")
     last = shape[1] != 3
     high, wide = (part if isinstance(part, int) else None for part in (shape[1:3] if last else shape[2:4]))
     if high != wide:
-        raise Refusal(f"{told}: takes {told_shape}; images are encoded as squares")
+        raise Refusal(f"{title}: takes {told_shape}; images are encoded as squares")
     return last, high, shape[0] if isinstance(shape[0], int) else None
 
 
-def _answers(session: Any, images: np.ndarray[Any, Any], held: int | None) -> object:
-    """The first output over all images, as many a run as the network holds; the last run is filled up."""
+def _run_session(session: Any, images: np.ndarray[Any, Any], held: int | None) -> object:
+    """The first output over all images, in runs of the network's batch size; the last run is filled up."""
     name, step = session.get_inputs()[0].name, held or len(images)
     made = []
     for start in range(0, len(images), step):
@@ -145,22 +145,22 @@ class _Pooled(nn.Module):
 
 
 def _from_timm(name: str, side: int | None, device: torch.device) -> Encoder:
-    timm = _installed("timm", "timm")
+    timm = _imported("timm", "timm")
     plain, _, given = name.partition("@")
     try:
         network = timm.create_model(plain, pretrained=not given)
     except Exception as error:  # what it raises depends on which of its hubs failed
         raise _unavailable("timm", plain, error) from None
     if given:
-        network.load_state_dict(fitted(load(given), network.state_dict()))
+        network.load_state_dict(matched_state(load(given), network.state_dict()))
     about = timm.data.resolve_model_data_config(network)
     conventions = _conventions(
         side or about["input_size"][-1], about.get("interpolation"), about["mean"], about["std"], LAYER
     )
     classifier = network.get_classifier()
     head = head_of(classifier) if isinstance(classifier, nn.Linear) else None
-    told = f"timm {timm.__version__} {plain}" + (f" with weights of {Path(given).name}" if given else "")
-    return _named(told, conventions, _Pooled(network), device, head)
+    title = f"timm {timm.__version__} {plain}" + (f" with weights of {Path(given).name}" if given else "")
+    return _named(title, conventions, _Pooled(network), device, head)
 
 
 class _Embedded(nn.Module):
@@ -181,7 +181,7 @@ class _Embedded(nn.Module):
 
 
 def _from_transformers(name: str, side: int | None, device: torch.device) -> Encoder:
-    transformers = _installed("transformers", "transformers")
+    transformers = _imported("transformers", "transformers")
     try:
         clip = transformers.AutoConfig.from_pretrained(name).model_type in ("clip", "clip_vision_model")
         maker = transformers.CLIPVisionModelWithProjection if clip else transformers.AutoModel
@@ -217,7 +217,7 @@ def _named(
     return network_encoder(name, module_digest(network), conventions, network, device, head)
 
 
-def _installed(module: str, package: str) -> ModuleType:
+def _imported(module: str, package: str) -> ModuleType:
     """A package that is not one of ours to depend on.
 
     Raises:

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from counterproof.encoders.base import Encoder, at_once, shaped
+from counterproof.encoders.base import Encoder, images_per_call, pooled_features
 from counterproof.refusal import Refusal
 
 PREFIX = "openvino:"
-# One thread each: the encoding threads are the parallelism. float32: what is published is.
+# One thread each: the encoding threads are the parallelism. float32, as in published numbers.
 SETTINGS = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1}
 
 
@@ -33,7 +33,7 @@ def on_openvino(encoder: Encoder) -> Encoder:
         raise Refusal(f"{PREFIX}{encoder.name}: OpenVINO runs networks on the CPU; leave {PREFIX!r} out")
     runtime = _runtime()
     side, conventions, name = encoder.side, encoder.conventions, f"{encoder.name} on OpenVINO {_version(runtime)}"
-    count = at_once(encoder)
+    count = images_per_call(encoder)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # tracing tells of shapes that stay as they are
@@ -48,7 +48,7 @@ def on_openvino(encoder: Encoder) -> Encoder:
         if request is None:
             request = requests.one = compiled.create_infer_request()
         made = request.infer([conventions.normalised(images).contiguous().numpy()])
-        return shaped(torch.from_numpy(made[compiled.output(0)].copy()), len(images), name, side)
+        return pooled_features(torch.from_numpy(made[compiled.output(0)].copy()), len(images), name, side)
 
     return replace(encoder, name=name, forward=forward, network=None)
 

@@ -1,4 +1,4 @@
-"""Protocols: how images reach a network, under the names by which published numbers know them.
+"""Protocols: how images are prepared for a network, under the names used with published numbers.
 
 Fréchet distances of the same images differ by whole points between libraries, for no other reason
 than how each resizes (Parmar, Zhang and Zhu 2022, arXiv:2104.11222). So a protocol has a name, stands
@@ -7,7 +7,6 @@ in full beside every number, and numbers of different protocols are never compar
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -15,17 +14,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from counterproof.refusal import Refusal
+from counterproof.refusal import Refusal, did_you_mean
 
 Resampling = Literal["bicubic", "bilinear", "corner bilinear"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """How images reach a network and what is taken from it.
+    """How images are prepared for a network, and which layer is read.
 
     Attributes:
-        name: What users call it; empty for an encoder that has but one.
+        name: Its name for users; empty for an encoder with a single protocol.
         side: Images are resized whole to ``side`` × ``side``.
         resample: ``bicubic``, ``bilinear``, or ``corner bilinear``: TensorFlow 1's, which samples at the corners
             of pixels, not at their centres.
@@ -66,7 +65,7 @@ class Protocol:
         return made.round() if self.quantise else made
 
     def normalised(self, images: Tensor) -> Tensor:
-        """Grey levels as the network learned to see them."""
+        """Grey levels normalised as in the network's training."""
         if len(self.shift) == len(self.scale) == 1:
             return (images - self.shift[0]) / self.scale[0] if self.shift[0] else images / self.scale[0]
         shift, scale = (images.new_tensor(part).reshape(1, -1, 1, 1) for part in (self.shift, self.scale))
@@ -106,7 +105,7 @@ def _corner_bilinear(images: Tensor, side: int) -> Tensor:
 
 
 def _neighbours(images: Tensor, size: int, side: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The two source places of each output place, and how far the second weighs."""
+    """The two source positions of each output position, and the weight of the second."""
     step = torch.tensor(size / side, dtype=torch.float32)
     places = torch.arange(side, dtype=torch.float32) * step
     first = places.long().clamp_max(size - 1)
@@ -139,7 +138,5 @@ def protocol_named(name: str) -> Protocol:
         Refusal: There is none of that name.
     """
     if name not in NAMED:
-        near = difflib.get_close_matches(name, NAMED, n=1)
-        told = f"did you mean {near[0]}?" if near else f"there are {', '.join(NAMED)}"
-        raise Refusal(f"no protocol is called {name!r}; {told}")
+        raise Refusal(f"no protocol is called {name!r}{did_you_mean(name, NAMED)}")
     return NAMED[name]

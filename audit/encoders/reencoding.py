@@ -1,4 +1,4 @@
-"""Recoding: images of all roles stored alike before they are encoded.
+"""Re-encoding: images of all roles stored in one format before they are encoded.
 
 Real photographs are often JPEG and a release PNG, and an encoder sees the compression. Where the
 roles are stored differently, every image is written as JPEG of one quality and one chroma
@@ -24,7 +24,14 @@ from counterproof.encoders.feature_cache import Cache, key_of
 from counterproof.inputs.digests import joint_digest
 from counterproof.inputs.images import Pixels
 from counterproof.metrics.sample import Floats, Rows
-from counterproof.metrics.shared.image_formats import LOSSLESS, UNTOLD, Formats, in_words, qualities, stored_alike
+from counterproof.metrics.shared.image_formats import (
+    LOSSLESS,
+    UNKNOWN_QUALITY,
+    Formats,
+    describe_formats,
+    qualities,
+    stored_alike,
+)
 
 Recode = Literal["auto", "never"]
 SMALLEST = 16  # pixels: one block of a JPEG with subsampled colours
@@ -33,13 +40,13 @@ SUBSAMPLED = 2  # 4:2:0, which most JPEG files have
 
 
 @dataclass(frozen=True)
-class Recoding:
+class Reencoding:
     """JPEG of one quality, written and read again.
 
     Attributes:
         quality: From 1 to 100.
 
-    >>> Recoding(75)(np.full((20, 30, 3), 80, dtype=np.uint8)).shape
+    >>> Reencoding(75)(np.full((20, 30, 3), 80, dtype=np.uint8)).shape
     (20, 30, 3)
     """
 
@@ -53,31 +60,31 @@ class Recoding:
 
     @property
     def protocol(self) -> str:
-        """What stands in the protocol line."""
+        """Its part of the protocol line."""
         return f"re-encoded as JPEG q{self.quality} 4:2:0"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What is done about the formats of an audit's images.
+class ReencodingPlan:
+    """Whether and how the images of an audit are stored alike.
 
     Attributes:
         alike: What stores all roles alike; None where they are so already, or cannot be.
         applied: Whether the audit itself is made on images stored alike.
-        findings: Who is stored how, and what was done about it.
+        findings: How each role is stored, and what was done about it.
     """
 
-    alike: Recoding | None = None
+    alike: Reencoding | None = None
     applied: bool = False
     findings: tuple[str, ...] = ()
 
     @property
-    def before(self) -> Recoding | None:
-        """What happens to every image before it is encoded."""
+    def before(self) -> Reencoding | None:
+        """Applied to every image before it is encoded; None for nothing."""
         return self.alike if self.applied else None
 
 
-def plan_for(formats: Mapping[str, Formats], *, largest: int, recode: Recode = "auto") -> Plan:
+def plan_reencoding(formats: Mapping[str, Formats], *, largest: int, recode: Recode = "auto") -> ReencodingPlan:
     """Whether images are to be stored alike, and how.
 
     The quality is the lowest of the roles'; a role's is that of all but its poorest tenth, so that
@@ -89,25 +96,25 @@ def plan_for(formats: Mapping[str, Formats], *, largest: int, recode: Recode = "
         recode: ``auto`` makes the audit on images stored alike where roles differ.
     """
     if all(stored_alike(a, b) for a, b in combinations(formats.values(), 2)):
-        return Plan()
-    who = _who(formats)
+        return ReencodingPlan()
+    who = _storage_of_roles(formats)
     if largest < SMALLEST:
         risk = f"images of {largest} pixels are too small to be re-encoded alike"
-        return Plan(findings=(f"{who}: {risk}, so that compression may be mistaken for fakeness",))
+        return ReencodingPlan(findings=(f"{who}: {risk}, so that compression may be mistaken for fakeness",))
     found = [_quality(qualities(role)) for role in formats.values()]
-    alike = Recoding(min((quality for quality in found if quality is not None), default=UNTOLD))
+    alike = Reencoding(min((quality for quality in found if quality is not None), default=UNKNOWN_QUALITY))
     if recode == "auto":
         done = f"all were {alike.protocol} before encoding, so that compression is not mistaken for fakeness"
     else:
         done = 'they were compared as stored (recode = "never"), so that compression may be mistaken for fakeness'
-    return Plan(alike=alike, applied=recode == "auto", findings=(f"{who}: {done}",))
+    return ReencodingPlan(alike=alike, applied=recode == "auto", findings=(f"{who}: {done}",))
 
 
-def _who(formats: Mapping[str, Formats]) -> str:
-    """Roles by what they are stored as."""
+def _storage_of_roles(formats: Mapping[str, Formats]) -> str:
+    """Roles by storage format, in words."""
     roles: dict[str, list[str]] = {}
     for role, found in formats.items():
-        roles.setdefault(in_words(found), []).append(role)
+        roles.setdefault(describe_formats(found), []).append(role)
     named = list(roles.items())
     first = f"{'is' if len(named[0][1]) == 1 else 'are'} stored "
     return ", ".join(f"{' and '.join(held)} {'' if at else first}as {told}" for at, (told, held) in enumerate(named))
@@ -120,14 +127,14 @@ def _quality(found: NDArray[np.intp]) -> int | None:
     return max(1, int(np.quantile(lossy, POOR, method="lower")))
 
 
-def protocol_of(encoder: str, before: Recoding | None) -> str:
+def protocol_of(encoder: str, before: Reencoding | None) -> str:
     """The protocol line: numbers of differently stored images are never compared."""
     return encoder if before is None else f"{encoder}, {before.protocol}"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Retake:
-    """Features of a few images, as they are stored and after all were stored alike.
+class StorageVariants:
+    """Features of a few images in both forms: as stored, and after all were stored alike.
 
     One of the two is what the corpus holds; the other is encoded when asked for, and kept like all
     features.
@@ -141,7 +148,7 @@ class Retake:
         cache: Where features are kept.
     """
 
-    plan: Plan
+    plan: ReencodingPlan
     features: NDArray[np.float32]
     read: Callable[[int], Pixels]
     digests: NDArray[np.bytes_]
@@ -164,16 +171,16 @@ class Retake:
     def _held(self, rows: Rows) -> Floats:
         return self.features[rows].astype(np.float64)
 
-    def _made(self, rows: Rows, before: Recoding | None) -> Floats:
+    def _made(self, rows: Rows, before: Reencoding | None) -> Floats:
         """Encoded in batches: no more than one batch of pixels is in memory."""
         key = key_of(joint_digest(self.digests[rows]), self.encoder.digest, protocol_of(self.encoder.protocol, before))
         made = self.cache.read(key)
         if made is None or len(made) != len(rows):
-            made = encode(self.encoder, after(before, map(self.read, rows.tolist())))
+            made = encode(self.encoder, stored_alike_first(before, map(self.read, rows.tolist())))
             self.cache.write(key, made)
         return made.astype(np.float64)
 
 
-def after(recoding: Recoding | None, images: Iterable[Pixels]) -> Iterable[Pixels]:
+def stored_alike_first(recoding: Reencoding | None, images: Iterable[Pixels]) -> Iterable[Pixels]:
     """The images once they are stored alike, one at a time."""
     return images if recoding is None else map(recoding, images)

@@ -99,7 +99,7 @@ def _inception(choice: str, side: int | None, device: torch.device) -> Encoder:
     """``inception[:PROTOCOL][@WEIGHTS]``."""
     from counterproof.encoders.folding import folded
     from counterproof.encoders.inception import INCEPTION, empty, inception
-    from counterproof.encoders.weight_files import fitted, load
+    from counterproof.encoders.weight_files import load, matched_state
 
     named, _, given = choice.partition("@")
     conventions = protocol_named(named.partition(":")[2] or CLEAN.name)
@@ -108,7 +108,7 @@ def _inception(choice: str, side: int | None, device: torch.device) -> Encoder:
             f"inception takes images of {conventions.side} pixels: leave encoder_size out, or use efficientnet"
         )
     weights = load(given or INCEPTION, role=INCEPTION)
-    network = inception(fitted(weights, empty().state_dict()))
+    network = inception(matched_state(weights, empty().state_dict()))
     name = f"{INCEPTION}:{conventions.name}" + ("" if weights.published else " with unpublished weights")
     head = head_of(network.fc)
     return network_encoder(name, weights.sha256, conventions, folded(network), device, head)

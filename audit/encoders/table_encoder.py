@@ -2,8 +2,8 @@
 
 Numbers go by their mid-rank among real values, from 0 to 1, so that a heavy tail does not drown the
 rest; categories one-hot at half weight, so that two categories lie 1 apart as the ends of a number
-column do (squared distances add up as in Gower's); dates by rank and by the hands of calendar and
-clock; missing is a flag of its own. Columns are *not* blown up to equal variance: one that is nearly
+column do (squared distances add up as in Gower's); dates by rank and by points on the circles of month, weekday
+and hour; missing is a flag of its own. Columns are *not* blown up to equal variance: one that is nearly
 constant carries little. The whole is scaled so that the mean squared norm of a real row is the number
 of features: without it the cubic kernel ``(x·y/d + 1)^3`` hardly sees joint structure.
 """
@@ -11,6 +11,7 @@ of features: without it the cubic kernel ``(x·y/d + 1)^3`` hardly sees joint st
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -24,12 +25,13 @@ from counterproof.inputs.alignment import OPAQUE, Stack
 from counterproof.metrics.sample import Floats, Mixed, Rows
 
 PROTOCOL = (
-    "table encoder 1: numbers by mid-rank in [0, 1], categories one-hot at half weight, dates by rank and parts, "
-    "missing flagged; blocks centred and scaled on real rows"
+    "table encoder 2: numbers by mid-rank in [0, 1], frequent categories one-hot at half weight, rare and unseen ones "
+    "as one, dates by rank and parts, missing flagged; blocks centred and scaled on real rows"
 )
 REACH = 0.5  # how far beyond the real range a rank may go
-LEVELS = 100  # categories with a feature of their own; rarer ones share one
+LEVELS = 100  # categories with a feature of their own at most
 CATEGORY_WEIGHT = 0.5
+FITTED = 0.5  # standard errors by which fitted rows may differ from fresh ones in the feature of rare categories
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -63,15 +65,12 @@ def encode_table(stack: Stack) -> EncodedTable:
     kept: list[str] = []
     findings: list[str] = []
     for name in names:
-        block = _block(stack.frame[name], stack.kinds[name], fitted)
-        if block is None:
-            if name not in stack.constant:  # which has its finding already
-                findings.append(f"column {name!r} does not vary in train and holdout: kept out of the features")
-            continue
-        parts.append(block)
-        kept.append(name)
-        if stack.kinds[name] in ("category", "boolean") and stack.frame[name].iloc[fitted].nunique() > LEVELS:
-            findings.append(f"column {name!r} has many categories: all but the {LEVELS} most frequent share a feature")
+        block, remark = _block(stack.frame[name], stack.kinds[name], fitted)
+        if remark and name not in stack.constant:  # which has its finding already
+            findings.append(f"column {name!r} {remark}")
+        if block is not None:
+            parts.append(block)
+            kept.append(name)
     widths = np.cumsum([0, *(part.shape[1] for part in parts)])
     features = np.concatenate(parts, axis=1) if parts else np.zeros((len(stack.frame), 0))
     features *= np.sqrt(features.shape[1] / max(float(features[fitted].var(0).sum()), 1e-300))
@@ -116,17 +115,19 @@ def ranks(values: Floats, known: Floats) -> Floats:
 # -- blocks -----------------------------------------------------------------------------------------
 
 
-def _block(column: pd.Series[Any], kind: str, fitted: Rows) -> Floats | None:
-    """One column as a centred block; None if real rows do not vary."""
+def _block(column: pd.Series[Any], kind: str, fitted: Rows) -> tuple[Floats | None, str]:
+    """One column as a centred block, None if real rows do not vary in it, and what a reader should know of it."""
     if kind in ("number", "datetime"):
-        raw = _measured(column, kind, fitted)
+        raw, remark = _number_block(column, kind, fitted), ""
     else:
-        raw = _one_hot(column, fitted) * np.sqrt(CATEGORY_WEIGHT)
+        raw, remark = _one_hot(column, fitted)
     centred: Floats = raw - raw[fitted].mean(0)
-    return None if float(centred[fitted].var(0).sum()) < 1e-12 else centred
+    if float(centred[fitted].var(0).sum()) < 1e-12:
+        return None, f"{remark or 'does not vary in train and holdout'}: kept out of the features"
+    return centred, remark and f"{remark} share one feature"
 
 
-def _measured(column: pd.Series[Any], kind: str, fitted: Rows) -> Floats:
+def _number_block(column: pd.Series[Any], kind: str, fitted: Rows) -> Floats:
     """Rank, parts of dates, and a flag where anything is missing."""
     values = numbers(column)
     gone = np.isnan(values)
@@ -148,28 +149,62 @@ def numbers(column: pd.Series[Any]) -> Floats:
 
 
 def _date_parts(column: pd.Series[Any]) -> list[Floats]:
-    """The hands of calendar and clock: month, weekday and hour as points on a circle of diameter 0.5."""
+    """Cyclic parts: month, weekday and hour as points on a circle of diameter 0.5."""
     hands = ((column.dt.month, 12), (column.dt.day_of_week, 7), (column.dt.hour, 24))
     turns = [2 * np.pi * part.to_numpy(dtype=np.float64) / period for part, period in hands]
     return [0.25 * wave(turn) for turn in turns for wave in (np.sin, np.cos)]
 
 
-def _one_hot(column: pd.Series[Any], fitted: Rows) -> Floats:
-    """A feature for each frequent real category, one for the rare, one for missing, one for the unseen."""
+def _one_hot(column: pd.Series[Any], fitted: Rows) -> tuple[Floats, str]:
+    """A feature for each category that is frequent enough, one for all others, seen or not, and one for missing."""
     codes, levels = pd.factorize(column, use_na_sentinel=True)
     counts = np.bincount(codes[fitted][codes[fitted] >= 0], minlength=len(levels))
-    order = sorted(np.flatnonzero(counts).tolist(), key=lambda level: (-counts[level], _lot(levels[level])))
-    places = np.full(len(levels) + 1, LEVELS + 2)  # unseen
-    places[order] = np.minimum(np.arange(len(order)), LEVELS)
-    places[-1] = LEVELS + 1  # missing
+    need = fewest_rows(counts)
+    own = counts >= need
+    places = np.zeros(len(levels) + 1, dtype=np.intp)  # 0: the shared one
+    places[:-1][own] = 1 + np.arange(own.sum())
+    places[-1] = own.sum() + 1  # missing
     place = places[codes]
     hot: Floats = (place[:, None] == np.unique(place)[None, :]).astype(np.float64)
-    return hot
+    rare = int(((counts > 0) & ~own).sum())
+    remark = f"has {rare} categories with fewer than {need} real rows, which" if rare > 1 else ""
+    return hot * np.sqrt(CATEGORY_WEIGHT), remark
 
 
-def _lot(level: object) -> bytes:
-    """A place in line that names do not decide: numbered names would give one role features of its own."""
-    return hashlib.blake2b(str(level).encode(errors="surrogatepass"), digest_size=8).digest()
+def fewest_rows(counts: NDArray[np.intp]) -> int:
+    """How many fitted rows a category needs for a feature of its own; all rarer ones share one.
+
+    Whether a category is frequent enough is read off the fitted rows, which therefore carry frequent
+    categories somewhat more often than fresh rows do: of Poisson counts, ``t N_t`` of the fitted rows
+    more than of as many fresh ones, where ``N_t`` categories are carried by just ``t`` rows (``t = 1``
+    is Turing's estimate of the unseen). The least ``t`` is taken at which that difference is no
+    larger than :data:`FITTED` standard errors of the number of fresh rows in the shared feature, so that fresh
+    rows cannot be told by it. ``N_t`` is smoothed over two standard errors of a count about ``t``: a
+    cut through the bulk of a column's categories is refused even where none has just ``t`` rows.
+
+    Source: Good 1953, The population frequencies of species, doi:10.1093/biomet/40.3-4.237.
+
+    >>> fewest_rows(np.array([50, 30, 20]))
+    1
+    >>> fewest_rows(np.array([400, 300] + [1] * 50))  # a cut between the two kinds
+    6
+    >>> fewest_rows(np.full(1000, 3))  # none is more frequent than another: all share a feature
+    4
+    """
+    counts = np.sort(counts[counts > 0])
+    most = int(counts[-1]) if len(counts) else 0
+    need = 1
+    while need <= most:
+        reach = math.floor(2 * math.sqrt(need))
+        low, high = np.searchsorted(counts, [need - reach, need + reach + 1])
+        here = np.searchsorted(counts, need + 1) - np.searchsorted(counts, need)
+        width = need + reach - max(need - reach, 1) + 1
+        apart = need * max(float(here), (high - low) / width)
+        shared = float(counts[: np.searchsorted(counts, need)].sum()) + apart
+        if apart <= FITTED * math.sqrt(shared) and len(counts) - np.searchsorted(counts, need) <= LEVELS:
+            return need
+        need += 1
+    return most + 1
 
 
 # -- mixed columns and digest -----------------------------------------------------------------------

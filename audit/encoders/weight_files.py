@@ -1,4 +1,4 @@
-"""Tensors by name out of files: parsed from the very bytes that were hashed, and never more than tensors."""
+"""Tensors by name out of files: parsed from the same bytes that were hashed, and nothing but tensors."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from torch import Tensor
 from counterproof.encoders.weight_store import (
     NAME,
     PUBLISHED,
+    check_digest,
     entry,
-    hold,
     is_published,
     is_stored,
     weights_folder,
@@ -31,7 +31,7 @@ class Weights:
     Attributes:
         state: Tensors by name.
         sha256: Digest of the file.
-        source: What to call it in a sentence.
+        source: Its name in sentences.
         published: Whether it is the file that others publish.
     """
 
@@ -55,40 +55,40 @@ def load(given: str, *, role: str | None = None) -> Weights:
         found = entry(given)
         raw = _read(weights_folder() / found.sha256, given)
         digest = hashlib.sha256(raw).hexdigest()
-        hold(found, digest)
+        check_digest(found, digest)
     else:
         raw = _read(Path(given), given)
         digest = hashlib.sha256(raw).hexdigest()
     return Weights(_tensors(raw, given), digest, given, is_published(role or given, digest))
 
 
-def _read(path: Path, told: str) -> bytes:
+def _read(path: Path, label: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise Refusal(f"{told}: the weights cannot be read ({error.strerror}); add the file again") from None
+        raise Refusal(f"{label}: the weights cannot be read ({error.strerror}); add the file again") from None
 
 
-def _tensors(raw: bytes, told: str) -> dict[str, Tensor]:
+def _tensors(raw: bytes, label: str) -> dict[str, Tensor]:
     try:
         state = torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise Refusal(
-            f"{told}: holds more than tensors, such as code, or is no PyTorch file; nothing was run"
+            f"{label}: holds more than tensors, such as code, or is no PyTorch file; nothing was run"
         ) from None
-    except Exception:  # torch raises what it likes on files that were cut or made up
-        raise Refusal(f"{told}: cannot be read as a PyTorch state dict; it may be cut short") from None
+    except Exception:  # torch raises many kinds of exceptions on damaged files
+        raise Refusal(f"{label}: cannot be read as a PyTorch state dict; it may be cut short") from None
     if not isinstance(state, dict) or not state:
-        raise Refusal(f"{told}: holds no state dict; save the weights with torch.save(network.state_dict(), …)")
+        raise Refusal(f"{label}: holds no state dict; save the weights with torch.save(network.state_dict(), …)")
     odd = next((key for key, value in state.items() if not (isinstance(key, str) and torch.is_tensor(value))), None)
     if odd is not None:
         raise Refusal(
-            f"{told}: {listed([odd])} is no tensor by name; save the weights alone, with network.state_dict()"
+            f"{label}: {listed([odd])} is no tensor by name; save the weights alone, with network.state_dict()"
         )
     return {key: value.detach() for key, value in state.items()}
 
 
-def fitted(weights: Weights, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def matched_state(weights: Weights, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The state dict that a network wants, taken from weights; counters of batches need not be there.
 
     Args:
@@ -98,12 +98,12 @@ def fitted(weights: Weights, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         Refusal: A tensor is missing, unexpected, of another shape, or not of finite numbers.
     """
-    expected = {name: value for name, value in wanted.items() if not _counts(name)}
-    given = {name: value for name, value in weights.state.items() if not _counts(name)}
-    for told, one, other in (("misses", expected, given), ("holds the unexpected", given, expected)):
+    expected = {name: value for name, value in wanted.items() if not _is_batch_counter(name)}
+    given = {name: value for name, value in weights.state.items() if not _is_batch_counter(name)}
+    for label, one, other in (("misses", expected, given), ("holds the unexpected", given, expected)):
         odd = [name for name in one if name not in other]
         if odd:
-            raise Refusal(f"{weights.source}: {told} {listed(odd, 1)}; these are weights of another network")
+            raise Refusal(f"{weights.source}: {label} {listed(odd, 1)}; these are weights of another network")
     for name, value in expected.items():
         found = given[name]
         if found.shape != value.shape:
@@ -112,8 +112,8 @@ def fitted(weights: Weights, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if not found.is_floating_point() or not bool(torch.isfinite(found).all()):
             raise Refusal(f"{weights.source}: {name} does not hold finite numbers; get the file again")
     plain = {name: value.float().contiguous() for name, value in given.items()}
-    return plain | {name: torch.zeros((), dtype=torch.long) for name in wanted if _counts(name)}
+    return plain | {name: torch.zeros((), dtype=torch.long) for name in wanted if _is_batch_counter(name)}
 
 
-def _counts(name: str) -> bool:
+def _is_batch_counter(name: str) -> bool:
     return name.endswith("num_batches_tracked")

@@ -1,25 +1,24 @@
-"""The weights store: files of network weights under names, each with the sha256 that it is held to.
+"""The weights store: files of network weights under names, each with its expected sha256.
 
-A file is filed under its digest and a small record under its name points there, so that a name never
-shows a half-written file. The folder is the user's own, never one shared with others.
+A file is stored under its digest, and a small record under its name points to it, so that a name never
+points to a half-written file. The folder is the user's own, never one shared with others.
 """
 
 from __future__ import annotations
 
 import contextlib
-import difflib
 import hashlib
 import json
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from counterproof.refusal import Refusal, listed
+from counterproof.refusal import Refusal, did_you_mean, listed
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -32,7 +31,7 @@ class Published:
     """Weights that others publish.
 
     Attributes:
-        url: Where they lie.
+        url: Their address.
         sha256: Their digest, or as much of its beginning as is published.
         about: What they are.
     """
@@ -63,7 +62,7 @@ class Stored:
     """One entry of the store.
 
     Attributes:
-        name: What it is called.
+        name: Its name.
         sha256: Digest of the file.
         size: Its bytes.
         source: Where it came from.
@@ -106,10 +105,10 @@ def add(path: Path, name: str | None = None) -> Stored:
         Refusal: It cannot be read, the name is not plain, or it is not what is published under that name.
     """
     if name is not None:
-        refuse_odd(name)
+        refuse_bad_name(name)
     try:
         with path.open("rb") as source:
-            return _filed(source, name, path.stem.lower(), source_name=path.name, told=str(path))
+            return _store(source, name, path.stem.lower(), source_name=path.name, label=str(path))
     except OSError as error:
         raise Refusal(f"{path}: cannot be copied into {weights_folder()}: {error.strerror or error}") from None
 
@@ -125,11 +124,11 @@ def fetch(name: str, *, opened: Callable[[str], IO[bytes]] | None = None) -> Sto
         Refusal: There are none of that name, the network fails, or another file came.
     """
     if name not in PUBLISHED:
-        raise Refusal(f"no published weights are called {name!r}{_nearest(name, PUBLISHED)}")
+        raise Refusal(f"no published weights are called {name!r}{did_you_mean(name, PUBLISHED)}")
     known = PUBLISHED[name]
     try:
         with (opened or _https)(known.url) as source:
-            return _filed(source, name, name, source_name=known.url, told=known.url)
+            return _store(source, name, name, source_name=known.url, label=known.url)
     except OSError as error:  # URLError, timeouts and broken connections are OSErrors too
         reason = getattr(error, "reason", None) or error
         raise Refusal(
@@ -154,7 +153,7 @@ def entry(name: str) -> Stored:
     Raises:
         Refusal: There is none, or its record is damaged.
     """
-    refuse_odd(name)
+    refuse_bad_name(name)
     path = weights_folder() / f"{name}.json"
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
@@ -162,7 +161,7 @@ def entry(name: str) -> Stored:
         if not SHA256.fullmatch(found.sha256):
             raise ValueError
     except FileNotFoundError:
-        raise Refusal(f"no weights are called {name!r}{_advice(name)}") from None
+        raise Refusal(f"no weights are called {name!r}{_where_to_get(name)}") from None
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         raise Refusal(f"{path}: the record of these weights is damaged; add the file again") from None
     return found
@@ -174,7 +173,7 @@ def is_stored(name: str) -> bool:
 
 
 def verify(found: Stored) -> None:
-    """Read a file again and hold it to its digest, and to the published one where there is one.
+    """Read a file again and compare its digest with the recorded one, and the published one where there is one.
 
     Raises:
         Refusal: It is missing or another file.
@@ -185,10 +184,10 @@ def verify(found: Stored) -> None:
             digest = hashlib.file_digest(source, "sha256").hexdigest()
     except OSError as error:
         raise Refusal(f"{found.name}: {blob} cannot be read ({error.strerror}); add the weights again") from None
-    hold(found, digest)
+    check_digest(found, digest)
 
 
-def refuse_odd(name: str) -> None:
+def refuse_bad_name(name: str) -> None:
     """Refuse names that could be paths or lines.
 
     Raises:
@@ -198,8 +197,8 @@ def refuse_odd(name: str) -> None:
         raise Refusal(f"{listed([name])} is no name for weights: use lower-case letters, digits, '.', '-' and '_'")
 
 
-def hold(found: Stored, digest: str) -> None:
-    """Hold the digest of a file that was read again to its entry, and to the published one where there is one.
+def check_digest(found: Stored, digest: str) -> None:
+    """Compare the digest of a file with its entry, and with the published one where there is one.
 
     Raises:
         Refusal: It is another file.
@@ -220,20 +219,20 @@ def _refuse_unpublished(name: str, digest: str) -> None:
         )
 
 
-def _filed(source: IO[bytes], name: str | None, fallback: str, *, source_name: str, told: str) -> Stored:
-    """Stream a file into the store; the record goes last, so that a name always shows a whole file."""
+def _store(source: IO[bytes], name: str | None, fallback: str, *, source_name: str, label: str) -> Stored:
+    """Stream a file into the store; the record is written last, so that a name always points to a whole file."""
     folder = weights_folder()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _beside(folder) as (partial, out):
-        digest, size = _copied(source, out, told)
+    with _temporary_file(folder) as (partial, out):
+        digest, size = _copy(source, out, label)
         out.close()
         held = next((known for known in PUBLISHED if is_published(known, digest)), fallback) if name is None else name
-        refuse_odd(held)
+        refuse_bad_name(held)
         _refuse_unpublished(held, digest)
         os.replace(partial, folder / digest)
     found = Stored(name=held, sha256=digest, size=size, source=source_name)
     before = _sha256_of(held)
-    with _beside(folder) as (partial, out):
+    with _temporary_file(folder) as (partial, out):
         out.write(json.dumps({key: value for key, value in asdict(found).items() if key != "name"}).encode())
         out.close()
         os.replace(partial, folder / f"{held}.json")
@@ -249,20 +248,20 @@ def _sha256_of(name: str) -> str:
         return ""
 
 
-def _copied(source: IO[bytes], out: IO[bytes], told: str) -> tuple[str, int]:
+def _copy(source: IO[bytes], out: IO[bytes], label: str) -> tuple[str, int]:
     total, size = hashlib.sha256(), 0
     while chunk := source.read(CHUNK):
         total.update(chunk)
         size += len(chunk)
         if size > LARGEST:
-            raise Refusal(f"{told}: is larger than {LARGEST // 2**30} GiB; these are no weights")
+            raise Refusal(f"{label}: is larger than {LARGEST // 2**30} GiB; these are no weights")
         out.write(chunk)
     return total.hexdigest(), size
 
 
 @contextmanager
-def _beside(folder: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    """A new file in the folder that only this user may read; what is not renamed is removed."""
+def _temporary_file(folder: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    """A new file in the folder that only this user may read; it is removed unless renamed."""
     handle, name = tempfile.mkstemp(dir=folder, prefix=".part-")  # mode 0600
     try:
         with os.fdopen(handle, "wb") as out:
@@ -281,15 +280,10 @@ def _https(url: str) -> IO[bytes]:
     return reply  # type: ignore[no-any-return]
 
 
-def _nearest(name: str, known: Mapping[str, object]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
-
-
-def _advice(name: str) -> str:
+def _where_to_get(name: str) -> str:
     if name in PUBLISHED:
         url = PUBLISHED[name].url
         return f" here yet: run counterproof weights fetch {name}, or get {url} and run counterproof weights add FILE"
     folder = weights_folder()
     held = {path.stem: None for path in sorted(folder.glob("*.json"))} if folder.is_dir() else {}
-    return _nearest(name, held | dict.fromkeys(PUBLISHED))
+    return did_you_mean(name, held | dict.fromkeys(PUBLISHED))

@@ -27,7 +27,7 @@ class Arrays:
     Attributes:
         values: ``(n, d)`` features or ``(n, h, w[, c])`` pixels.
         table: A row for each row of the array, if there is one.
-        source: What to call it in a sentence.
+        source: Its name in sentences.
     """
 
     values: NDArray[Any]
@@ -61,7 +61,7 @@ def read_arrays(path: Path) -> Arrays:
     """An ``.npy`` or ``.npz`` file and the table of the same name beside it.
 
     Raises:
-        Refusal: It cannot be read, would need unpickling, or holds no array that is looked for.
+        Refusal: It cannot be read, would need unpickling, or holds no array of a known name.
     """
     refuse_missing(path)
     try:

@@ -1,4 +1,4 @@
-"""What a column is, decided once on real data, and its values in one canonical form.
+"""The kind of a column, decided once on real data, and its values in one canonical form.
 
 Canonical forms: numbers are float64 with NaN; date-times are naive UTC ``datetime64[us]``; every
 other kind is text (``1`` and ``1.0`` are the same category) with None for missing.
@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 Kind = Literal["number", "category", "boolean", "datetime", "identifier", "text"]
 KINDS: tuple[str, ...] = get_args(Kind)
 NUMERIC = ("integer", "floating", "decimal", "mixed-integer-float")
-MANY = 20  # rows below which distinct values say nothing
+MANY = 20  # rows below which distinct values are no evidence of an identifier
 NAMED_LIKE_ID = re.compile(
     r"(?i:^$|^unnamed: \d+$|^id(?:$|[_\W])|(?:^|[_\W])(?:id|uuid|guid|key|index|idx|rowid)$)|I[dD]$"
 )
 LEADING_ZERO = re.compile(r"[+-]?0\d")
+TRUTHS = {"true": "True", "1": "True", "1.0": "True", "false": "False", "0": "False", "0.0": "False"}
 WHOLE = re.compile(r"([+-]?\d+)\.0+")
 ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}.*)?")
 
@@ -72,7 +73,7 @@ def _form_of_objects(column: pd.Series[Any]) -> Form:
         return Form("datetime", _dates(column))
     if sort == "string":
         return Form("text", _mapped(column, _text))
-    # values of several types: True must not be taken for 1, so that each is looked at alone
+    # values of several types are converted one by one, so that True is not taken for 1
     missing = column.isna().to_numpy()
     texts = [None if gone else _text(value) for gone, value in zip(missing, column, strict=True)]
     return Form("text", pd.Series(texts, dtype=object))
@@ -120,7 +121,7 @@ def kind_of(name: str, parts: Sequence[Form], *, typed: bool = True) -> Kind:
     """What a column is, from its real parts.
 
     Args:
-        name: Of the column; identifiers of numbers are told by it.
+        name: Of the column; numeric identifiers are recognised by it.
         parts: The column in each real role; values are unique or not within each.
         typed: False for CSV, where numbers and truth values are text too.
     """
@@ -135,7 +136,8 @@ def kind_of(name: str, parts: Sequence[Form], *, typed: bool = True) -> Kind:
     texts = [text_of(part).dropna() for part in parts]
     values = pd.concat(texts)
     distinct = pd.Series(values.unique(), dtype=object)
-    if len(distinct) and distinct.str.lower().isin(["true", "false"]).all():
+    truths = distinct.str.strip().str.lower()
+    if truths.isin(TRUTHS).all() and truths.isin(["true", "false"]).any():
         return "boolean"
     if not typed and len(distinct) and _are_numbers(distinct):
         return _kind_of_numbers(name, [pd.to_numeric(text).to_numpy(dtype=float) for text in texts])
@@ -180,7 +182,7 @@ def _all_unique(parts: Sequence[pd.Series[Any]]) -> bool:
 
 
 def parse(form: Form, kind: str) -> pd.Series[Any]:
-    """The column as that kind; what cannot be read as it becomes missing.
+    """The column as that kind; values that cannot be read as it become missing.
 
     >>> parse(form_of(pd.Series(["1", "x"])), "number").tolist()
     [1.0, nan]
@@ -195,6 +197,26 @@ def parse(form: Form, kind: str) -> pd.Series[Any]:
     return _mapped(texts, lambda text: whole[1] if (whole := WHOLE.fullmatch(text)) else text)
 
 
+def agreeing(form: Form, made: pd.Series[Any], known: Sequence[pd.Series[Any]]) -> pd.Series[Any]:
+    """Categories of the release as real data write them, where real data hold numbers.
+
+    True and false are 1 and 0 where these are the categories; numbers in single precision are those
+    that they round.
+
+    >>> agreeing(form_of(pd.Series([True, False])), pd.Series(["True", "False"]), [pd.Series(["0", "1"])]).tolist()
+    ['1', '0']
+    """
+    levels = list(dict.fromkeys(value for column in known for value in column.dropna().unique()))
+    if levels and set(levels) <= {"0", "1"}:
+        return _mapped(made, lambda text: {"True": "1", "False": "0"}.get(_truth(text), text))
+    numbers = pd.to_numeric(pd.Series(levels, dtype=object), errors="coerce").astype("float64")
+    if form.sort != "number" or numbers.isna().any():
+        return made
+    with np.errstate(over="ignore"):
+        rounded = {np.float32(number): level for number, level in zip(numbers, levels, strict=True)}
+        return _mapped(made, lambda text: rounded.get(np.float32(float(text)), text))
+
+
 def _mapped(texts: pd.Series[Any], change: Callable[[str], str]) -> pd.Series[Any]:
     """Each distinct text changed once."""
     codes, distinct = pd.factorize(texts, use_na_sentinel=True)
@@ -203,9 +225,7 @@ def _mapped(texts: pd.Series[Any], change: Callable[[str], str]) -> pd.Series[An
 
 
 def _truth(text: str) -> str:
-    return {"true": "True", "1": "True", "1.0": "True", "false": "False", "0": "False", "0.0": "False"}.get(
-        text.strip().lower(), text
-    )
+    return TRUTHS.get(text.strip().lower(), text)
 
 
 def _as_numbers(form: Form) -> pd.Series[Any]:

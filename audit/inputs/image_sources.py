@@ -1,4 +1,4 @@
-"""Where images stand: a folder, a zip, a Parquet file or an array, each read one image at a time."""
+"""Sources of images: a folder, a zip, a Parquet file or an array, each read one image at a time."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from counterproof.refusal import Refusal
 GROUPS = 4  # row groups of a Parquet file that are held
 
 
-class Shelf(Protocol):
+class ImageSource(Protocol):
     """Images of one role in a fixed order; threads read them side by side.
 
     Attributes:
-        names: What a reader finds each image by.
+        names: Name of each image.
         table: A row for each image, if there are labels or metadata.
-        notes: Remarks about the shelf.
-        source: What to call it in a sentence.
+        notes: Remarks about the source.
+        source: Its name in sentences.
     """
 
     names: list[str]
@@ -72,7 +72,7 @@ class Files:
         return decode(self.raw(self.names[place]), f"{self.source}: {self.names[place]!r}")
 
 
-def shelf_of(source: Path | Arrays) -> Shelf:
+def image_source_of(source: Path | Arrays) -> ImageSource:
     """The images of a source.
 
     Raises:
@@ -97,7 +97,7 @@ def _folder(root: Path) -> Files:
     for name, path in files.items():
         if path.is_symlink() and not path.resolve().is_relative_to(inside):
             raise Refusal(f"{root}: {name!r} is a link out of the folder; copy the file instead")
-    return _filed(Files([], None, [], str(root), root), list(files))
+    return _with_labels(Files([], None, [], str(root), root), list(files))
 
 
 def _zip(path: Path) -> Files:
@@ -107,10 +107,10 @@ def _zip(path: Path) -> Files:
         raise Refusal(f"{path}: cannot be read as a zip: {first_line(error)}") from None
     entries = [entry for entry in packed.infolist() if not entry.is_dir()]
     refuse_unsafe(path, entries)
-    return _filed(Files([], None, [], str(path), path, packed), [entry.filename for entry in entries])
+    return _with_labels(Files([], None, [], str(path), path, packed), [entry.filename for entry in entries])
 
 
-def _filed(files: Files, names: list[str]) -> Files:
+def _with_labels(files: Files, names: list[str]) -> Files:
     """Keep the images, in order, and read labels from metadata or from class-named subfolders."""
     seen = [name for name in names if not any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)]
     files.names = sorted(name for name in seen if name.lower().endswith(SUFFIXES))

@@ -1,4 +1,4 @@
-"""One policy for every picture: whatever was stored becomes 8-bit RGB.
+"""Decoding images: whatever is stored becomes 8-bit RGB.
 
 Grey is repeated, palettes are expanded, transparency is laid over white, CMYK is converted, the
 EXIF orientation is applied, 16-bit values are divided by 257, and floats count as 0 to 1. Of an
@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import io
 import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from counterproof.inputs.digests import SIZE
-from counterproof.inputs.jpeg import quality_of
 from counterproof.refusal import Refusal
 
 Pixels = NDArray[np.uint8]
@@ -26,6 +27,12 @@ FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 LARGEST = 64 * 2**20  # pixels; more is a decompression bomb
 THUMBNAIL = 128
+# The tables of quality 50 (ITU-T T.81, Annex K), which libjpeg scales.
+LUMINANCE = (
+    16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29,
+    51, 87, 80, 62, 18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92, 49, 64, 78, 87, 103, 121,
+    120, 101, 72, 92, 95, 98, 112, 100, 103, 99,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,18 +80,46 @@ def decode(raw: bytes, name: str) -> Picture:
 
 
 def stored_as(image: Image.Image, raw: bytes) -> str:
-    """How a file stores its pixels: the format, and what it lost.
+    """How a file stores its pixels: the format and its quality.
 
-    ``JPEG q75`` is JPEG of about that quality, ``WEBP lossless`` and ``TIFF jpeg`` speak for themselves.
+    ``JPEG q75`` is JPEG of about that quality, ``WEBP lossless`` and ``TIFF jpeg`` need no quality.
     """
     tables = getattr(image, "quantization", None)
     if tables:
-        return f"JPEG q{quality_of(tables)}"
+        return f"JPEG q{jpeg_quality(tables)}"
     if image.format == "WEBP":
         return "WEBP lossless" if b"VP8L" in raw[12:4096] else "WEBP lossy"
     if image.format == "TIFF":
         return f"TIFF {image.info.get('compression', 'raw')}"
     return image.format or "unknown"
+
+
+def jpeg_quality(tables: Mapping[int, Sequence[int]]) -> int:
+    """The libjpeg quality, 1 to 100, whose luminance table is as coarse as this file's.
+
+    Exact for files that libjpeg (and so Pillow, OpenCV and most tools) wrote; for tables of
+    other makers the quality that loses about as much. Sums are compared, as the order of a table's
+    cells differs between readers.
+
+    Args:
+        tables: Quantisation tables by number; the first is that of luminance.
+
+    >>> jpeg_quality({0: LUMINANCE})
+    50
+    """
+    coarse = sum(tables[min(tables)])
+    return min(range(1, 101), key=lambda quality: (abs(_coarseness()[quality - 1] - coarse), -quality))
+
+
+@cache
+def _coarseness() -> list[int]:
+    """The sum of libjpeg's luminance table at each quality (jpeg_quality_scaling in jcparam.c)."""
+
+    def scaled(quality: int) -> int:
+        scale = 5000 // quality if quality < 50 else 200 - 2 * quality
+        return sum(min(max((cell * scale + 50) // 100, 1), 255) for cell in LUMINANCE)
+
+    return [scaled(quality) for quality in range(1, 101)]
 
 
 def _plain(image: Image.Image) -> Picture:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from counterproof.inputs.alignment import CLASSES, Stack, Wanted, reconcile
+from counterproof.inputs.alignment import A, Stack, Wanted, reconcile
 from counterproof.inputs.columns import Form, text_of
 from counterproof.inputs.tables import Table
 from counterproof.metrics.sample import Rows
@@ -26,15 +26,17 @@ class Attributes:
     """What rows are grouped by.
 
     Attributes:
-        label: Name of the label column, empty where it is no category.
+        label: Name of the label column, empty where there are no labels.
         labels: ``(n,)`` labels; missing is the empty string.
+        no_labels: Why there are none although a label was asked for.
         groups: ``(n,)`` values by group column.
         clusters: ``(n,)`` source of each row.
-        findings: What was done to them, in sentences.
+        findings: How they were changed, in sentences.
     """
 
     label: str = ""
     labels: NDArray[np.str_] | None = None
+    no_labels: str = ""
     groups: dict[str, NDArray[np.str_]] = field(default_factory=dict)
     clusters: NDArray[np.intp] | None = None
     findings: list[str] = field(default_factory=list)
@@ -44,19 +46,28 @@ def attributes_of(stack: Stack, wanted: Wanted) -> Attributes:
     """The attributes that were asked for."""
     findings: list[str] = []
     real = np.concatenate([rows for role, rows in stack.roles.items() if role != "synthetic"])
-    label, labels = wanted.label or "", None
-    if wanted.label is not None:
-        if stack.kinds[wanted.label] in ("number", "datetime"):
-            findings.append(
-                f"label {wanted.label!r} is a quantity of more than {CLASSES} values: "
-                "utility and fairness need a categorical label"
-            )
-            label = ""
-        else:
-            labels = _strings(stack.frame[wanted.label])
+    labels, no_labels = None, _why_no_labels(stack, wanted.label)
+    if no_labels:
+        findings.append(f"{no_labels}: utility and fairness were not judged")
+    elif wanted.label is not None:
+        labels = _strings(stack.frame[wanted.label])
+    label = "" if wanted.label is None or no_labels else wanted.label
     groups = {name: _group(name, stack, real, findings) for name in wanted.groups}
     clusters = None if wanted.cluster is None else _clusters(stack.frame[wanted.cluster], stack.roles)
-    return Attributes(label=label, labels=labels, groups=groups, clusters=clusters, findings=findings)
+    return Attributes(
+        label=label, labels=labels, no_labels=no_labels, groups=groups, clusters=clusters, findings=findings
+    )
+
+
+def _why_no_labels(stack: Stack, label: str | None) -> str:
+    """Why the wanted label tells no classes apart, if so."""
+    if label is None:
+        return ""
+    if label not in stack.kinds:
+        return next(one.sentence for one in stack.schema if one.column == label)
+    if stack.kinds[label] in ("number", "datetime"):
+        return f"{label} is {A[stack.kinds[label]]}, not a class"
+    return ""
 
 
 def described(tables: Mapping[str, tuple[Table | None, str]], wanted: Wanted) -> Attributes:
@@ -79,6 +90,7 @@ def described(tables: Mapping[str, tuple[Table | None, str]], wanted: Wanted) ->
     return Attributes(
         label=found.label,
         labels=found.labels,
+        no_labels=found.no_labels,
         groups=found.groups,
         clusters=found.clusters,
         findings=stack.findings + found.findings,
@@ -95,7 +107,7 @@ def _group(name: str, stack: Stack, real: Rows, findings: list[str]) -> NDArray[
     column = stack.frame[name]
     if column.dtype != object and column.iloc[real].nunique() > FEW:
         findings.append(f"group {name!r} has many values: cut into fifths of the real data")
-        values = _fifths(column, real)
+        values = _quintiles(column, real)
     else:
         values = _strings(column)
     found, counts = np.unique(values[real][values[real] != ""], return_counts=True)
@@ -110,8 +122,8 @@ def _group(name: str, stack: Stack, real: Rows, findings: list[str]) -> NDArray[
     return values
 
 
-def _fifths(column: pd.Series[Any], real: Rows) -> NDArray[np.str_]:
-    """Quintiles of the real data; the outer ones are open, so that every synthetic value has a place."""
+def _quintiles(column: pd.Series[Any], real: Rows) -> NDArray[np.str_]:
+    """Quintiles of the real data; the outer ones are open, so that every synthetic value falls into one."""
     dated = column.dtype.kind == "M"
     values = column.to_numpy()
     gone = np.isnat(values) if dated else np.isnan(values)

@@ -19,7 +19,7 @@ KEY = "file_name"
 
 
 def metadata_of(raw: bytes, name: str, images: list[str], source: str) -> tuple[Table, list[str]]:
-    """A row for each image, in the images' order, and remarks on what did not match.
+    """A row for each image, in the images' order, and remarks on images and rows without a match.
 
     Raises:
         Refusal: The table cannot be read, has no ``file_name``, leaves one blank, names a file twice or
@@ -47,8 +47,8 @@ def metadata_of(raw: bytes, name: str, images: list[str], source: str) -> tuple[
 
 
 def _remarks(keys: pd.Series[Any], images: list[str], name: str) -> list[str]:
-    held, told = set(images), set(keys)
-    lost, bare = sorted(told - held), sorted(held - told)
+    held, described = set(images), set(keys)
+    lost, bare = sorted(described - held), sorted(held - described)
     remarks = [f"{name} describes images that are not there ({len(lost)}): {listed(lost)}"] if lost else []
     return remarks + ([f"{name} leaves images undescribed ({len(bare)}): {listed(bare)}"] if bare else [])
 

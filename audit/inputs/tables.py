@@ -24,7 +24,7 @@ class Table:
 
     Attributes:
         frame: Columns as they were read.
-        source: What to call it in a sentence.
+        source: Its name in sentences.
         typed: Whether the format says what a column is; a CSV does not.
     """
 
@@ -48,7 +48,7 @@ class Table:
         try:
             form = form_of(self.frame[name])
         except (ValueError, OverflowError) as error:
-            raise Refusal(f"{self.source}: {_unread(name, error)}") from None
+            raise Refusal(f"{self.source}: {_unreadable_column(name, error)}") from None
         if form.sort == "datetime":
             years = form.present.dt.year
             outside = years[(years < 1) | (years > LAST_YEAR)]
@@ -99,7 +99,7 @@ def read_table(path: Path) -> Table:
 
 
 def _frame(table: pa.Table, source: str) -> pd.DataFrame:
-    """The table in pandas; what has no form there, such as dates beyond Python's calendar, is told by its column."""
+    """The table in pandas; a column that cannot be converted, such as dates beyond Python's calendar, is refused."""
     try:
         frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
     except (ValueError, OverflowError) as whole:  # pyarrow's own errors of values are ValueErrors too
@@ -107,13 +107,13 @@ def _frame(table: pa.Table, source: str) -> pd.DataFrame:
             try:
                 column.to_pandas()
             except (ValueError, OverflowError) as error:
-                raise Refusal(f"{source}: {_unread(name, error)}") from None
+                raise Refusal(f"{source}: {_unreadable_column(name, error)}") from None
         raise Refusal(f"{source}: cannot be read as a table ({type(whole).__name__})") from None
     return frame
 
 
-def _unread(name: str, error: BaseException) -> str:
-    """A column that has no form in pandas; the library's own words may quote a record, and stay out."""
+def _unreadable_column(name: str, error: BaseException) -> str:
+    """A column that pandas cannot hold; the library's own message may quote a record, so it is left out."""
     return f"column {name!r} cannot be read ({type(error).__name__}); dates must lie in the years 1 to {LAST_YEAR}"
 
 
@@ -148,7 +148,7 @@ def _refuse_shape(columns: list[str], rows: int, source: str) -> None:
 
 
 def _read_csv(path: Path, delimiter: str | None) -> Table:
-    """All cells as text: what a column is gets decided once, on the real data, for all roles."""
+    """All cells as text: the kind of a column is decided later, once, on the real data, for all roles."""
     ragged: list[Any] = []
 
     def keep_first(row: Any) -> str:

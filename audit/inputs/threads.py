@@ -21,8 +21,8 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def ordered(work: Callable[[T], R], items: Iterable[T], *, workers: int | None = None) -> Generator[R]:
-    """The results of all items in their order, made by threads that run ahead a little.
+def results_in_order(work: Callable[[T], R], items: Iterable[T], *, workers: int | None = None) -> Generator[R]:
+    """The results of all items in their order, computed by threads a few items ahead.
 
     Items are taken from their iterator one by one in the caller's thread. An exception of the work
     is raised in the place of its result; then, and when the caller stops or is interrupted, nothing
@@ -33,7 +33,7 @@ def ordered(work: Callable[[T], R], items: Iterable[T], *, workers: int | None =
         items: What to work on.
         workers: Threads; one for each core by default, and :data:`MOST` at most.
 
-    >>> list(ordered(lambda x: x * x, range(5), workers=2))
+    >>> list(results_in_order(lambda x: x * x, range(5), workers=2))
     [0, 1, 4, 9, 16]
     """
     count = workers or min(cores(), MOST)

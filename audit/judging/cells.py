@@ -128,8 +128,8 @@ def _judged(
     )
     if verdict == "pass" and reading.rows < reading.smallest_n and reading.n:
         verdict = "inconclusive"
-    if verdict == "pass" and reading.blindness:
-        why = f"{subject(reading)} is blind on these data: {reading.blindness}"
+    if verdict == "pass" and reading.missed_controls:
+        why = f"{subject(reading)} is blind on these data: {reading.missed_controls}"
         return Cell(reading=reading, verdict="inconclusive", why=why, limit=limit, fail_limit=fail_limit)
     bound = worst(estimate, operator, better=better, confidence=terms.confidence)
     margin = distance(estimate, operator, limit, better=better)
@@ -163,6 +163,7 @@ def _tolerated(gate: Gate, reading: Reading, stated: float, terms: Terms) -> flo
         better=reading.better,
         confidence=terms.confidence,
         cells=terms.cells,
+        widest=gate.widest,
     )
 
 

@@ -52,9 +52,16 @@ def _below(line: float, expected: ExpectedReading, *, upwards: bool = False) -> 
 
 
 def widened(
-    limit: float, expected: ExpectedReading, *, operator: Operator, better: Better, confidence: float, cells: int = 1
+    limit: float,
+    expected: ExpectedReading,
+    *,
+    operator: Operator,
+    better: Better,
+    confidence: float,
+    cells: int = 1,
+    widest: float | None = None,
 ) -> float:
-    """The limit, moved out to what a faithful release nearly surely meets, to twice the tolerance at most.
+    """The limit, moved out to what a faithful release nearly surely meets; by default to twice the tolerance at most.
 
     Args:
         limit: As stated.
@@ -63,15 +70,17 @@ def widened(
         better: Of the reading; ``zero`` is judged on both sides.
         confidence: Of the bound that a PASS needs inside.
         cells: How many cells the gate looks at: all of them must pass.
+        widest: How far it may be moved.
     """
     tails = cells * (2 if better == "zero" else 1)
     reach = normal_quantile(confidence) * expected.error
     reach += _NORMAL.inv_cdf(1 - (1 - NEARLY_SURE) / tails) * expected.spread
-    if operator in (">=", ">"):
-        tolerance = expected.value - limit
-        return min(limit, max(expected.value - reach, expected.value - WIDEST * tolerance)) if tolerance > 0 else limit
-    tolerance = limit - expected.value
-    return max(limit, min(expected.value + reach, expected.value + WIDEST * tolerance)) if tolerance > 0 else limit
+    sign = -1 if operator in (">=", ">") else 1
+    tolerance = sign * (limit - expected.value)
+    if tolerance <= 0:
+        return limit
+    most = WIDEST * tolerance if widest is None else sign * (widest - expected.value)
+    return expected.value + sign * max(tolerance, min(reach, most))
 
 
 def decidable_together(probabilities: Sequence[float]) -> list[bool]:

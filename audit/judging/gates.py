@@ -8,7 +8,6 @@ intersection, see :mod:`counterproof.judging.joint_gates`.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
@@ -21,6 +20,7 @@ from counterproof.judging.joint_gates import AllOf, Requirement, joined, leaves
 from counterproof.judging.sentences import subject
 from counterproof.judging.tokens import GateError
 from counterproof.metrics.metric import FAMILIES, installed
+from counterproof.refusal import nearest_names
 from counterproof.reports.judgement import Verdict
 from counterproof.reports.model import GateReading, GroupKey, Reading
 from counterproof.reports.record import Record
@@ -285,6 +285,7 @@ def _declared(gate: Gate) -> dict[str, Any]:
         "level": gate.level,
         "operator": gate.operator,
         "tolerance_reason": gate.tolerance_reason,
+        "widest": gate.widest,
     }
 
 
@@ -293,5 +294,5 @@ def _group(gate: Gate) -> GroupKey | None:
 
 
 def _nearest(name: str, among: Collection[str]) -> str:
-    near = difflib.get_close_matches(name, sorted(among), n=3, cutoff=0.4)
+    near = nearest_names(name, sorted(among), most=3, cutoff=0.4)
     return f"; did you mean {' or '.join(near)}?" if near else ""

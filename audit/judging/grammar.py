@@ -75,6 +75,7 @@ class Gate:
         level: ``warn`` gates never change a verdict.
         source: Who set it: the policy that metrics declare, or the configuration.
         tolerance_reason: Why this much.
+        widest: How far the policy may widen the limit; twice the tolerance without it.
         expression: The gate as it was written.
     """
 
@@ -88,6 +89,7 @@ class Gate:
     level: Level = "fail"
     source: Source = "config"
     tolerance_reason: str = ""
+    widest: float | None = None
     expression: str = dataclasses.field(default="", compare=False)
 
     @property

@@ -61,6 +61,7 @@ def joined(name: str, members: Sequence[GateReading]) -> GateReading:
             "n_needed": max((m.n_needed or 0 for m in members), default=0) or None,
             "adjusted_for": max(m.adjusted_for for m in members),
             "tolerance_reason": "",
+            "widest": None,
             "cells": [],
             "too_few": [],
             "members": list(members),

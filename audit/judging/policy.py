@@ -38,5 +38,6 @@ def _declared(metric: str, tolerance: Tolerance) -> Gate:
         level=tolerance.level,
         source="policy",
         tolerance_reason=tolerance.reason,
+        widest=tolerance.widest,
     )
     return replace(gate, expression=str(gate))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from counterproof.config import Run
 from counterproof.judging.grammar import Gate, parse_gate
@@ -42,7 +43,8 @@ def rejudged(
 
 
 def _again(gate: GateReading) -> Gate:
-    return parse_gate(gate.expression, level=gate.level, source=gate.source, tolerance_reason=gate.tolerance_reason)
+    again = parse_gate(gate.expression, level=gate.level, source=gate.source, tolerance_reason=gate.tolerance_reason)
+    return replace(again, widest=gate.widest)
 
 
 def rules_of(record: Record) -> Run:

@@ -138,9 +138,16 @@ def _family(family: str, gates: Sequence[GateReading], measurements: Sequence[Re
 
 
 def _leading(verdict: Whole, gates: Sequence[GateReading]) -> list[GateReading]:
-    """The gates of one verdict: facts first (they have no margin), then in their order."""
+    """The gates of one verdict: facts first (they have no margin) by question, then the others in their order.
+
+    The one fact of fidelity is a schema that does not match: it explains whatever else is wrong.
+    """
     found = [gate for gate in gates if gate.verdict == verdict]
-    return sorted(found, key=lambda gate: gate.margin is not None)
+    return sorted(found, key=lambda gate: (gate.margin is not None, _question(gate) if gate.margin is None else 0))
+
+
+def _question(gate: GateReading) -> int:
+    return FAMILIES.index(gate.family) if gate.family in FAMILIES else len(FAMILIES)
 
 
 def _extent(gates: Sequence[GateReading]) -> str:

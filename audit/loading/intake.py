@@ -1,4 +1,4 @@
-"""What was read: the rows of all roles, encoded, and what is to be said of them."""
+"""The loaded data: the rows of all roles, encoded, with remarks and findings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Intake:
-    """All that was read, encoded, and what there is to say about it.
+    """The loaded and encoded data of an audit, with remarks and findings.
 
     Attributes:
         corpus: All rows of all roles.

@@ -121,7 +121,7 @@ def _only(opened: Mapping[str, Opened], types: tuple[type, ...]) -> dict[str, An
     return {role: one for role, one in opened.items() if isinstance(one, types)}
 
 
-# -- what was given ---------------------------------------------------------------------------------
+# -- sources -----------------------------------------------------------------------------------------
 
 
 def _refuse_roles(sources: Mapping[str, Source]) -> None:
@@ -192,8 +192,10 @@ def _tables(tables: Mapping[str, Table], wanted: Wanted, sources: dict[str, str]
         frame=stack.frame,
         kinds=stack.kinds,
         mixed=encoded.mixed,
+        schema=stack.schema,
         label=found.label,
         labels=found.labels,
+        no_labels=found.no_labels,
         groups=found.groups,
         clusters=found.clusters,
     )
@@ -225,6 +227,7 @@ def _features(arrays: Mapping[str, Arrays], wanted: Wanted, sources: dict[str, s
         names=row_names(roles),
         label=found.label,
         labels=found.labels,
+        no_labels=found.no_labels,
         groups=found.groups,
         clusters=found.clusters,
     )

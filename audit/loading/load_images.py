@@ -1,4 +1,4 @@
-"""Images of all roles: looked through once, encoded once, and shown again on demand."""
+"""Images of all roles: scanned once, encoded once, and read again on demand."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from counterproof.encoders.base import Encoder
 from counterproof.encoders.feature_cache import cache_in
 from counterproof.encoders.feature_shards import features_of
-from counterproof.encoders.reencoding import Recode, Recoding, Retake, plan_for, protocol_of
+from counterproof.encoders.reencoding import Recode, Reencoding, StorageVariants, plan_reencoding, protocol_of
 from counterproof.encoders.registry import encoder_for
 from counterproof.inputs.alignment import Wanted, positions
 from counterproof.inputs.arrays import Arrays
 from counterproof.inputs.digests import joint_digest
-from counterproof.inputs.image_scan import Room, Survey, survey_of
-from counterproof.inputs.image_sources import shelf_of
+from counterproof.inputs.image_scan import ImageScan, MemoryBudget, scan_images
+from counterproof.inputs.image_sources import image_source_of
 from counterproof.inputs.images import Pixels, thumbnail
 from counterproof.inputs.labels_and_groups import described
-from counterproof.inputs.timings import Journal
+from counterproof.inputs.timings import Timings
 from counterproof.loading.intake import Intake, Progress
 from counterproof.metrics.sample import Corpus
 
@@ -54,15 +54,15 @@ def take_in_images(
     Raises:
         Refusal: There are no images, too many cannot be read, or their labels cannot be found.
     """
-    journal = Journal()
-    surveys = _surveys(sources, how, journal)
-    found = described({role: (survey.table, survey.shelf.source) for role, survey in surveys.items()}, wanted)
-    largest = max(survey.largest for survey in surveys.values())
-    encoder = _encoder(how, largest, journal)
-    plan = plan_for({role: s.formats for role, s in surveys.items()}, largest=largest, recode=how.recode)
-    features, cached, encoder = _encoded(surveys, encoder, how, plan.before, journal)
-    digests, read = np.concatenate([survey.digests for survey in surveys.values()]), _reader(list(surveys.values()))
-    retake = Retake(
+    timings = Timings()
+    scans = _scans(sources, how, timings)
+    found = described({role: (scan.table, scan.images.source) for role, scan in scans.items()}, wanted)
+    largest = max(scan.largest for scan in scans.values())
+    encoder = _encoder(how, largest, timings)
+    plan = plan_reencoding({role: s.formats for role, s in scans.items()}, largest=largest, recode=how.recode)
+    features, cached, encoder = _encoded(scans, encoder, how, plan.before, timings)
+    digests, read = np.concatenate([scan.digests for scan in scans.values()]), _reader(list(scans.values()))
+    variants = StorageVariants(
         plan=plan, features=features, read=read, digests=digests, encoder=encoder, cache=cache_in(how.cache)
     )
     corpus = Corpus(
@@ -70,78 +70,84 @@ def take_in_images(
         protocol=protocol_of(encoder.protocol, plan.before),
         modality="image",
         digests=digests,
-        names=np.array([s.shelf.names[place] for s in surveys.values() for place in s.places], dtype=np.str_),
+        names=np.array([s.images.names[place] for s in scans.values() for place in s.places], dtype=np.str_),
         label=found.label,
         labels=found.labels,
+        no_labels=found.no_labels,
         groups=found.groups,
         clusters=found.clusters,
         thumbnail=lambda position: thumbnail(read(position)),
-        pixels=retake.pixels,
+        pixels=variants.pixels,
         head=encoder.head,
-        formats=np.concatenate([survey.formats for survey in surveys.values()]),
-        recoded=retake.alike if plan.alike else None,
-        as_stored=retake.as_stored if plan.alike else None,
+        formats=np.concatenate([scan.formats for scan in scans.values()]),
+        recoded=variants.alike if plan.alike else None,
+        as_stored=variants.as_stored if plan.alike else None,
     )
     return Intake(
         corpus=corpus,
-        roles=positions({role: len(survey.places) for role, survey in surveys.items()}),
+        roles=positions({role: len(scan.places) for role, scan in scans.items()}),
         sources=names,
-        digests={role: joint_digest(survey.digests) for role, survey in surveys.items()},
-        notes={role: survey.notes for role, survey in surveys.items()},
-        findings=[*found.findings, *plan.findings, *journal.remarks],
+        digests={role: joint_digest(scan.digests) for role, scan in scans.items()},
+        notes={role: scan.notes for role, scan in scans.items()},
+        findings=[*found.findings, *plan.findings, *timings.remarks],
         encoder=encoder.name,
         encoder_digest=encoder.digest,
         cached=cached,
-        stages=dict(journal.spent),
+        stages=dict(timings.seconds),
     )
 
 
-def _surveys(sources: Mapping[str, Path | Arrays], how: Encoding, journal: Journal) -> dict[str, Survey]:
-    """The images of all roles, looked through."""
-    shelves = {role: shelf_of(source) for role, source in sources.items()}
-    total = sum(len(shelf.names) for shelf in shelves.values())
-    room = Room(how.memory)
-    surveys: dict[str, Survey] = {}
+def _scans(sources: Mapping[str, Path | Arrays], how: Encoding, timings: Timings) -> dict[str, ImageScan]:
+    """The images of all roles, scanned."""
+    found = {role: image_source_of(source) for role, source in sources.items()}
+    total = sum(len(images.names) for images in found.values())
+    budget = MemoryBudget(how.memory)
+    scans: dict[str, ImageScan] = {}
     before = 0
-    for role, shelf in shelves.items():
+    for role, images in found.items():
         done = _counter(how.progress, "reading images", before, total)
-        surveys[role] = survey_of(shelf, how.bad_images, done=done, journal=journal, room=room)
-        before += len(shelf.names)
-    return surveys
+        scans[role] = scan_images(images, how.bad_images, done=done, timings=timings, budget=budget)
+        before += len(images.names)
+    return scans
 
 
-def _encoder(how: Encoding, largest: int, journal: Journal) -> Encoder:
+def _encoder(how: Encoding, largest: int, timings: Timings) -> Encoder:
     """What was asked for, on the CPU where its weights alone are too much for the GPU."""
     try:
         return encoder_for(how.encoder, largest=largest, side=how.size, device=how.device)
     except torch.cuda.OutOfMemoryError:
-        journal.remarks.append("the GPU has no memory for the encoder: images were encoded on the CPU")
+        timings.remarks.append("the GPU has no memory for the encoder: images were encoded on the CPU")
     return encoder_for(how.encoder, largest=largest, side=how.size, device="cpu")
 
 
 def _encoded(
-    surveys: Mapping[str, Survey], encoder: Encoder, how: Encoding, before: Recoding | None, journal: Journal
+    scans: Mapping[str, ImageScan], encoder: Encoder, how: Encoding, before: Reencoding | None, timings: Timings
 ) -> tuple[NDArray[np.float32], bool, Encoder]:
-    """Features of all roles, whether all came from the cache, and what made them: the CPU where a GPU is too small."""
+    """Features of all roles, whether all came from the cache, and the encoder: on the CPU if a GPU is too small."""
 
-    def told(done: int, total: int) -> None:
+    def report(done: int, total: int) -> None:
         if how.progress is not None:
             how.progress("encoding images", done, total)
 
     make = partial(
-        features_of, list(surveys.values()), cache=cache_in(how.cache), before=before, progress=told, journal=journal
+        features_of,
+        list(scans.values()),
+        cache=cache_in(how.cache),
+        before=before,
+        progress=report,
+        timings=timings,
     )
     try:
         features, cached = make(encoder)
     except torch.cuda.OutOfMemoryError:
-        journal.fits = None
-        journal.remarks.append("the GPU has no memory for a single image: images were encoded on the CPU")
+        timings.images_at_once = None
+        timings.remarks.append("the GPU has no memory for a single image: images were encoded on the CPU")
         encoder = encoder_for(how.encoder, largest=encoder.side, side=encoder.side, device="cpu")
         features, cached = make(encoder)
-    if journal.fits is not None:
-        journal.remarks.append(f"the GPU ran out of memory: images were encoded {journal.fits} at a time")
-    for survey in surveys.values():
-        survey.kept.clear()
+    if timings.images_at_once is not None:
+        timings.remarks.append(f"the GPU ran out of memory: images were encoded {timings.images_at_once} at a time")
+    for scan in scans.values():
+        scan.kept.clear()
     return features, cached, encoder
 
 
@@ -152,14 +158,14 @@ def _counter(progress: Progress | None, stage: str, before: int, total: int) -> 
     return lambda done: report(stage, before + done, total)
 
 
-def _reader(surveys: list[Survey]) -> Callable[[int], Pixels]:
+def _reader(scans: list[ImageScan]) -> Callable[[int], Pixels]:
     """Pixels of the image at a position of the corpus."""
-    starts = np.cumsum([0, *(len(survey.places) for survey in surveys)])
+    starts = np.cumsum([0, *(len(scan.places) for scan in scans)])
 
     def read(position: int) -> Pixels:
         if not 0 <= position < starts[-1]:
             raise IndexError(f"there is no image {position}")
         role = int(np.searchsorted(starts, position, side="right")) - 1
-        return surveys[role].read(position - int(starts[role]))
+        return scans[role].read(position - int(starts[role]))
 
     return read

@@ -22,18 +22,18 @@ from counterproof.metrics.frechet.reference_statistics import frechet_distance_f
 from counterproof.refusal import Refusal, listed
 
 Array = NDArray[Any]
-ASKEW = 1e-5  # of the largest entry: sums in float32 are as far from symmetric
-INDEFINITE = 1e-6  # of the largest variance: rounding makes eigenvalues as negative
+ASKEW = 1e-5  # of the largest entry: the asymmetry of sums in float32
+INDEFINITE = 1e-6  # of the largest variance: negative eigenvalues from rounding
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Statistics:
-    """What is known of a reference without its rows.
+    """Statistics of a reference whose rows are not available.
 
     Attributes:
-        moments: Mean and covariance; ``n`` is 0 where the file does not tell it.
-        protocol: The encoder and its conventions; empty where the file does not tell them.
-        source: What to call it in a sentence.
+        moments: Mean and covariance; ``n`` is 0 where the file does not state it.
+        protocol: The encoder and its conventions; empty where the file does not state them.
+        source: Its name in sentences.
     """
 
     moments: Moments
@@ -42,7 +42,7 @@ class Statistics:
 
 
 def statistics_of(intake: Intake) -> Statistics:
-    """Statistics of the one set that was taken in, streamed in float64.
+    """Statistics of one loaded set, streamed in float64.
 
     Raises:
         Refusal: There are fewer than two rows.
@@ -152,12 +152,12 @@ def _protocol(held: Mapping[str, Array], path: Path) -> str:
 
 
 def compare(intake: Intake, reference: Statistics, *, unchecked: bool = False, level: float = 0.95) -> Estimate:
-    """The plain Fréchet distance between what was taken in and statistics alone.
+    """The plain Fréchet distance between loaded rows and reference statistics.
 
     Args:
         intake: One set of images or features.
         reference: The statistics.
-        unchecked: Accept statistics that do not tell their protocol.
+        unchecked: Accept statistics without a stated protocol.
         level: Confidence of the interval.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Discretion: no audit names a group or label that only a handful of real rows carry."""
+"""Suppression: no audit names a group or label value that only a few real rows have."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from counterproof.metrics.sample import MISSING_TEXT, RARE_TEXT
 Texts = NDArray[np.str_]
 
 
-def discreet(intake: Intake, *, small_cell: int, show_real: bool) -> Intake:
+def pool_rare_values(intake: Intake, *, small_cell: int, show_real: bool) -> Intake:
     """Pool the rare values of groups and labels, so that none of them reaches a record.
 
     A value that fewer than ``small_cell`` real rows of all roles carry becomes ``(rare values)``,
@@ -29,27 +29,27 @@ def discreet(intake: Intake, *, small_cell: int, show_real: bool) -> Intake:
     corpus, findings = intake.corpus, list(intake.findings)
     real = np.concatenate([rows for role, rows in intake.roles.items() if role != "synthetic"])
 
-    def told(name: str, values: Texts) -> Texts:
+    def suppressed(name: str, values: Texts) -> Texts:
         found = quoted(values)
         if show_real:
             return found
         rare = rare_values(found[real], small_cell)
         if not len(rare):
             return found
-        finding = pooled(name, len(rare), small_cell)
+        finding = pooling_finding(name, len(rare), small_cell)
         if finding not in findings:  # a label that is a group as well is told of once
             findings.append(finding)
         return np.where(np.isin(found, rare), RARE_TEXT, found)
 
-    groups = {name: told(name, values) for name, values in corpus.groups.items()}
-    labels = None if corpus.labels is None else told(corpus.label, corpus.labels)
+    groups = {name: suppressed(name, values) for name, values in corpus.groups.items()}
+    labels = None if corpus.labels is None else suppressed(corpus.label, corpus.labels)
     return replace(intake, corpus=replace(corpus, groups=groups, labels=labels), findings=findings)
 
 
-def pooled(name: str, rare: int, small_cell: int) -> str:
+def pooling_finding(name: str, rare: int, small_cell: int) -> str:
     """The finding.
 
-    >>> pooled("race", 3, 10)
+    >>> pooling_finding("race", 3, 10)
     '3 values of race are carried by fewer than 10 real rows each: pooled'
     """
     if rare == 1:

@@ -6,27 +6,41 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import fisher_exact, hypergeom, poisson
+from scipy.stats import binom, fisher_exact, hypergeom, norm, poisson
 
 from counterproof.metrics.sample import Sample
+from counterproof.metrics.statistics.coincidence import coincidental
 from counterproof.refusal import Refusal
 
-OVERLAP = 1e-3
+OVERLAP = 1e-4
+UNREPEATED = 1e-3
+EXACT = 3000  # records that stand several times, up to which the chance is summed exactly
 CONTAMINATED = 1e-6
 HELD = 0.25  # no faithful release holds a quarter of a role's records beyond natural duplicates
 
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """Rows of one role that also stand in train, and how many the data's own duplicates explain."""
+    """Rows of one role that also stand in train, and how many the data's own duplicates explain.
+
+    Attributes:
+        shared: Rows of the role that stand in train.
+        natural: How many would without sharing, by the role's own twins.
+        p: Chance of as many records on both sides where the rows of both are dealt to them at random.
+        coarse: Whether equal rows can arise by chance in this table though none did.
+    """
 
     shared: int
     natural: float
+    p: float
+    coarse: bool
 
     @property
     def beyond_chance(self) -> bool:
-        """Whether sharing is the explanation: the natural count is itself known from few twins."""
-        return bool(poisson.sf(self.shared - 1, self.natural + 3 * np.sqrt(self.natural) + 1) < OVERLAP)
+        """Whether sharing is the explanation: rows whose numbers hardly ever repeat do not meet by chance."""
+        if self.coarse or self.natural:
+            return self.p < OVERLAP
+        return bool(poisson.sf(self.shared - 1, 1) < UNREPEATED)
 
 
 def overlap_of(train: Sample, other: Sample) -> Overlap:
@@ -43,7 +57,35 @@ def overlap_of(train: Sample, other: Sample) -> Overlap:
     # One probability for each number of twins: a hundred thousand of the same take half a minute.
     twins, which = np.unique(counts - 1, return_inverse=True)
     missed = np.asarray(hypergeom.pmf(0, others, twins, drawn))[which][inverse]
-    return Overlap(shared, min(float((1 - missed).sum()) * grown, len(other)))
+    natural = min(float((1 - missed).sum()) * grown, len(other))
+    return Overlap(shared, natural, chance_of_sharing(train, other), coincidental(train) or coincidental(other))
+
+
+def chance_of_sharing(train: Sample, other: Sample) -> float:
+    """P(as many records or more stand on both sides), all rows of both dealt to the sides at random.
+
+    A record that stands ``c`` times among the ``N`` rows of both is missing on one side with probability
+    ``C(N − c, n) / C(N, n)``, whichever are the side's ``n`` rows. Without sharing rows are
+    exchangeable, so that the number of records on both sides is about a sum of independent such
+    draws; a row that was given to both sides always stands on both. The table's own twins enter
+    through the counts: nothing has to be estimated.
+    """
+    digests = np.concatenate([train.digests, other.digests])
+    _, inverse, counts = np.unique(digests, return_inverse=True, return_counts=True)
+    in_train = np.bincount(inverse[: len(train)], minlength=len(counts))
+    both = int(((in_train > 0) & (in_train < counts)).sum())
+    times, records = np.unique(counts[counts > 1], return_counts=True)
+    if not len(times):
+        return 1.0
+    missing = hypergeom.pmf(0, len(digests), times, len(train)) + hypergeom.pmf(0, len(digests), times, len(other))
+    chance = np.clip(1 - missing, 0.0, 1.0)
+    if records.sum() > EXACT:
+        mean, variance = float((records * chance).sum()), float((records * chance * (1 - chance)).sum())
+        return float(norm.sf((both - 0.5 - mean) / np.sqrt(max(variance, 1e-12))))
+    total = np.ones(1)
+    for of, p in zip(records, chance, strict=True):
+        total = np.convolve(total, binom.pmf(np.arange(of + 1), of, p))
+    return float(min(1.0, total[both:].sum()))
 
 
 def check_overlap(samples: Mapping[str, Sample], sources: Mapping[str, str], *, allow: bool) -> list[str]:

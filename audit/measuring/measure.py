@@ -33,7 +33,7 @@ def measure(metric: Metric, bench: Workbench, params: Mapping[str, Any]) -> list
         made = [blank(metric, *unmet)]
     else:
         try:
-            made = _spared(metric, bench, params)
+            made = _with_cpu_fallback(metric, bench, params)
         except Exception as error:
             made = [blank(metric, "error", crash(error))]
     seconds = time.perf_counter() - started
@@ -56,7 +56,7 @@ def what_is_missing(metric: Metric, bench: Workbench) -> tuple[Status, str] | No
     if corpus.modality not in needs.modalities:
         return "not_applicable", f"it is defined on {' and '.join(sorted(needs.modalities))} data only"
     if needs.label and corpus.labels is None:
-        return "not_applicable", "no label was given" if not corpus.label else f"{corpus.label} is not categorical"
+        return "not_applicable", corpus.no_labels or "no label was given"
     if needs.groups and not corpus.groups:
         return "not_applicable", "no groups were given"
     if needs.holdout and (bench.holdout is None or bench.train is None):
@@ -85,7 +85,7 @@ def crash(error: Exception) -> str:
     return f"{type(error).__name__} in {Path(last.filename).name}, line {last.lineno}, {last.name}{told}"
 
 
-def _spared(metric: Metric, bench: Workbench, params: Mapping[str, Any]) -> list[Measurement]:
+def _with_cpu_fallback(metric: Metric, bench: Workbench, params: Mapping[str, Any]) -> list[Measurement]:
     """What the metric gives; on the CPU, and said so, where its device has not the memory."""
     try:
         return list(_measured(metric, bench, params))

@@ -12,7 +12,7 @@ from counterproof.metrics.coverage._near_duplicates import CAP, clumps_of
 from counterproof.metrics.estimate import Estimate, Evidence
 from counterproof.metrics.metric import Needs, Tolerance, Value, metric
 from counterproof.metrics.sample import Rows, Sample
-from counterproof.metrics.statistics.design_effect import Clusters, clusters_of, one_kind, share_estimate
+from counterproof.metrics.statistics.design_effect import Clusters, clusters_of, clusters_of_equal_rows, share_estimate
 from counterproof.metrics.workbench import Workbench
 
 SHOWN = 20
@@ -136,7 +136,7 @@ def _others(sizes: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float:
 def _of_clumps(bench: Workbench, sample: Sample) -> Worth:
     """Clusters of near duplicates; of a part of the rows, each has fewer others in proportion."""
     found = clumps_of(bench, sample)
-    sums: Clusters = one_kind(found.label)
+    sums: Clusters = clusters_of_equal_rows(found.label)
     looked = len(found.sample)
     scale = (found.of - 1) / max(1, looked - 1)
     share, error = sums.share(scale=scale)

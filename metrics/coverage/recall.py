@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from counterproof.metrics.estimate import Evidence
 from counterproof.metrics.metric import Value, metric
 from counterproof.metrics.prdc.balls import Ties
-from counterproof.metrics.prdc.evidence import bare_regions
+from counterproof.metrics.prdc.evidence import uncovered_rows
 from counterproof.metrics.prdc.scores import NEEDS, Manifold, quantity_value, within_tolerance
 from counterproof.metrics.workbench import Workbench
 
@@ -31,4 +31,6 @@ def recall(bench: Workbench, *, k: int = 5, ties: Ties = "le") -> Iterator[Value
 
 
 def _unreached_rows(bench: Workbench, made: Manifold) -> Evidence:
-    return bare_regions(bench, made.graph, made.balls, made.balls.recalled, "that no synthetic row's neighbours reach")
+    return uncovered_rows(
+        bench, made.graph, made.balls, made.balls.recalled, "that no synthetic row's neighbours reach"
+    )

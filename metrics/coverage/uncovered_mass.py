@@ -4,27 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binom
 
 from counterproof.metrics.engine.knn_graph import TooDense
 from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.errors import MetricError
-from counterproof.metrics.estimate import Estimate, Evidence, Group
+from counterproof.metrics.estimate import Estimate, Evidence, Group, normal_quantile
 from counterproof.metrics.metric import Needs, Tolerance, Value, metric
 from counterproof.metrics.prdc.balls import covered_rows
 from counterproof.metrics.prdc.scores import HALVES, Manifold, manifold
 from counterproof.metrics.sample import Floats
 from counterproof.metrics.shared.partitions import Partition, partitions
-from counterproof.metrics.statistics.proportions import wilson
+from counterproof.metrics.statistics.decidability import largest_decidable_set
+from counterproof.metrics.statistics.proportions import wilson, wilson_ends
 from counterproof.metrics.workbench import Workbench
 
-LEAST = 100  # expected real rows of a group below which it cannot decide
+LIMIT = 0.20
 SHOWN = 40
 LISTED = 200  # groups and crossings; of more, crossings too small to decide are counted and not listed
 METHOD = f"Wilson, effective rows by {HALVES} half-samples"
 Flags = NDArray[np.bool_]
+DECIDABLE: Work[frozenset[Group]] = Work("groups whose cover a faithful release passes together")
 HALVES_COVERED: Work[NDArray[np.int8]] = Work("which halves cover a row")
 
 
@@ -37,7 +41,7 @@ class Lacking:
         rows: Real rows of the group on this side.
         share: Share of them that is uncovered.
         effective: Independent rows that would know the share as well.
-        decidable: Whether real data hold enough of them to decide.
+        decidable: Whether a faithful release passes it, and all such groups together.
         hidden: Whether nothing of them may be told.
     """
 
@@ -59,6 +63,7 @@ class Lacking:
     id="coverage.uncovered_mass",
     family="coverage",
     title="real mass that the release leaves uncovered",
+    algo=2,
     better="lower",
     unit="share of real rows",
     needs=Needs(smallest_n=500),
@@ -66,9 +71,9 @@ class Lacking:
         Tolerance(
             "worst_excess",
             "<=",
-            0.20,
-            "a fifth of a group may have nothing near it beyond what fresh real rows leave bare: a group of "
-            f"{LEAST} real rows knows its share to a tenth; 7 of 8 draws of fresh law rows passed, so this warns",
+            LIMIT,
+            "a fifth of a group may have nothing near it beyond what fresh real rows leave bare; only groups large "
+            "enough that fresh rows pass are compared; 7 of 8 draws of fresh law rows passed, so this warns",
             level="warn",
         ),
     ),
@@ -136,7 +141,7 @@ def lacking(bench: Workbench, k: int) -> list[Lacking]:
     if min(len(bench.reference), len(bench.candidate)) < 2 * (k + 1):
         return []
     made = manifold(bench, k)
-    bare = ~made.balls.covered[made.graph.node[made.sides == 1]]
+    bare = _bare(bench, k)
     halves = (
         None
         if bench.is_null
@@ -147,27 +152,69 @@ def lacking(bench: Workbench, k: int) -> list[Lacking]:
     n = len(bare)
     factor = n / effective[0]
     found = [Lacking(group=(), rows=n, share=float(shares[0]), effective=effective[0], decidable=True, hidden=False)]
+    decided = bench.shared(DECIDABLE.about(bench.real, k=k), lambda: decidable_groups(bench, k))
     for part in partitions(bench):
-        found += _of_partition(bench, part, bare, halves, float(factor))
+        found += _of_partition(bench, part, bare, halves, float(factor), decided)
+    return found
+
+
+def decidable_groups(bench: Workbench, k: int) -> frozenset[Group]:
+    """The groups that a faithful release passes all together; from one re-split of real rows alone.
+
+    The re-split tells how many rows fresh rows leave bare, and by half-samples how many rows are worth one
+    independent row.
+    """
+    view = bench.resplit(0)
+    bare, made = _bare(view, k), manifold(view, k)
+    everyone = np.zeros(len(bare), dtype=np.intp)
+    _, effective = _shares(bare, _halves(view, made, k), everyone, 1, 1.0)
+    share, factor = float(bare.mean()), len(bare) / float(effective[0])
+    fraction = len(bench.reference) / len(bench.real)
+    parts = partitions(bench)
+    names = [group for part in parts for group in part.groups]
+    real = [part.counts(bench.real) * ~part.hidden(bench) for part in parts]
+    rows = np.floor(np.concatenate([np.zeros(0), *real]) * fraction / factor).astype(np.intp)
+    sizes, of_size = np.unique(rows, return_inverse=True)
+    miss = np.array([1 - _pass_probability(int(n), share, bench.level) for n in sizes])
+    return frozenset(compress(names, largest_decidable_set(miss[of_size])))
+
+
+def _pass_probability(n: int, share: float, confidence: float) -> float:
+    """How probably ``n`` independent rows, of which fresh rows leave a share bare, stay within the limit."""
+    if not n:
+        return 0.0
+    hits = np.arange(n + 1)
+    _, high = wilson_ends(hits, np.array([n]), normal_quantile(confidence))
+    return float(binom.cdf(np.count_nonzero(high <= share + LIMIT) - 1, n, share))
+
+
+def _bare(bench: Workbench, k: int) -> Flags:
+    """``(n,)`` reference rows that are uncovered."""
+    made = manifold(bench, k)
+    found: Flags = ~made.balls.covered[made.graph.node[made.sides == 1]]
     return found
 
 
 def _of_partition(
-    bench: Workbench, part: Partition, bare: Flags, halves: NDArray[np.int8] | None, factor: float
+    bench: Workbench,
+    part: Partition,
+    bare: Flags,
+    halves: NDArray[np.int8] | None,
+    factor: float,
+    decided: frozenset[Group],
 ) -> Iterator[Lacking]:
     codes = part.codes[bench.reference.rows]
     shares, effective = _shares(bare, halves, codes, len(part), factor)
     rows, real, hidden = part.counts(bench.reference), part.counts(bench.real), part.hidden(bench)
     if not (bench.is_null or bench.show_real):
         hidden |= (rows > 0) & (rows < bench.small_cell)
-    fraction = len(bench.reference) / len(bench.real)
     for at in np.flatnonzero(rows if bench.is_null else real):
         yield Lacking(
             group=part.groups[at],
             rows=int(rows[at]),
             share=float(shares[at]),
             effective=float(effective[at]),
-            decidable=bool(rows[at] and real[at] * fraction >= LEAST),
+            decidable=bool(rows[at]) and part.groups[at] in decided,
             hidden=bool(hidden[at]),
         )
 
@@ -221,7 +268,7 @@ def _group_value(bench: Workbench, one: Lacking) -> Value:
         few = f"fewer than {bench.small_cell} real rows" if one.hidden else "no real row on this side"
         reason = f"too few to say: {few}"
         return Value(group=one.group, status="not_assessable", reason=reason, decidable=False)
-    small = f"too few to say: {LEAST} real rows are needed here to decide"
+    small = "too few to say: fresh real rows would often be beyond the limit"
     return Value(
         group=one.group,
         estimate=one.estimate(bench.level),
@@ -236,7 +283,7 @@ def _worst(bench: Workbench, groups: list[Lacking], unlisted: int) -> Value:
     if not groups:
         return Value(field="worst", status="not_applicable", reason="no groups were given")
     if not decidable:
-        reason = f"too few to say: no group has {LEAST} real rows to be held against the release"
+        reason = "too few to say: no group has real rows enough to be held against the release"
         return Value(field="worst", status="not_assessable", reason=reason, decidable=False)
     # Each group's own upper end bounds the worst where it is the worst; the lower end is a choice among all.
     several = [one.estimate(bench.level) for one in decidable]
@@ -253,7 +300,7 @@ def _worst(bench: Workbench, groups: list[Lacking], unlisted: int) -> Value:
         ),
         n=bench.sizes,
         reason=f"worst: {_text(decidable[worst].group)}"
-        + (f"; {unlisted} crossings of fewer than {LEAST} real rows: too few to say" if unlisted else ""),
+        + (f"; {unlisted} smaller crossings: too few to say" if unlisted else ""),
     )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from counterproof.metrics.engine.distances import Space
-from counterproof.metrics.engine.shortlist import ListWish, Shortlist
+from counterproof.metrics.engine.shortlist import NeighbourQuery, Shortlist
 from counterproof.metrics.engine.tiles import Block
 from counterproof.metrics.sample import Floats, Rows
 
@@ -26,7 +26,7 @@ TILE_ON_DEVICE = 2**16
 
 @dataclass(frozen=True, eq=False)
 class _Bounds:
-    """The bounds of a space, as shortlists ask for them."""
+    """The bounds of a space in the form that shortlists need."""
 
     space: Space
 
@@ -69,11 +69,11 @@ def search(
 def _within_reach(space: Space, rows: slice, k: int, tile: int) -> tuple[Rows, Rows]:
     """Pairs that may be no farther than the ``k``-th nearest."""
     width = space.shape[1]
-    wish = ListWish(rows=frozenset({0}), base=frozenset({0}), rim=frozenset({0}), k=k)
-    short = Shortlist(Block(0, rows.start, rows.stop), [wish], _Bounds(space), np.zeros(width, dtype=np.uint8))
+    query = NeighbourQuery(rows=frozenset({0}), base=frozenset({0}), count_within=frozenset({0}), k=k)
+    short = Shortlist(Block(0, rows.start, rows.stop), [query], _Bounds(space), np.zeros(width, dtype=np.uint8))
     for start in range(0, width, tile):
         columns = Block(0, start, min(start + tile, width))
-        short.see(space.values(rows, slice(columns.start, columns.stop)), columns)
+        short.add_tile(space.values(rows, slice(columns.start, columns.stop)), columns)
     row, column, _ = short.pairs()
     return row + rows.start, column
 

@@ -110,11 +110,11 @@ def nearest_by_columns(
         found.append((choice, row + (start - since), column, total))
         stop = min(start + step, len(query))
         if sum(len(part[0]) for part in found) > BATCH or stop == len(query):
-            yield slice(since, stop), _parted(found, widths)
+            yield slice(since, stop), _split_by_choice(found, widths)
             found, since = [], stop
 
 
-def _parted(found: list[tuple[Rows, Rows, Rows, Floats]], widths: list[int]) -> list[Nearest]:
+def _split_by_choice(found: list[tuple[Rows, Rows, Rows, Floats]], widths: list[int]) -> list[Nearest]:
     """The finds of each choice."""
     choice, query, base, total = (np.concatenate(part) for part in zip(*found, strict=True))
     order = np.argsort(choice, kind="stable")

@@ -1,7 +1,7 @@
-"""Ways to be far apart: Euclidean and cityblock on encoded rows, Gower on mixed tables.
+"""Distances: Euclidean and cityblock on encoded rows; a table's columns as numbers for Gower's distance.
 
-Each space gives fast float32 *values* that order rows almost right, a *reach* (a bound below which
-no row that belongs can hide) and exact float64 distances. Searches pick by value within the reach
+Each space gives fast float32 *values* that order rows almost right, a *reach* (an upper bound of the
+values of all rows that belong to the answer) and exact float64 distances. Searches pick by value within the reach
 and decide by the exact distance, so their answers do not depend on float32, threads or device.
 """
 
@@ -22,6 +22,12 @@ def directions(features: Floats) -> Floats:
     """Rows brought to length 1; rows of zeros have no direction and stay."""
     length = np.linalg.norm(features, axis=1, keepdims=True)
     return np.asarray(features / np.where(length > 0, length, 1.0))
+
+
+def squared_distances(left: Floats, right: Floats) -> Floats:
+    """``(n, m)`` squared Euclidean distances of few rows near the origin, by one product; rounding may go below 0."""
+    norms = (np.einsum("ij,ij->i", rows, rows) for rows in (left, right))
+    return np.asarray(np.add.outer(*norms) - 2 * left @ right.T)
 
 
 ALL = slice(None)
@@ -183,7 +189,7 @@ def gower_matrix(mixed: Mixed) -> NDArray[np.float32]:
     """All columns of a table as numbers for :class:`~counterproof.metrics.engine.gower.Gower`.
 
     Raises:
-        ValueError: A column has too many categories to be told apart in float32.
+        ValueError: A column has too many categories to be distinct in float32.
     """
     if mixed.codes.size and int(np.abs(mixed.codes).max()) >= 2**24:
         raise ValueError("a column has 2**24 categories or more: drop it, it cannot be compared")

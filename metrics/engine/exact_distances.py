@@ -46,13 +46,13 @@ def distances(source: Rows64, left: Rows, right: Rows, *, unit: float = 1.0) -> 
         unit: A power of two that keeps squares from overflowing or vanishing.
     """
     if source.width < WIDE or unit != 1.0 or not len(left):
-        return _subtracted(source, left, right, unit)
-    out, near = _multiplied(source, left, right)
-    out[near] = _subtracted(source, left[near], right[near], unit)
+        return _by_subtraction(source, left, right, unit)
+    out, near = _by_products(source, left, right)
+    out[near] = _by_subtraction(source, left[near], right[near], unit)
     return out
 
 
-def _subtracted(source: Rows64, left: Rows, right: Rows, unit: float) -> Floats:
+def _by_subtraction(source: Rows64, left: Rows, right: Rows, unit: float) -> Floats:
     out = np.empty(len(left))
     step = max(1, 2**16 // max(1, source.width))  # the differences stay in cache
     one, other = (np.empty((min(step, len(left)), source.width)) for _ in range(2))
@@ -68,7 +68,7 @@ def _subtracted(source: Rows64, left: Rows, right: Rows, unit: float) -> Floats:
     return np.asarray(np.sqrt(out) * unit)
 
 
-def _multiplied(source: Rows64, left: Rows, right: Rows) -> tuple[Floats, Rows]:
+def _by_products(source: Rows64, left: Rows, right: Rows) -> tuple[Floats, Rows]:
     """Distances by inner products, and the pairs too near for them, ascending."""
     rows, row = np.unique(left, return_inverse=True)
     out, near = np.empty(len(left)), np.zeros(len(left), dtype=bool)
@@ -81,7 +81,7 @@ def _multiplied(source: Rows64, left: Rows, right: Rows) -> tuple[Floats, Rows]:
         order = np.argsort(row[pairs], kind="stable")
         at, there = row[pairs][order], column[order]
         both = xx[at] + yy[there]
-        square = both - 2.0 * _sampled(x, y, at, there)
+        square = both - 2.0 * _products_at(x, y, at, there)
         made = pairs.start + order
         out[made] = np.sqrt(np.maximum(square, 0.0))
         near[made] = square < NEAR * both
@@ -105,7 +105,7 @@ def _pieces(right: Rows, limit: int) -> Iterator[tuple[slice, Rows, Rows]]:
             yield slice(low, high), right[low:high][new[low:high]], rank[low:high] - rank[low]
 
 
-def _sampled(x: Floats, y: Floats, row: Rows, column: Rows) -> Floats:
+def _products_at(x: Floats, y: Floats, row: Rows, column: Rows) -> Floats:
     """Inner products at the given places, sorted by row."""
     import torch
 

@@ -32,7 +32,7 @@ Matrix = NDArray[np.float32]
 LEVELS = 40  # from here on a product costs more than the rule
 WIDEST = 512  # columns of the product, which bounds its memory
 SIDE = 512  # rows of a square tile that stays in the cache
-FEW = 64  # queries that are not worth the look at the columns
+FEW = 64  # queries below which looking at the columns does not pay
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -146,15 +146,15 @@ class Gower:
 
 
 class GowerTiles:
-    """The same among nodes, for a survey of all pairs."""
+    """The same among nodes, for a pass over all pairs."""
 
     def __init__(self, nodes: Nodes, device: str) -> None:
         rows = [part.source[first] for part, first in zip(nodes.parts, nodes.first, strict=True)]
         matrix = np.concatenate(rows).astype(np.float32, copy=False)
         self._space = Gower(matrix, matrix, device=device)
 
-    def tile(self, rows: Block, columns: Block, *, exactly: bool = True) -> torch.Tensor:
-        """Sums over columns, in float32 whether ``exactly`` or not."""
+    def tile(self, rows: Block, columns: Block) -> torch.Tensor:
+        """Sums over columns."""
         return self._space.values(slice(rows.start, rows.stop), slice(columns.start, columns.stop))
 
     def reach(self, rows: Block, upper: Floats) -> NDArray[np.float32]:

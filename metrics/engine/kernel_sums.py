@@ -90,22 +90,22 @@ def across_means(left: Floats, right: Floats, *, memory: int = MEMORY) -> tuple[
 
 
 def split_sums(features: Floats, splits: NDArray[np.bool_], *, memory: int = MEMORY) -> list[KernelSums]:
-    """The sums for many ways to deal the same rows to two sides, from one pass.
+    """The sums for many splits of the same rows into two sides, from one pass.
 
     Args:
         features: ``(n, d)``.
-        splits: ``(draws, 2, n)`` reference and candidate rows of each way.
+        splits: ``(draws, 2, n)`` reference and candidate rows of each split.
         memory: Budget in bytes for one block.
     """
-    return dealt(within_sums(features, splits.reshape(2 * len(splits), -1).T, memory=memory), splits)
+    return side_means(within_sums(features, splits.reshape(2 * len(splits), -1).T, memory=memory), splits)
 
 
-def dealt(sums: Floats, splits: NDArray[np.bool_]) -> list[KernelSums]:
-    """Means of the two sides of each way to deal rows.
+def side_means(sums: Floats, splits: NDArray[np.bool_]) -> list[KernelSums]:
+    """Means over the two sides of each split.
 
     Args:
-        sums: ``(n, 2 draws)`` sums of each row to the other rows of each side of each way.
-        splits: ``(draws, 2, n)`` reference and candidate rows of each way.
+        sums: ``(n, 2 draws)`` sums of each row to the other rows of each side of each split.
+        splits: ``(draws, 2, n)`` reference and candidate rows of each split.
     """
     sums = sums.reshape(-1, len(splits), 2)
     made = []

@@ -1,4 +1,4 @@
-"""Sums of the cubic kernel over tiles of squared distances: one more reader of the neighbours' products.
+"""Sums of the cubic kernel over tiles of squared distances: read from the same products as the neighbours.
 
 With ``t = x·y / d + 1 = m + u`` the cube is ``m³ + 3m²u + u²(u + 3m)``. Its constant and linear
 parts are summed in closed form in float64; ``u`` is a rank-one term less a multiple of the squared
@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from counterproof.metrics.engine.tiles import Block, Nodes, Products, torch_on_one_thread
+from counterproof.metrics.engine.one_thread import torch_on_one_thread
+from counterproof.metrics.engine.tiles import Block, Nodes, Products
 from counterproof.metrics.sample import Floats
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class SumWish:
+class KernelSumQuery:
     """Sums of the kernel from each row of some parts to the *other* rows of weighted others.
 
     Attributes:
@@ -41,25 +42,25 @@ class SumWish:
         return int(next(iter(self.weights.values())).shape[1])
 
 
-class Cubes:
-    """The sums of all wishes over one pass.
+class KernelTileSums:
+    """The sums that all queries ask for, over one pass.
 
     Args:
         nodes: The distinct rows.
         products: Where the tiles come from.
-        wishes: What is summed.
+        queries: What is summed.
     """
 
-    def __init__(self, nodes: Nodes, products: Products, wishes: Sequence[SumWish]) -> None:
+    def __init__(self, nodes: Nodes, products: Products, queries: Sequence[KernelSumQuery]) -> None:
         import torch
 
-        self._nodes, self._products, self._wishes = nodes, products, wishes
-        width = sum(wish.columns for wish in wishes)
-        self._columns = np.cumsum([0, *(wish.columns for wish in wishes)])
+        self._nodes, self._products, self._queries = nodes, products, queries
+        width = sum(query.columns for query in queries)
+        self._columns = np.cumsum([0, *(query.columns for query in queries)])
         self._weights = np.zeros((len(nodes), width), dtype=np.float32)
-        for wish, at in zip(wishes, self._columns, strict=False):
-            for part, weights in wish.weights.items():
-                for column in range(wish.columns):
+        for query, at in zip(queries, self._columns, strict=False):
+            for part, weights in query.weights.items():
+                for column in range(query.columns):
                     counted = np.bincount(nodes.of_row[part], weights=weights[:, column], minlength=len(nodes))
                     self._weights[:, at + column] += counted.astype(np.float32)
         self._sums = np.zeros(self._weights.shape)
@@ -76,18 +77,18 @@ class Cubes:
 
     def wants(self, one: int, other: int) -> bool:
         """Whether pairs of two parts are summed."""
-        return len(self._used(one, other)) > 0 or len(self._used(other, one)) > 0
+        return len(self._columns_of(one, other)) > 0 or len(self._columns_of(other, one)) > 0
 
-    def _used(self, rows: int, base: int) -> NDArray[np.intp]:
+    def _columns_of(self, rows: int, base: int) -> NDArray[np.intp]:
         """Columns of the sums of one part's rows over another's."""
         used = [
-            np.arange(low, low + wish.columns)
-            for wish, low in zip(self._wishes, self._columns, strict=False)
-            if rows in wish.rows and base in wish.weights
+            np.arange(low, low + query.columns)
+            for query, low in zip(self._queries, self._columns, strict=False)
+            if rows in query.rows and base in query.weights
         ]
         return np.concatenate(used) if used else np.empty(0, dtype=np.intp)
 
-    def see(self, values: torch.Tensor, rows: Block, columns: Block) -> None:
+    def add_tile(self, values: torch.Tensor, rows: Block, columns: Block) -> None:
         """Add a tile, in both directions unless it is on the diagonal."""
         cube = self._cubed(values, rows, columns)
         if rows == columns:
@@ -113,7 +114,7 @@ class Cubes:
 
         key = rows.part, base.part
         if key not in self._active:
-            used, bounds = self._used(*key), self._nodes.bounds
+            used, bounds = self._columns_of(*key), self._nodes.bounds
             weights = np.ascontiguousarray(self._weights[bounds[base.part] : bounds[base.part + 1], used])
             self._active[key] = used, torch.from_numpy(weights).to(cube.device)
         used, weights_there = self._active[key]
@@ -124,7 +125,7 @@ class Cubes:
             self._sums[rows.start : rows.stop, used] += made.double().cpu().numpy()
 
     def finish(self) -> list[dict[int, Floats]]:
-        """For each wish, by part, ``(rows of the part, c)`` sums over the other rows."""
+        """For each query, by part, ``(rows of the part, c)`` sums over the other rows."""
         level, products = self._level, self._products
         total = self._weights.sum(0, dtype=np.float64)
         along = self._along @ self._weights
@@ -139,16 +140,16 @@ class Cubes:
             )
             self._sums[rows] -= self._weights[rows] * (level**3 + 3 * level**2 * own[rows, None])
         self_kernel = (level + own) ** 3
-        return [self._of_rows(at, wish, self_kernel) for at, wish in zip(self._columns, self._wishes, strict=False)]
+        return [self._of_rows(at, query, self_kernel) for at, query in zip(self._columns, self._queries, strict=False)]
 
-    def _of_rows(self, at: int, wish: SumWish, self_kernel: Floats) -> dict[int, Floats]:
+    def _of_rows(self, at: int, query: KernelSumQuery, self_kernel: Floats) -> dict[int, Floats]:
         """Sums of rows from those of nodes: a row's twins count, the row itself does not."""
         made = {}
-        for part in wish.rows:
+        for part in query.rows:
             node = self._nodes.of_row[part]
-            columns = slice(at, at + wish.columns)
+            columns = slice(at, at + query.columns)
             twins = self._weights[node, columns].astype(np.float64)
-            if part in wish.weights:
-                twins -= wish.weights[part]
+            if part in query.weights:
+                twins -= query.weights[part]
             made[part] = self._sums[node, columns] + twins * self_kernel[node, None]
         return made

@@ -9,9 +9,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from counterproof.metrics.engine.pairwise_pass import MEMORY, TIE, Survey, survey
-from counterproof.metrics.engine.shortlist import ListWish
-from counterproof.metrics.engine.tiles import Part, Precision
+from counterproof.metrics.engine.pairwise_pass import MEMORY, TIE, PairwiseResult, pairwise_pass
+from counterproof.metrics.engine.shortlist import NeighbourQuery
+from counterproof.metrics.engine.tiles import Part
 from counterproof.metrics.sample import Floats, Rows
 
 SHALLOWEST = 8
@@ -19,7 +19,7 @@ SHALLOWEST = 8
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """Who lies near whom, among the distinct rows ("nodes") of each side.
+    """Neighbour lists among the distinct rows ("nodes") of each side.
 
     The list of a node holds every node (itself included) up to the distance of its ``depth``-th
     other node of its own side, nearest first.
@@ -30,7 +30,7 @@ class Graph:
         index: Nodes of the lists.
         distance: Their distances.
         depth: How many neighbours of its own side a list reaches.
-        remark: What a reader should know of how it was made.
+        remark: What a reader should know about how it was computed.
     """
 
     node: Rows
@@ -53,7 +53,7 @@ class Graph:
 
 
 class TooDense(ValueError):
-    """So many rows are equally far apart that neighbour lists would not fit in memory."""
+    """So many rows are at equal distances that neighbour lists would not fit in memory."""
 
 
 def neighbour_graph(
@@ -63,7 +63,6 @@ def neighbour_graph(
     depth: int,
     memory: int = MEMORY,
     device: str = "cpu",
-    precision: Precision = "float32",
 ) -> Graph:
     """Neighbour lists among all rows, each as far as the ``depth``-th neighbour of its own side.
 
@@ -74,7 +73,6 @@ def neighbour_graph(
             ties would make the lists longer than the memory allows.
         memory: Budget in bytes for a block, and for the lists.
         device: Where the matrix products run.
-        precision: Of the products; the lists are the same in any.
 
     Raises:
         TooDense: Even shallow lists do not fit.
@@ -83,7 +81,7 @@ def neighbour_graph(
     sides = np.zeros(len(features), dtype=np.int8) if sides is None else sides
     rows = [np.flatnonzero(sides == side) for side in np.unique(sides)]
     parts = [Part(features, each) for each in rows]
-    made = graph_among(parts, depth=depth, memory=memory, device=device, precision=precision)
+    made = graph_among(parts, depth=depth, memory=memory, device=device)
     node = np.empty(len(features), dtype=np.intp)
     node[np.concatenate(rows)] = made.node
     return replace(made, node=node)
@@ -95,7 +93,6 @@ def graph_among(
     depth: int,
     memory: int = MEMORY,
     device: str = "cpu",
-    precision: Precision = "float32",
 ) -> Graph:
     """The same among parts that are a side each, whose rows stand one after the other.
 
@@ -105,10 +102,10 @@ def graph_among(
     """
     asked = depth
     while True:
-        wishes = side_wishes(range(len(parts)), depth)
-        found = survey(parts, lists=wishes, memory=memory, device=device, precision=precision)
+        queries = side_queries(range(len(parts)), depth)
+        found = pairwise_pass(parts, lists=queries, memory=memory, device=device)
         if found.lists:
-            made = graph_of(found, range(len(wishes)), np.concatenate(found.nodes.of_row))
+            made = graph_of(found, range(len(queries)), np.concatenate(found.nodes.of_row))
             cut = "" if depth == asked else f"neighbour lists cut from {asked} to {depth}: many rows are tied"
             return replace(made, remark="; ".join(filter(None, (made.remark, cut))))
         if depth <= SHALLOWEST:
@@ -116,29 +113,31 @@ def graph_among(
         depth = max(SHALLOWEST, depth // 2)
 
 
-def side_wishes(parts: Sequence[int], depth: int) -> list[ListWish]:
+def side_queries(parts: Sequence[int], depth: int) -> list[NeighbourQuery]:
     """A graph among parts that are a side each: lists of all, as far as the ``depth``-th other of the own side."""
     base = frozenset(parts)
-    return [ListWish(rows=frozenset({part}), base=base, rim=frozenset({part}), k=depth + 1) for part in parts]
+    return [
+        NeighbourQuery(rows=frozenset({part}), base=base, count_within=frozenset({part}), k=depth + 1) for part in parts
+    ]
 
 
-def graph_of(found: Survey, wishes: Sequence[int], node: Rows) -> Graph:
-    """The lists of wishes that share their base and depth, as one graph over the nodes of the base.
+def graph_of(found: PairwiseResult, queries: Sequence[int], node: Rows) -> Graph:
+    """The lists of queries that share their base and depth, as one graph over the nodes of the base.
 
     Args:
-        found: A survey.
-        wishes: Which of its wishes.
+        found: What one pass found.
+        queries: Which of its queries.
         node: ``(n,)`` node of each row of the graph.
     """
-    chosen = [found.lists[at] for at in wishes]
-    parts = sorted(chosen[0].wish.base)
+    chosen = [found.lists[at] for at in queries]
+    parts = sorted(chosen[0].query.base)
     low, high = found.nodes.bounds[:-1], found.nodes.bounds[1:]
     kept = np.concatenate([np.arange(low[part], high[part]) for part in parts])
     place = np.zeros(len(found.nodes), dtype=np.intp)
     place[kept] = np.arange(len(kept))
     index, distance, count = [], [], [np.zeros(1, dtype=np.intp)]
     for part in parts:
-        lists = next(each for each in chosen if part in each.wish.rows)
+        lists = next(each for each in chosen if part in each.query.rows)
         start, end = lists.start[low[part]], lists.start[high[part]]
         index.append(place[lists.node[start:end]])
         distance.append(lists.distance[start:end])
@@ -148,9 +147,6 @@ def graph_of(found: Survey, wishes: Sequence[int], node: Rows) -> Graph:
         indptr=np.cumsum(np.concatenate(count)),
         index=np.concatenate(index),
         distance=np.concatenate(distance),
-        depth=chosen[0].wish.k - 1,
+        depth=chosen[0].query.k - 1,
         remark=found.remark,
     )
-
-
-__all__ = ["MEMORY", "TIE", "Graph", "TooDense", "graph_among", "graph_of", "neighbour_graph", "side_wishes"]

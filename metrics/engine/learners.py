@@ -1,4 +1,4 @@
-"""Models trained on one sample and tried on another: the learners of utility and fairness.
+"""Models trained on one sample and tested on another: the learners of utility and fairness.
 
 Two learners that differ in kind, per modality: a metric judges the worse of the two, so that a
 release is not praised because one learner cannot see what it lost. No learner ever sees the label:
@@ -8,7 +8,8 @@ neither as a block of features nor as a column of the table.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.sample import Corpus, Floats, Sample
 
-CATEGORIES = 200  # the boosting learner tells this many apart in one column; scikit-learn's limit is 255
+CATEGORIES = 200  # categories of one column that the boosting learner keeps; scikit-learn's limit is 255
 LEARNED = 50_000  # rows that a model learns from at most; an audit trains some eighty
 NEIGHBOURS = 5
 TABLE_PENALTY = 0.1  # C of logistic regression: one-hot blocks of rare categories
@@ -27,7 +28,7 @@ SPACE_PENALTY = 0.01  # on standardised features: hundreds of dimensions, few ro
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Forecast:
-    """What a model says of the trial rows.
+    """What a model predicts for the test rows.
 
     Attributes:
         classes: ``(k,)`` every label of the audit, sorted; rows without a label have none.
@@ -48,7 +49,7 @@ class Forecast:
 
     @property
     def constant(self) -> bool:
-        """Whether it predicts the same class for every trial row."""
+        """Whether it predicts the same class for every test row."""
         return len(np.unique(self.predicted)) < 2
 
     def score(self, label: str) -> Floats:
@@ -62,7 +63,7 @@ class Learner:
 
     Attributes:
         title: Its name in prose.
-        inputs: The columns that training rows and trial rows are given as.
+        inputs: Turns training rows and test rows into columns.
         estimator: A fresh scikit-learn classifier for a corpus, a number of training rows and a seed.
         tables_only: It needs the columns of a table.
     """
@@ -97,12 +98,12 @@ def chosen_learners(corpus: Corpus, names: Sequence[str] | None) -> tuple[str, .
 
 
 def fit_forecast(learner: Learner, trained_on: Sample, test: Sample, *, seed: int) -> Forecast:
-    """Train on the labelled rows of one sample and try on all rows of another.
+    """Train on the labelled rows of one sample and predict all rows of another.
 
     Args:
         learner: One of :data:`LEARNERS`.
         trained_on: Rows to learn from; rows without a label are left out.
-        test: Rows to speak about.
+        test: Rows to predict.
         seed: Of the learner, where it has random steps.
 
     Raises:
@@ -113,12 +114,12 @@ def fit_forecast(learner: Learner, trained_on: Sample, test: Sample, *, seed: in
     assert everything is not None
     classes = np.unique(everything[everything != ""])
     seen, targets = np.unique(labelled.labels, return_inverse=True)
-    inputs, trial_inputs = learner.inputs(labelled, test)
+    inputs, test_inputs = learner.inputs(labelled, test)
     probability = np.zeros((len(test), len(classes)))
     reason = _degenerate(seen, inputs, test.corpus.label)
     if not reason:
         probability[:, np.searchsorted(classes, seen)] = _trained(
-            learner.estimator(test.corpus, len(labelled), seed), inputs, targets, trial_inputs
+            learner.estimator(test.corpus, len(labelled), seed), inputs, targets, test_inputs
         )
     elif len(seen):
         probability[:, np.searchsorted(classes, seen[0])] = 1.0
@@ -140,17 +141,27 @@ def _degenerate(seen: NDArray[np.str_], inputs: Floats, label: str) -> str:
     return "" if inputs.shape[1] else f"there is no column besides {label} to learn from"
 
 
-def _trained(estimator: Any, inputs: Floats, targets: NDArray[np.intp], trial_inputs: Floats) -> Floats:
-    from sklearn.exceptions import ConvergenceWarning
+def _trained(estimator: Any, inputs: Floats, targets: NDArray[np.intp], test_inputs: Floats) -> Floats:
     from threadpoolctl import threadpool_limits
 
     # One thread: on busy cores the threads of one small fit wait for each other a hundred times longer.
-    with threadpool_limits(1), warnings.catch_warnings():
-        # Stopping at a fixed number of steps is part of the learner, the same for every sample.
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    with threadpool_limits(1), no_library_warnings():
         estimator.fit(inputs, targets)
-        found: Floats = estimator.predict_proba(trial_inputs)
+        found: Floats = estimator.predict_proba(test_inputs)
     return found
+
+
+@contextmanager
+def no_library_warnings() -> Iterator[None]:
+    """What scikit-learn, and what it calls, has to say of a fit does not reach the terminal.
+
+    Stopping at a fixed number of steps and classes of few rows are part of the task, the same for
+    every sample. Warnings of any other module pass.
+    """
+    with warnings.catch_warnings():
+        for library in ("sklearn", "scipy", "numpy", "joblib"):
+            warnings.filterwarnings("ignore", module=rf"{library}(\.|$)")
+        yield
 
 
 # -- inputs -------------------------------------------------------------------------------------
@@ -173,19 +184,19 @@ def _columns(trained_on: Sample, test: Sample) -> tuple[Floats, Floats]:
     mixed = test.corpus.mixed
     assert mixed is not None
     kept = np.array([name != test.corpus.label for name in mixed.columns], dtype=bool)
-    learned, tried = (
+    learned, tested = (
         np.hstack([mixed.numeric[rows], mixed.codes[rows]]).astype(np.float64)[:, kept]
         for rows in (trained_on.rows, test.rows)
     )
-    # The learner cannot bin a column of which training knows no value; it has nothing to say either.
+    # The learner cannot bin a column without a value in training, and such a column carries no information.
     unknown = np.isnan(learned).all(0)
-    learned[:, unknown] = tried[:, unknown] = 0.0
+    learned[:, unknown] = tested[:, unknown] = 0.0
     for column in np.flatnonzero(_categorical(test.corpus)):
-        learned[:, column], tried[:, column] = _frequent(learned[:, column], tried[:, column])
-    return learned, tried
+        learned[:, column], tested[:, column] = _frequent(learned[:, column], tested[:, column])
+    return learned, tested
 
 
-def _frequent(learned: Floats, tried: Floats) -> tuple[Floats, Floats]:
+def _frequent(learned: Floats, tested: Floats) -> tuple[Floats, Floats]:
     """Codes numbered anew; rare ones beyond the limit, and those that training never saw, are missing."""
     codes, counts = np.unique(learned, return_counts=True)
     known = np.sort(codes[np.argsort(-counts, kind="stable")[:CATEGORIES]])
@@ -194,7 +205,7 @@ def _frequent(learned: Floats, tried: Floats) -> tuple[Floats, Floats]:
         place = np.minimum(np.searchsorted(known, values), len(known) - 1)
         return np.where(known[place] == values, place, np.nan)
 
-    return (renumber(learned), renumber(tried)) if len(known) else (learned, tried)
+    return (renumber(learned), renumber(tested)) if len(known) else (learned, tested)
 
 
 def _categorical(corpus: Corpus) -> NDArray[np.bool_]:

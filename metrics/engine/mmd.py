@@ -38,13 +38,14 @@ def _spread(influence: Floats, clusters: Rows | None) -> float:
     return float((totals**2).sum() / n**2 * groups / max(1, groups - 1))
 
 
-def kernel_distance_between(left: Floats, right: Floats, *, memory: int = MEMORY) -> Estimate:
+def kernel_distance_between(left: Floats, right: Floats, *, memory: int = MEMORY, level: float = 0.95) -> Estimate:
     """Kernel distance of two arrays of rows, with its interval.
 
     Args:
         left: ``(n, d)``.
         right: ``(m, d)``.
         memory: Budget in bytes for one block.
+        level: Confidence of the interval.
 
     Raises:
         ValueError: The arrays are not two-dimensional with the same columns and two rows each.
@@ -59,4 +60,4 @@ def kernel_distance_between(left: Floats, right: Floats, *, memory: int = MEMORY
             f"two arrays (n, d) and (m, d) of two rows or more are needed, not {left.shape}, {right.shape}"
         )
     sums = kernel_sums(left.astype(np.float64), right.astype(np.float64), memory=memory)
-    return Estimate.normal(discrepancy(sums), standard_error(sums), method="Hájek normal")
+    return Estimate.normal(discrepancy(sums), standard_error(sums), level=level, method="Hájek normal")

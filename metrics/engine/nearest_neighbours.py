@@ -1,4 +1,4 @@
-"""Exact nearest neighbours: of features by one survey of the pairs, else by a search tile by tile.
+"""Exact nearest neighbours: of features by one pass over the pairs, otherwise by a search tile by tile.
 
 Float32 finds and float64 decides, see :mod:`counterproof.metrics.engine.pairwise_pass` and
 :mod:`counterproof.metrics.engine.blocked_search`. Memory is O(block). Identical rows are searched once, so that
@@ -7,18 +7,19 @@ collapsed data stay cheap, and their distance is exactly 0.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
 
-from counterproof.metrics.engine.blocked_search import blocks, nearest_of_each, search, spread
-from counterproof.metrics.engine.distances import Cityblock, Euclid, distinct, gower_matrix
+from counterproof.metrics.engine.blocked_search import nearest_of_each, search, spread
+from counterproof.metrics.engine.distances import Cityblock, Euclid, directions, distinct, gower_matrix
 from counterproof.metrics.engine.gower import FEW, SIDE, Gower, GowerTiles
-from counterproof.metrics.engine.pairwise_pass import MEMORY, Lists, survey
-from counterproof.metrics.engine.shortlist import ListWish
-from counterproof.metrics.engine.tiles import Part, Precision
-from counterproof.metrics.sample import Floats, Mixed, Rows
+from counterproof.metrics.engine.pairwise_pass import MEMORY, Lists, pairwise_pass
+from counterproof.metrics.engine.shortlist import NeighbourQuery
+from counterproof.metrics.engine.tiles import Part
+from counterproof.metrics.sample import Floats, Mixed, Rows, Sample
 
 Distance = Literal["euclidean", "cityblock", "cosine"]
 QUERIES = 4096
@@ -37,6 +38,9 @@ class Neighbours:
     index: Rows
 
 
+Search = Callable[[Sample, Sample, int], Neighbours]
+
+
 def nearest(
     query: Floats,
     base: Floats,
@@ -46,7 +50,6 @@ def nearest(
     own: Rows | None = None,
     memory: int = MEMORY,
     device: str = "cpu",
-    precision: Precision = "float32",
 ) -> Neighbours:
     """The ``k`` nearest rows of ``base`` for every row of ``query``, exact.
 
@@ -59,7 +62,6 @@ def nearest(
         own: ``(nq,)`` position of each query in the base, to be left out.
         memory: Budget in bytes for one block.
         device: Where the matrix products run; answers are the same everywhere.
-        precision: Of the products; answers are the same in any.
 
     Raises:
         ValueError: Fewer than ``k`` rows to choose from, features that are not finite, an unknown
@@ -69,7 +71,7 @@ def nearest(
     >>> found.index.tolist(), found.distance.tolist()
     ([[1, 2]], [[1.0, 1.0]])
     """
-    _enough(len(base), k, own)
+    _refuse_too_few(len(base), k, own)
     if metric == "cosine":
         turned = _directions(query)
         found = nearest(
@@ -86,10 +88,10 @@ def nearest(
     parts = [Part(query, np.arange(len(query))), Part(base, np.arange(len(base)))]
     parts = parts[:1] if query is base else parts
     there = frozenset({len(parts) - 1})
-    wish = ListWish(rows=frozenset({0}), base=there, rim=there, k=k + 1)
-    seen = survey(parts, lists=[wish], memory=memory, device=device, precision=precision)
-    if seen.lists:
-        return listed(seen.lists[0], seen.nodes.of_row[0], seen.nodes.of_row[-1], k, own=own)[0]
+    asked = NeighbourQuery(rows=frozenset({0}), base=there, count_within=there, k=k + 1)
+    passed = pairwise_pass(parts, lists=[asked], memory=memory, device=device)
+    if passed.lists:
+        return neighbours_from_lists(passed.lists[0], passed.nodes.of_row[0], passed.nodes.of_row[-1], k, own=own)[0]
     first, node = distinct(base)  # so many ties that lists do not fit: block by block, each decided at once
     return Neighbours(
         *search(Euclid(query, base[first], device=device), node, k, own=own, memory=memory, device=device)
@@ -97,15 +99,17 @@ def nearest(
 
 
 def _directions(features: Floats) -> Floats:
-    """Rows of length 1."""
-    length = np.sqrt(np.einsum("ij,ij->i", features, features))
-    if not length.all():
-        raise ValueError(f"row {int(np.argmin(length))} is all zeros: it has no direction, so no cosine distance")
-    return np.asarray(features / length[:, None])
+    """Rows of length 1; a row of zeros has none."""
+    zeros = ~features.any(axis=1)
+    if zeros.any():
+        raise ValueError(f"row {int(np.argmax(zeros))} is all zeros: it has no direction, so no cosine distance")
+    return directions(features)
 
 
-def listed(lists: Lists, query: Rows, base: Rows, k: int, *, own: Rows | None = None) -> tuple[Neighbours, Rows]:
-    """The ``k`` nearest rows as neighbour lists tell them, and the queries whose lists hold fewer.
+def neighbours_from_lists(
+    lists: Lists, query: Rows, base: Rows, k: int, *, own: Rows | None = None
+) -> tuple[Neighbours, Rows]:
+    """The ``k`` nearest rows read from neighbour lists, and the queries whose lists hold fewer.
 
     Args:
         lists: Lists of the queries' nodes that hold the base rows' nodes.
@@ -164,25 +168,68 @@ def gower_neighbours(
     Raises:
         ValueError: Fewer than ``k`` rows to choose from.
     """
-    _enough(len(base), k, own)
+    _refuse_too_few(len(base), k, own)
     matrix = gower_matrix(mixed)
     if own is not None and len(query) > FEW and np.array_equal(query, base):  # half of all pairs tells the rest
         both = frozenset({0})
-        wish = ListWish(rows=both, base=both, rim=both, k=k + 1)
+        asked = NeighbourQuery(rows=both, base=both, count_within=both, k=k + 1)
         how: dict[str, Any] = {"memory": memory, "device": device, "space": GowerTiles, "largest": SIDE}
-        seen = survey([Part(matrix, base)], lists=[wish], **how)
-        if seen.lists:
-            return listed(seen.lists[0], seen.nodes.of_row[0], seen.nodes.of_row[0], k, own=own)[0]
+        passed = pairwise_pass([Part(matrix, base)], lists=[asked], **how)
+        if passed.lists:
+            return neighbours_from_lists(passed.lists[0], passed.nodes.of_row[0], passed.nodes.of_row[0], k, own=own)[0]
     rows = matrix[base]
     first, node = distinct(rows)
     space = Gower(matrix[query], rows[first], device=device)
     return Neighbours(*search(space, node, k, own=own, memory=memory, device=device))
 
 
-def _enough(n: int, k: int, own: Rows | None) -> None:
+def _refuse_too_few(n: int, k: int, own: Rows | None) -> None:
     there = n - (own is not None)
     if not 1 <= k <= there:
         raise ValueError(f"{k} neighbours were asked for and there are {there} other rows: ask for fewer or add rows")
 
 
-__all__ = ["MEMORY", "Neighbours", "blocks", "gower_neighbours", "listed", "nearest", "spread"]
+# -- samples that gained rows -------------------------------------------------------------------
+
+
+def updated_neighbours(
+    found: Neighbours, query: Sample, base: Sample, old: tuple[int, int], search: Search
+) -> Neighbours:
+    """The neighbours of ``query`` in ``base`` after both gained rows; only what the new rows change is searched.
+
+    Args:
+        found: Neighbours of the samples as they were.
+        query: Rows of the grown sample; the new ones stand last.
+        base: Rows to search; the new ones stand last.
+        old: How many queries and rows there were.
+        search: Searches from scratch.
+    """
+    with_base = _with_base(found, query.take(np.arange(old[0]), "old queries"), base, old[1], search)
+    if old[0] == len(query):
+        return with_base
+    return _with_queries(with_base, query, base, old[0], search)
+
+
+def _with_base(found: Neighbours, query: Sample, base: Sample, old: int, search: Search) -> Neighbours:
+    if old == len(base):
+        return found
+    new = base.take(np.arange(old, len(base)), "new rows")
+    more = search(query, new, min(len(new), found.distance.shape[1]))
+    distance = np.concatenate([found.distance, more.distance], axis=1)
+    index = np.concatenate([found.index, more.index + old], axis=1)
+    order = np.argsort(distance, axis=1, kind="stable")[:, : found.distance.shape[1]]
+    return Neighbours(np.take_along_axis(distance, order, 1), np.take_along_axis(index, order, 1))
+
+
+def _with_queries(found: Neighbours, query: Sample, base: Sample, old: int, search: Search) -> Neighbours:
+    """Lists of the new queries below those of the old ones; a row is not its own neighbour."""
+    new = query.take(np.arange(old, len(query)), "new queries")
+    k = found.distance.shape[1]
+    same = query.content == base.content
+    more = search(new, base, min(k + same, len(base)))
+    kept = more.index != np.arange(old, len(query))[:, None] if same else np.ones(more.index.shape, dtype=bool)
+    order = np.argsort(~kept, axis=1, kind="stable")[:, :k]
+    return Neighbours(
+        np.concatenate([found.distance, np.take_along_axis(more.distance, order, 1)]),
+        np.concatenate([found.index, np.take_along_axis(more.index, order, 1)]),
+    )

@@ -1,6 +1,6 @@
-"""The survey: one pass over all pairs of rows serves neighbour lists and kernel sums alike.
+"""One pass over all pairs of rows, for neighbour lists and kernel sums alike.
 
-The upper triangle of tiles is gone through once. Each tile is one matrix product (see
+The upper triangle of tiles is visited once. Each tile is one matrix product (see
 :mod:`counterproof.metrics.engine.tiles`), read in both directions by the shortlists of its rows and of its
 columns and by the kernel's sums, and forgotten. Afterwards the exact float64 distances of the few
 pairs on the shortlists decide who is on a list and in which order, so lists do not depend on
@@ -20,14 +20,13 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from counterproof.metrics.engine.kernel_tiles import Cubes, SumWish
-from counterproof.metrics.engine.shortlist import Bounds, ListWish, Shortlist
+from counterproof.metrics.engine.kernel_tiles import KernelSumQuery, KernelTileSums
+from counterproof.metrics.engine.shortlist import Bounds, NeighbourQuery, Shortlist
 from counterproof.metrics.engine.tiles import (
     LARGEST,
     Block,
     Nodes,
     Part,
-    Precision,
     Products,
     block_side,
     make_blocks,
@@ -45,10 +44,10 @@ AT_ONCE = 4096  # rows whose lists are decided together
 TIE = 1e-9  # distances equal to one part in 10⁹ are ties: sums of the same terms in another order
 
 
-class Space(Bounds, Protocol):
+class TileSpace(Bounds, Protocol):
     """A distance among nodes: fast values by tile, and exact distances of pairs."""
 
-    def tile(self, rows: Block, columns: Block, *, exactly: bool = True) -> torch.Tensor:
+    def tile(self, rows: Block, columns: Block) -> torch.Tensor:
         """``(b, c)`` values that order nodes almost right; good until the next call."""
         ...
 
@@ -59,30 +58,30 @@ class Space(Bounds, Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Lists:
-    """Neighbour lists of the nodes that a wish asks for, nearest first.
+    """Neighbour lists of the nodes that a query asks for, nearest first.
 
     Attributes:
-        wish: Whose lists.
+        query: Whose lists.
         start: ``(m + 1,)`` where the list of each node starts; empty for nodes not asked for.
         node: Nodes of the lists.
         distance: Their distances.
     """
 
-    wish: ListWish
+    query: NeighbourQuery
     start: Rows
     node: Rows
     distance: Floats
 
 
 @dataclass(frozen=True, eq=False)
-class Survey:
+class PairwiseResult:
     """What one pass found.
 
     Attributes:
         nodes: The distinct rows of each part.
-        lists: Of each wish; none at all where ties made them outgrow the budget.
-        sums: Per wish, by part, ``(rows, c)`` sums of the kernel.
-        remark: What a reader should know of how it was made.
+        lists: Of each query; none at all where ties made them exceed the memory budget.
+        sums: Per query, by part, ``(rows, c)`` sums of the kernel.
+        remark: What a reader should know about how it was computed.
     """
 
     nodes: Nodes
@@ -91,27 +90,25 @@ class Survey:
     remark: str = ""
 
 
-def survey(
+def pairwise_pass(
     parts: Sequence[Part],
     *,
-    lists: Sequence[ListWish] = (),
-    sums: Sequence[SumWish] = (),
+    lists: Sequence[NeighbourQuery] = (),
+    sums: Sequence[KernelSumQuery] = (),
     memory: int = MEMORY,
     device: str = "cpu",
-    precision: Precision = "float32",
-    space: Callable[[Nodes, str], Space] | None = None,
+    space: Callable[[Nodes, str], TileSpace] | None = None,
     largest: int = LARGEST,
-) -> Survey:
-    """Go through all pairs of rows that some wish asks for, once.
+) -> PairwiseResult:
+    """Visit all pairs of rows that some query asks for, once.
 
     Args:
         parts: The rows, in parts that play the same roles.
-        lists: Neighbour lists that are wanted.
-        sums: Kernel sums that are wanted.
+        lists: Neighbour lists to make.
+        sums: Kernel sums to compute.
         memory: Budget in bytes for the tiles and the shortlists.
         device: Where the products run. Out of its memory: smaller tiles, then the CPU, said in the
             remark.
-        precision: Of the products that only lists read; the lists are the same in any.
         space: Makes another distance among the nodes on a device, for lists alone; Euclidean by default.
         largest: Rows of a block on the CPU, so that a tile and its work space stay in the cache.
 
@@ -119,8 +116,8 @@ def survey(
         ValueError: The features are not finite.
     """
 
-    def euclidean(nodes: Nodes, device: str) -> Space:
-        return Products(nodes, device=device, precision=precision)
+    def euclidean(nodes: Nodes, device: str) -> TileSpace:
+        return Products(nodes, device=device)
 
     nodes = Nodes.of(parts)
     side, remarks = block_side(nodes, memory, device=device, largest=largest), []
@@ -137,25 +134,23 @@ def survey(
             else:
                 device, side = "cpu", block_side(nodes, memory, largest=largest)
             remarks = [f"{device} in smaller blocks" if device != "cpu" else "on the CPU"]
-    told = [f"the device ran out of memory: neighbours were searched {remark}" for remark in remarks]
-    if precision != "float32" and lists:
-        told.append(f"candidates in {precision}, decided in float64")
-    return Survey(nodes, *found, remark="; ".join(told))
+    remarks_said = [f"the device ran out of memory: neighbours were searched {remark}" for remark in remarks]
+    return PairwiseResult(nodes, *found, remark="; ".join(remarks_said))
 
 
 def _passed(
     nodes: Nodes,
-    lists: Sequence[ListWish],
-    sums: Sequence[SumWish],
+    lists: Sequence[NeighbourQuery],
+    sums: Sequence[KernelSumQuery],
     side: int,
     memory: int,
     device: str,
-    make: Callable[[Nodes, str], Space],
+    make: Callable[[Nodes, str], TileSpace],
 ) -> tuple[tuple[Lists, ...], tuple[dict[int, Floats], ...]]:
-    """The pass; without lists where they outgrow the memory."""
+    """The pass itself; without lists where they exceed the memory."""
     products = make(nodes, device)
     blocks = make_blocks(nodes, side)
-    cubes = Cubes(nodes, products, sums) if sums and isinstance(products, Products) else None
+    cubes = KernelTileSums(nodes, products, sums) if sums and isinstance(products, Products) else None
     part_of = nodes.part_of()
     short: list[Shortlist] = [Shortlist(block, lists, products, part_of) for block in blocks]
     for a, b in _in_order(blocks):
@@ -164,19 +159,19 @@ def _passed(
         summed = cubes is not None and cubes.wants(one.part, other.part)
         if not listed and not summed:
             continue
-        values = products.tile(one, other, exactly=summed)
+        values = products.tile(one, other)
         if listed:
             if short[a].wants(other.part):
-                short[a].see(values, other)
+                short[a].add_tile(values, other)
             if a != b and short[b].wants(one.part):
-                short[b].see(values, one, transposed=True)
-            if _outgrown(short, memory):
+                short[b].add_tile(values, one, transposed=True)
+            if _exceed_memory(short, memory):
                 short = []
                 if cubes is None:
                     break
         if summed and cubes is not None:
-            cubes.see(values, one, other)
-    made = _decided(nodes, short, lists, products) if short else ()
+            cubes.add_tile(values, one, other)
+    made = _exact_lists(nodes, short, lists, products) if short else ()
     return made, tuple(cubes.finish()) if cubes is not None else ()
 
 
@@ -188,42 +183,44 @@ def _in_order(blocks: Sequence[Block]) -> Iterator[tuple[int, int]]:
     yield from ((a, b) for a in n for b in n if a < b and blocks[a].part != blocks[b].part)
 
 
-def _outgrown(short: Sequence[Shortlist], memory: int) -> bool:
-    """Whether the shortlists do not fit, even when thinned."""
+def _exceed_memory(short: Sequence[Shortlist], memory: int) -> bool:
+    """Whether the shortlists do not fit in memory, even when reduced."""
     if 8 * sum(each.held for each in short) <= memory:
         return False
     for each in short:
-        each.thin()
+        each.reduce_pairs()
     return 8 * sum(each.held for each in short) > memory // 2
 
 
-def _decided(nodes: Nodes, short: Sequence[Shortlist], wishes: Sequence[ListWish], space: Space) -> tuple[Lists, ...]:
+def _exact_lists(
+    nodes: Nodes, short: Sequence[Shortlist], queries: Sequence[NeighbourQuery], space: TileSpace
+) -> tuple[Lists, ...]:
     """Lists by exact distances."""
     part_of = nodes.part_of()
-    count = np.zeros((len(wishes), len(nodes)), dtype=np.intp)
-    found: list[list[tuple[Rows, Floats]]] = [[] for _ in wishes]
-    for group in _neighbouring(short):
+    count = np.zeros((len(queries), len(nodes)), dtype=np.intp)
+    found: list[list[tuple[Rows, Floats]]] = [[] for _ in queries]
+    for group in _adjacent_blocks(short):
         start = group[0].block.start
-        row, node, within = _joined(group)
+        row, node, within = _joined_pairs(group)
         gap = space.exact(row + start, node)
         for mine, at in enumerate(group[0].numbers):
             inside = np.flatnonzero(within[mine])
-            in_rim = np.isin(part_of[node[inside]], list(wishes[at].rim))
-            made = _trimmed(row[inside], node[inside], gap[inside], in_rim, wishes[at].k)
+            counted = np.isin(part_of[node[inside]], list(queries[at].count_within))
+            made = _trimmed(row[inside], node[inside], gap[inside], counted, queries[at].k)
             count[at, start : start + len(made[0])] = made[0]
             found[at].append(made[1:])
     return tuple(
         Lists(
-            wish,
+            query,
             np.concatenate([[0], np.cumsum(count[at])]).astype(np.intp),
             np.concatenate([node for node, _ in found[at]]) if found[at] else np.empty(0, dtype=np.intp),
             np.concatenate([gap for _, gap in found[at]]) if found[at] else np.empty(0),
         )
-        for at, wish in enumerate(wishes)
+        for at, query in enumerate(queries)
     )
 
 
-def _neighbouring(short: Sequence[Shortlist]) -> Iterator[Sequence[Shortlist]]:
+def _adjacent_blocks(short: Sequence[Shortlist]) -> Iterator[Sequence[Shortlist]]:
     """Shortlists of blocks of one part that stand one after the other, some rows at once."""
     low = 0
     for high in range(1, len(short) + 1):
@@ -233,12 +230,12 @@ def _neighbouring(short: Sequence[Shortlist]) -> Iterator[Sequence[Shortlist]]:
             low = high
 
 
-def _joined(group: Sequence[Shortlist]) -> tuple[Rows, Rows, NDArray[np.bool_]]:
+def _joined_pairs(group: Sequence[Shortlist]) -> tuple[Rows, Rows, NDArray[np.bool_]]:
     """Their pairs: position of the row from the first block's start, node, and who can reach it; by node."""
     made = []
     for each in group:
         row, node, within = each.pairs()
-        each.forget()
+        each.free()
         made.append((row + (each.block.start - group[0].block.start), node, within))
     node = np.concatenate([node for _, node, _ in made])
     order = np.argsort(node, kind="stable")
@@ -256,7 +253,7 @@ def _trimmed(i: Rows, j: Rows, gap: Floats, own: NDArray[np.bool_], k: int) -> t
     total = np.cumsum(own)
     seen = total - np.repeat(total[start] - own[start], count)
     inside = own & (seen <= k)
-    rim = np.empty(len(count))
-    rim[i[inside]] = gap[inside]  # ascending, so the last to be written is the largest
-    keep = gap <= np.repeat(rim * (1 + TIE), count)
+    radius = np.empty(len(count))
+    radius[i[inside]] = gap[inside]  # ascending, so the last to be written is the largest
+    keep = gap <= np.repeat(radius * (1 + TIE), count)
     return np.bincount(i[keep], minlength=len(count)), column[keep], gap[keep]

@@ -1,7 +1,7 @@
-"""Shortlists: the pairs of a block of rows that may matter, kept while tiles go by.
+"""Shortlists: the pairs of a block of rows that may belong to a neighbour list, kept tile by tile.
 
-Every wish holds an upper bound on the k-th value of each row: the k-th smallest among values seen
-so far, which only falls. A pair farther than the reach of all bounds can be in no list, so it is
+Every query has an upper bound on the k-th value of each row: the k-th smallest among values seen
+so far, which only falls. A pair beyond all bounds can be in no list, so it is
 never kept; about ``k (1 + ln tiles)`` pairs of a row are. A pair is one 64-bit key (row, value,
 node: non-negative float32 values sort as their bits do), so that keeping order is one sort.
 """
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 Keys = NDArray[np.uint64]
-ROOM = 4096  # keys that never need to be thinned out
+ROOM = 4096  # keys up to which nothing is dropped
 
 
 class Bounds(Protocol):
-    """What made the values knows how far off they may be."""
+    """Error bounds of fast values, known by what computed them."""
 
     def reach(self, rows: Block, upper: Floats) -> NDArray[np.float32]:
         """A value that no node exceeds which is as near as one of value ``upper``."""
@@ -35,53 +35,55 @@ class Bounds(Protocol):
 
 
 @dataclass(frozen=True)
-class ListWish:
-    """For each node of some parts: all nodes of others as far as the ``k``-th nearest of the rim, ties included.
+class NeighbourQuery:
+    """For each node of some parts: all nodes of others up to the ``k``-th nearest of some of them, ties included.
 
     Attributes:
         rows: Parts whose nodes get a list.
         base: Parts that are listed.
-        rim: Parts of the base among which the ``k``-th is counted, the node itself included.
+        count_within: Parts of the base among which the ``k``-th is counted, the node itself included.
         k: How many.
     """
 
     rows: frozenset[int]
     base: frozenset[int]
-    rim: frozenset[int]
+    count_within: frozenset[int]
     k: int
 
 
 class Shortlist:
-    """Pairs of one block that are within reach of a wish.
+    """Pairs of one block that are within the bound of some query.
 
     Attributes:
         block: The rows.
-        numbers: Which wishes ask for lists of these rows.
-        wishes: Those.
+        numbers: Which queries ask for lists of these rows.
+        queries: These queries.
         held: Keys in memory.
     """
 
-    def __init__(self, block: Block, wishes: Sequence[ListWish], bounds: Bounds, part_of: NDArray[np.uint8]) -> None:
+    def __init__(
+        self, block: Block, queries: Sequence[NeighbourQuery], bounds: Bounds, part_of: NDArray[np.uint8]
+    ) -> None:
         self.block = block
-        self.numbers = [at for at, wish in enumerate(wishes) if block.part in wish.rows]
-        self.wishes = [wishes[at] for at in self.numbers]
+        self.numbers = [at for at, query in enumerate(queries) if block.part in query.rows]
+        self.queries = [queries[at] for at in self.numbers]
         self.held = 0
         self._bounds, self._part_of = bounds, part_of
         self._bits = np.uint64(max(1, (len(part_of) - 1).bit_length()))
-        self._upper = np.full((len(self.wishes), len(block)), np.inf)
+        self._upper = np.full((len(self.queries), len(block)), np.inf)
         self._keys: list[Keys] = []
         self._kept = 0
         self._reach: dict[int, NDArray[np.float32]] = {}
         parts = int(part_of.max(initial=0)) + 1
-        self._in_rim = [np.isin(np.arange(parts), list(wish.rim)) for wish in self.wishes]
-        self._in_base = [np.isin(np.arange(parts), list(wish.base)) for wish in self.wishes]
+        self._counted = [np.isin(np.arange(parts), list(query.count_within)) for query in self.queries]
+        self._in_base = [np.isin(np.arange(parts), list(query.base)) for query in self.queries]
 
     def wants(self, part: int) -> bool:
         """Whether pairs with nodes of this part can be in a list."""
-        return any(part in wish.base for wish in self.wishes)
+        return any(part in query.base for query in self.queries)
 
-    def see(self, values: torch.Tensor, columns: Block, *, transposed: bool = False) -> None:
-        """Keep what may matter of a tile.
+    def add_tile(self, values: torch.Tensor, columns: Block, *, transposed: bool = False) -> None:
+        """Keep the pairs of a tile that may be in a list.
 
         Args:
             values: ``(b, c)`` squared distances of this block to ``columns``, or of those to this block.
@@ -99,33 +101,33 @@ class Shortlist:
         self._keys.append(key)
         self.held += len(key)
         if self.held > 2 * self._kept + ROOM:
-            self.thin()
+            self.reduce_pairs()
 
     def _seed(self, values: torch.Tensor, columns: Block) -> None:
         """First bounds from a first tile."""
-        for at, wish in enumerate(self.wishes):
-            if columns.part in wish.rim and wish.k < len(columns) and np.isinf(self._upper[at]).any():
-                found = kth_at_most(values, wish.k).double().cpu().numpy()
+        for at, query in enumerate(self.queries):
+            if columns.part in query.count_within and query.k < len(columns) and np.isinf(self._upper[at]).any():
+                found = kth_at_most(values, query.k).double().cpu().numpy()
                 np.minimum(self._upper[at], np.maximum(found, 0.0), out=self._upper[at])
                 self._reach.clear()
 
     def _threshold(self, part: int) -> NDArray[np.float32]:
-        """Values above it are out of reach of every wish that lists the part."""
+        """Values above it are beyond the bound of every query that lists the part."""
         if part not in self._reach:
-            uppers = [self._upper[at] for at, wish in enumerate(self.wishes) if part in wish.base]
+            uppers = [self._upper[at] for at, query in enumerate(self.queries) if part in query.base]
             self._reach[part] = self._bounds.reach(self.block, np.max(uppers, axis=0))
         return self._reach[part]
 
-    def thin(self) -> None:
-        """Lower the bounds to what has been seen, and let go what is out of reach."""
+    def reduce_pairs(self) -> None:
+        """Lower the bounds by the values seen so far, and drop the pairs beyond them."""
         keys, row, node, value = self._sorted()
         part = self._part_of[node]
         first = np.searchsorted(row, np.arange(len(self.block)))
-        for at, wish in enumerate(self.wishes):
-            inside = self._in_rim[at][part]
+        for at, query in enumerate(self.queries):
+            inside = self._counted[at][part]
             seen = np.cumsum(inside)
             before = np.concatenate([[0], seen])[first]
-            kth = np.flatnonzero(inside & (seen - before[row] == wish.k))
+            kth = np.flatnonzero(inside & (seen - before[row] == query.k))
             self._upper[at, row[kth]] = np.minimum(self._upper[at, row[kth]], value[kth])
         self._reach.clear()
         keys = keys[self._within(row, part, value).any(0)]
@@ -140,20 +142,20 @@ class Shortlist:
         return keys, row, node, value
 
     def _within(self, row: Rows, part: NDArray[np.uint8], value: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """``(wishes, pairs)`` which pairs each wish can reach."""
-        made = np.empty((len(self.wishes), len(row)), dtype=bool)
-        for at in range(len(self.wishes)):
+        """``(queries, pairs)`` which pairs are within the bound of each query."""
+        made = np.empty((len(self.queries), len(row)), dtype=bool)
+        for at in range(len(self.queries)):
             reach = self._bounds.reach(self.block, self._upper[at])
             made[at] = self._in_base[at][part] & (value <= reach[row])
         return made
 
-    def forget(self) -> None:
+    def free(self) -> None:
         """Free the memory."""
         self._keys, self.held = [], 0
 
     def pairs(self) -> tuple[Rows, Rows, NDArray[np.bool_]]:
-        """Row of the block, node, and ``(wishes, pairs)`` which wishes can reach it."""
-        self.thin()
+        """Row of the block, node, and ``(queries, pairs)`` which queries it is within the bound of."""
+        self.reduce_pairs()
         _, row, node, value = self._sorted()
         return row, node, self._within(row, self._part_of[node], value)
 

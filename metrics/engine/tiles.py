@@ -11,27 +11,26 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from counterproof.metrics.engine.distances import UNIT, distinct
 from counterproof.metrics.engine.exact_distances import distances
+from counterproof.metrics.engine.one_thread import torch_on_one_thread
 from counterproof.metrics.sample import Floats, Rows
 
 if TYPE_CHECKING:
     import torch
 
 
-Precision = Literal["float32", "tf32", "bfloat16"]
-ROUNDING: dict[Precision, float] = {"float32": 0.0, "tf32": 2.0**-10, "bfloat16": 2.0**-8}
 LARGEST = 1024
 LARGEST_ON_DEVICE = 4096
 SMALLEST = 16
 THREADED = 2**18  # pairs of a tile from which on it is worth more than one thread
 PIECE = 2**18  # numbers converted at once
-MIDDLING = 32  # rows of each part that tell the centre
+MIDDLING = 32  # rows of each part that the centre is computed from
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,10 +141,7 @@ class Products:
     """Squared distances of centred, scaled rows by one product of ``[-2x, |x|², 1]`` and ``[y, 1, |y|²]``.
 
     In float32 a value is off by at most ``slack (|x| + |y|)²`` with ``slack = (d + 8) 2⁻²⁴`` for
-    any order of summation (Higham, Accuracy and Stability, section 3.1). Factors rounded to a
-    coarser format (and a product rounded to it) differ by ``|x·y - x̂·ŷ| <= |e_x||y| + |x̂||e_y|``,
-    which with unit roundoff ``r`` adds ``2 · 3r |x||y| <= 1.5 r (|x| + |y|)²``; the squared norms
-    are then added in float32.
+    any order of summation (Higham, Accuracy and Stability, section 3.1).
 
     Attributes:
         centre: Subtracted from every row.
@@ -158,10 +154,10 @@ class Products:
         ValueError: The features are not finite.
     """
 
-    def __init__(self, nodes: Nodes, *, device: str = "cpu", precision: Precision = "float32") -> None:
+    def __init__(self, nodes: Nodes, *, device: str = "cpu") -> None:
         import torch
 
-        self.device, self._nodes, self._precision = device, nodes, precision
+        self.device, self._nodes = device, nodes
         with np.errstate(invalid="ignore"):
             self.centre = _middle(nodes)
             largest = float(np.max([abs(piece - self.centre).max(initial=0.0) for _, piece in nodes.pieces()]))
@@ -179,19 +175,16 @@ class Products:
             made[rows, d + 1] = np.einsum("ij,ij->i", piece, piece)
         self.norms = made[:, d + 1].astype(np.float64)
         self._right = torch.from_numpy(made).to(device)
-        self._coarse = self._right[:, :d].bfloat16() if precision == "bfloat16" else None
         self._slack = (d + 8) * UNIT * 1.01
-        self._coarse_slack = self._slack + 1.5 * ROUNDING[precision]
         self._left: tuple[Block, torch.Tensor] | None = None
         self._buffer = self._right.new_empty(0)
 
-    def tile(self, rows: Block, columns: Block, *, exactly: bool = True) -> torch.Tensor:
+    def tile(self, rows: Block, columns: Block) -> torch.Tensor:
         """``(b, c)`` squared distances in units of the scale; good until the next call.
 
         Args:
             rows: Block of nodes.
             columns: Another, or the same.
-            exactly: In float32 whatever the precision.
         """
         import torch
 
@@ -200,20 +193,11 @@ class Products:
             self._buffer = self._right.new_empty(size)
         out = self._buffer[:size].view(len(rows), len(columns))
         right = self._right[columns.start : columns.stop]
-        if exactly or self._precision == "float32":
-            with (
-                torch_on_one_thread() if size < THREADED else nullcontext()
-            ):  # small products may be split along their sums
-                return torch.mm(self._turned(rows), right.T, out=out)
-        norms, others = self._right[rows.start : rows.stop, -1:], right[:, -1]
-        if self._coarse is not None:
-            out.copy_(torch.mm(self._coarse[rows.start : rows.stop], self._coarse[columns.start : columns.stop].T))
-        else:
-            with matmul_precision("high"):
-                torch.mm(self._right[rows.start : rows.stop, :-2], right[:, :-2].T, out=out)
-        return out.mul_(-2.0).add_(norms).add_(others)
+        # small products may be split along their sums
+        with torch_on_one_thread() if size < THREADED else nullcontext():
+            return torch.mm(self._doubled(rows), right.T, out=out)
 
-    def _turned(self, rows: Block) -> torch.Tensor:
+    def _doubled(self, rows: Block) -> torch.Tensor:
         """``[-2x, |x|², 1]`` of a block."""
         if self._left is None or self._left[0] != rows:
             made = self._right[rows.start : rows.stop] * -2.0
@@ -229,7 +213,7 @@ class Products:
         distance is at least ``(|x| + |y|) / 2``), the bound needs the norm of the row alone: one
         far outlier does not spoil it.
         """
-        slack = self._coarse_slack
+        slack = self._slack
         tiny = slack * 2.0**-100  # products below the smallest float32 are lost
         error = 16 * slack * self.norms[rows.start : rows.stop] * (1 + 1e-6) + tiny
         most = (upper + error) / (1 - 4 * slack)
@@ -261,16 +245,3 @@ def matmul_precision(name: str) -> Iterator[None]:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
-
-
-@contextmanager
-def torch_on_one_thread() -> Iterator[None]:
-    """Sums in the same order, however many threads the program has."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

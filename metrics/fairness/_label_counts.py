@@ -12,7 +12,7 @@ from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.estimate import normal_quantile
 from counterproof.metrics.sample import Floats, Sample
 from counterproof.metrics.shared.partitions import Partition, partitions
-from counterproof.metrics.statistics.proportions import wilson_ends
+from counterproof.metrics.statistics.proportions import difference_ends, wilson_ends
 from counterproof.metrics.workbench import Workbench
 
 CLASSES = 20  # the commonest are compared: a label of hundreds of values is no question of a few groups
@@ -90,11 +90,7 @@ def share_changes(before: LabelCounts, after: LabelCounts, level: float) -> tupl
     """
     z = normal_quantile(0.5 + level / 2)
     (low1, high1), (low2, high2) = (_ends(counts, z) for counts in (after, before))
-    first, second = after.shares, before.shares
-    return (
-        first - second - np.hypot(first - low1, high2 - second),
-        first - second + np.hypot(high1 - first, second - low2),
-    )
+    return difference_ends(after.shares, low1, high1, before.shares, low2, high2)
 
 
 def _ends(counts: LabelCounts, z: float) -> tuple[Floats, Floats]:

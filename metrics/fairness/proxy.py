@@ -24,8 +24,8 @@ from counterproof.metrics.shared.two_sample import (
     TREE_AXES,
     Task,
     boosting_scores,
-    giveaways,
     linear_tables,
+    separating_columns,
     tree_columns,
 )
 from counterproof.metrics.statistics.auc import auc_parts
@@ -297,7 +297,7 @@ def _giveaways(
         for sample in (bench.synthetic_train, bench.learning):
             rows, task = _task(bench, sample, part)
             made = part.codes[rows.rows] == best
-            lost.append(dict(zip(*giveaways(replace(task, made=made), bench.seed), strict=True)))
+            lost.append(dict(zip(*separating_columns(replace(task, made=made), bench.seed), strict=True)))
         names = sorted({*lost[0], *lost[1]}, key=lambda name: (-max(one.get(name, 0.0) for one in lost), name))
         if names:
             yield Evidence(

@@ -17,9 +17,9 @@ from counterproof.metrics.shared.two_sample import (
     TREE_AXES,
     Task,
     boosting_scores,
-    giveaways,
     linear_scores,
     linear_tables,
+    separating_columns,
     tree_columns,
 )
 from counterproof.metrics.statistics.auc import delong_auc
@@ -80,7 +80,7 @@ def detectability(bench: Workbench) -> Iterator[Value]:
             yield Value(estimate=worst.estimate)
         return
     found = worst.estimate is not None and worst.estimate.low > 0.5
-    labels, drops = giveaways(task, bench.seed) if found else ([], [])
+    labels, drops = separating_columns(task, bench.seed) if found else ([], [])
     yield Value(
         estimate=worst.estimate,
         reason=f"{worst.group[0][1]} tells best",

@@ -14,7 +14,7 @@ from counterproof.metrics.estimate import Estimate, Evidence, Panel
 from counterproof.metrics.fidelity._paired_distances import joint_distances, paired_distance, share_gone
 from counterproof.metrics.metric import Needs, Value, metric
 from counterproof.metrics.sample import Floats, Rows, Sample
-from counterproof.metrics.shared.image_formats import in_words, stored_alike
+from counterproof.metrics.shared.image_formats import describe_formats, stored_alike
 from counterproof.metrics.shared.principal_axes import principal_axes
 from counterproof.metrics.shared.two_sample import FOLDS, Task, linear_tables
 from counterproof.metrics.statistics.auc import delong_auc
@@ -90,9 +90,9 @@ def _unmet(bench: Workbench) -> Value | None:
         return Value(field="share", status="not_applicable", reason="how these images are stored is not known")
     real, made = corpus.formats[bench.real.rows], corpus.formats[bench.release.rows]
     if stored_alike(real, made):
-        reason = f"both sides are stored as {in_words(real)}"
+        reason = f"both sides are stored as {describe_formats(real)}"
         return Value(field="share", status="not_applicable", reason=reason)
-    told = f"real images are stored as {in_words(real)}, synthetic ones as {in_words(made)}"
+    told = f"real images are stored as {describe_formats(real)}, synthetic ones as {describe_formats(made)}"
     if corpus.recoded is None or corpus.as_stored is None:
         reason = f"{told}; they differ too little, or are too small, to be stored alike as JPEG"
     elif min(len(bench.reference), len(bench.candidate)) < FEWEST:
@@ -180,7 +180,7 @@ def _auroc(bench: Workbench, contrast: Contrast) -> Estimate:
 
 def _headline(bench: Workbench, distances: Floats, spread: Floats, aurocs: Mapping[str, Estimate]) -> Value:
     assert bench.corpus.formats is not None
-    real, made = (in_words(bench.corpus.formats[sample.rows]) for sample in (bench.real, bench.release))
+    real, made = (describe_formats(bench.corpus.formats[sample.rows]) for sample in (bench.real, bench.release))
     telling = f"a linear classifier reaches {aurocs['stored'].value:.2f} as stored, {aurocs['alike'].value:.2f} alike"
     told = f"real images are stored as {real}, synthetic ones as {made}; {telling}"
     share = share_gone(distances, spread, level=bench.level)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.stats import t as student
 
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Estimate
@@ -14,15 +13,16 @@ from counterproof.metrics.frechet.full_dimensions import attribution, in_all_dim
 from counterproof.metrics.frechet.influence import influence
 from counterproof.metrics.frechet.moments import (
     GroupedMoments,
-    deal,
     frechet_of_moments,
     grouped_moments,
     moments_of,
     nuclear_norm,
+    random_groups,
 )
 from counterproof.metrics.metric import Needs, Tolerance, Value, metric
 from counterproof.metrics.sample import Floats, Sample
 from counterproof.metrics.shared.principal_axes import on_pooled_axes
+from counterproof.metrics.statistics.variance import jackknife_estimate
 from counterproof.metrics.workbench import Workbench
 
 GROUPS = 20
@@ -85,7 +85,7 @@ def frechet_distance(bench: Workbench, *, components: int = 256, full_dimensions
     sides = (bench.reference, bench.candidate)
     reference, candidate = (on_pooled_axes(bench, s, kept) if kept < d else s.features for s in sides)
     values = _left_out(_dealt(bench, bench.reference, reference), _dealt(bench, bench.candidate, candidate))
-    estimate = _jackknifed(values, bench.level)
+    estimate = jackknife_estimate(float(values[0]), values[1:], level=bench.level)
     others, rows = in_all_dimensions(bench, widest=full_dimensions)
     if bench.is_null:
         at = estimate.value
@@ -106,7 +106,7 @@ def frechet_distance(bench: Workbench, *, components: int = 256, full_dimensions
 
 def _dealt(bench: Workbench, sample: Sample, features: Floats) -> GroupedMoments:
     clusters = None if bench.corpus.clusters is None else bench.corpus.clusters[sample.rows]
-    group = deal(len(sample), GROUPS, bench.generator(f"jackknife of {sample.name}"), clusters)
+    group = random_groups(len(sample), GROUPS, bench.generator(f"jackknife of {sample.name}"), clusters)
     return grouped_moments(features, group, GROUPS)
 
 
@@ -114,16 +114,6 @@ def _left_out(reference: GroupedMoments, candidate: GroupedMoments) -> Floats:
     """The plain distance of all rows, then without each group."""
     groups: list[int | None] = [None, *range(len(reference.sizes))]
     return np.array([frechet_of_moments(reference.without(g), candidate.without(g)) for g in groups])
-
-
-def _jackknifed(values: Floats, level: float) -> Estimate:
-    """Centre and interval from the distance of all rows and the distances without each group."""
-    count = len(values) - 1
-    pseudo = count * values[0] - (count - 1) * values[1:]
-    value = float(pseudo.mean())
-    reach = float(student.ppf(0.5 + level / 2, count - 1) * pseudo.std(ddof=1) / np.sqrt(count))
-    method = f"jackknife over {count} groups, Student's t"
-    return Estimate(value=value, low=value - reach, high=value + reach, level=level, method=method)
 
 
 def frechet_distance_between(left: Floats, right: Floats) -> float:

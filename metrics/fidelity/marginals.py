@@ -18,6 +18,8 @@ from counterproof.metrics.statistics.proportions import clopper_pearson
 from counterproof.metrics.workbench import Workbench
 
 _SHAPES = "0.10 is what a reader sees at a glance in two histograms; fresh rows of 1,000 stay below 0.05 beyond chance"
+_INVENTED = 0.01
+_CHANCE = 1e-3  # that a fresh release of this size has any value which counts as invented
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +39,28 @@ class Difference:
     id="fidelity.marginals",
     family="fidelity",
     title="column distributions",
+    algo=2,
     unit="distance",
     needs=Needs(modalities=frozenset({"table"}), smallest_n=500),
     tolerances=(
         Tolerance("excess", "<=", 0.10, _SHAPES, cells=True),
         Tolerance("missing_excess", "<=", 0.10, "missing values are data: the same tolerance as a column", cells=True),
         Tolerance(
+            "invented", "<=", _INVENTED, "values that do not exist break a consumer's code at any rate", cells=True
+        ),
+        Tolerance(
             "unseen_excess",
             "<=",
-            0.01,
-            "invented categories break a consumer's code at any rate; 1 % beyond what fresh rows bring is the least "
-            "that 500 rows show",
+            _INVENTED,
+            "rare categories that real rows lack are natural in a long tail: as many more as may be invented",
+            cells=True,
         ),
         Tolerance(
             "lost_excess",
             "<=",
             0.005,
             "dropping rare categories may be deliberate protection, so this warns; fresh rows stay below 0.002",
+            cells=True,
             level="warn",
         ),
     ),
@@ -63,11 +70,16 @@ def marginals(bench: Workbench) -> Iterator[Value]:
 
     Numbers and dates by the Kolmogorov–Smirnov distance, categories by total variation (missing is
     a value). 0 is equal, 1 is disjoint; finite samples of the same distribution never reach 0, so
-    read the excess over the floor. ``missing`` is the difference of missing rates, ``unseen`` the
-    share of candidate rows with a category that the reference never has, ``lost`` the share of
-    reference rows that carry a category the candidate never has, however rare. Of a long tail
-    fresh rows bring unseen categories too: their share is the floor, and what a release invents
-    lies beyond it. The evidence names only categories that no real row has.
+    read the excess over the floor. ``missing`` is the difference of missing rates.
+
+    ``invented`` is the share of candidate rows with a value that no real row has and that chance does
+    not explain: a category, or numbers above (below) all real ones, in ``k`` of ``n`` candidate rows and
+    in none of ``m`` real ones has probability ``C(n, k) / C(n + m, k)`` where rows are alike, and
+    counts if that times the number of values tried is below 0.001. ``unseen`` is the share of
+    candidate rows with another category that the reference never has: of a long tail fresh rows
+    bring such too, their share is the floor, and only the excess is judged. ``lost`` is the share
+    of reference rows that carry a category the candidate never has, however rare. The evidence
+    names only categories that no real row has.
 
     Source: SDMetrics' KSComplement and TVComplement are 1 minus these (they drop missing values).
 
@@ -149,28 +161,87 @@ def missing_rates(bench: Workbench, mixed: Mixed) -> Iterator[Value]:
 
 
 def categories(bench: Workbench, mixed: Mixed) -> Iterator[Value]:
-    """Categories that the candidate invented or lost, as shares of rows."""
-    names = mixed.columns[mixed.numeric.shape[1] :]
-    unseen = np.zeros((len(bench.candidate), len(names)), dtype=bool)
-    lost = np.zeros((len(bench.reference), len(names)), dtype=bool)
-    for at in range(len(names)):
-        codes = mixed.codes[:, at]
-        unseen[:, at] = ~np.isin(codes[bench.candidate.rows], codes[bench.reference.rows])
-        lost[:, at] = ~np.isin(codes[bench.reference.rows], codes[bench.candidate.rows])
-    for field, flags, table in (("unseen", unseen, _unseen), ("lost", lost, _lost)):
-        evidence = () if bench.is_null else table(bench, mixed)
-        k, n = int(flags.any(1).sum()), len(flags)
-        yield Value(
-            field=field,
-            estimate=clopper_pearson(k, n, bench.level),
-            unit="share of rows",
-            reason=_most(flags, names) if k and not bench.is_null else "",
-            evidence=evidence,
-        )
+    """Values that the candidate invented, brought or lost, as shares of rows: by column, and in any column."""
+    p = mixed.numeric.shape[1]
+    invented = _invented(bench, mixed)
+    codes = mixed.codes[bench.reference.rows], mixed.codes[bench.candidate.rows]
+    here = [np.isin(column, other) for column, other in zip(codes[1].T, codes[0].T, strict=True)]
+    kept = [np.isin(column, other) for column, other in zip(codes[0].T, codes[1].T, strict=True)]
+    unseen = ~np.array(here, dtype=bool).reshape(len(here), -1).T & ~invented[:, p:]
+    lost = ~np.array(kept, dtype=bool).reshape(len(kept), -1).T
+    if not bench.is_null:
+        yield from _shares(bench, "invented", invented, mixed.columns, _outside(invented, mixed))
+    if p < len(mixed.columns):
+        yield from _shares(bench, "unseen", unseen, mixed.columns[p:], () if bench.is_null else _unseen(bench, mixed))
+        yield from _shares(bench, "lost", lost, mixed.columns[p:], () if bench.is_null else _lost(bench, mixed))
+    else:
+        for field in ("unseen", "lost"):
+            yield Value(field=field, status="not_applicable", reason="no column holds categories")
 
 
-def _most(flags: NDArray[np.bool_], names: tuple[str, ...]) -> str:
-    return f"most of them in {names[int(flags.sum(0).argmax())]}"
+def _shares(
+    bench: Workbench, field: str, flags: NDArray[np.bool_], names: tuple[str, ...], evidence: tuple[Evidence, ...]
+) -> Iterator[Value]:
+    """The share of flagged rows, in any column and in each."""
+    k, n = int(flags.any(1).sum()), len(flags)
+    reason = f"most of them in {names[int(flags.sum(0).argmax())]}" if k and not bench.is_null else ""
+    total = clopper_pearson(k, n, bench.level)
+    yield Value(field=field, estimate=total, unit="share of rows", reason=reason, evidence=evidence)
+    for name, column in zip(names, flags.T, strict=True):
+        estimate = clopper_pearson(int(column.sum()), n, bench.level)
+        yield Value(field=field, group=(("column", name),), estimate=estimate, unit="share of rows")
+
+
+def _invented(bench: Workbench, mixed: Mixed) -> NDArray[np.bool_]:
+    """``(n, p + q)`` candidate cells with a value that no real row has and that chance does not explain."""
+    p, rows = mixed.numeric.shape[1], bench.candidate.rows
+    found = np.zeros((len(rows), len(mixed.columns)), dtype=bool)
+    if bench.is_null:
+        return found
+    clusters = bench.corpus.clusters
+    units = rows if clusters is None else clusters[rows]  # rows of one source bring a value together
+    real = len(bench.real) if clusters is None else len(np.unique(clusters[bench.real.rows]))
+    n, tried = len(np.unique(units)), 2 * p + sum(len(np.unique(column[rows])) for column in mixed.codes.T)
+    least = next((k for k in range(1, n + 1) if _log_chance(k, n, real) < math.log(_CHANCE / max(tried, 1))), n + 1)
+    for at, column in enumerate(mixed.numeric.T):
+        known = column[bench.real.rows][~np.isnan(column[bench.real.rows])]
+        sides = (column[rows] > known.max(), column[rows] < known.min()) if len(known) else ()
+        for outside in sides:
+            if len(np.unique(units[outside])) >= least:
+                found[:, at] |= outside
+    for at, column in enumerate(mixed.codes.T, start=p):
+        values, counts = np.unique(column[rows], return_counts=True)
+        for value in np.setdiff1d(values[counts >= least], column[bench.real.rows]):
+            alike = column[rows] == value
+            if len(np.unique(units[alike])) >= least:
+                found[:, at] |= alike
+    return found
+
+
+def _log_chance(k: int, n: int, real: int) -> float:
+    """Logarithm of the probability that the ``k`` units with a value are all among ``n`` of ``n + real`` alike."""
+    log = math.lgamma
+    return log(n + 1) - log(n - k + 1) - log(n + real + 1) + log(n + real - k + 1)
+
+
+def _outside(invented: NDArray[np.bool_], mixed: Mixed) -> tuple[Evidence, ...]:
+    """Where invented values stand; categories are named beside ``unseen``."""
+    p = mixed.numeric.shape[1]
+    rows = [
+        (name, "outside the range of real values" if at < p else "categories that no real row has", int(k))
+        for at, (name, k) in enumerate(zip(mixed.columns, invented.sum(0), strict=True))
+        if k
+    ]
+    if not rows:
+        return ()
+    rows.sort(key=lambda row: (-row[2], row[0]))
+    return (
+        Evidence(
+            title="Columns with values that chance does not explain",
+            columns=("column", "values", "release rows"),
+            rows=tuple(rows),
+        ),
+    )
 
 
 def _unseen(bench: Workbench, mixed: Mixed) -> tuple[Evidence, ...]:

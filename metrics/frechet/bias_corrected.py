@@ -1,4 +1,4 @@
-"""The Fréchet distance in all dimensions: bias removed by few groups, error by the influence of rows."""
+"""The Fréchet distance in all dimensions: bias removed by a grouped jackknife, error by influence."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from counterproof.metrics.estimate import Estimate
 from counterproof.metrics.frechet.influence import Influence, influence
 from counterproof.metrics.frechet.moments import (
     GroupedMoments,
-    deal,
     frechet_of_moments,
     grouped_moments,
+    random_groups,
 )
 from counterproof.metrics.sample import Floats, Rows
-from counterproof.metrics.statistics.variance import parts_error
+from counterproof.metrics.statistics.variance import jackknife, parts_error
 
 GROUPS, GROUPS_OF_WIDE = 4, 3  # three cover as well, a little wider; wide spaces pay for each with a solve
 WIDE = 1024
@@ -30,8 +30,8 @@ PLAIN = "influence of rows, normal; the bias of samples of this size is not remo
 
 
 @dataclass(frozen=True, eq=False)
-class Dealt:
-    """One side: its rows, and its moments in groups that are left out together.
+class GroupedSide:
+    """One side: its rows, and its moments by group, so that each group can be left out.
 
     Attributes:
         features: ``(n, d)``.
@@ -44,21 +44,21 @@ class Dealt:
     clusters: Rows | None
 
 
-def dealt(features: Floats, rng: np.random.Generator, clusters: Rows | None = None) -> Dealt:
-    """One side, dealt to groups.
+def grouped_side(features: Floats, rng: np.random.Generator, clusters: Rows | None = None) -> GroupedSide:
+    """One side, its rows assigned to random groups.
 
     Args:
         features: ``(n, d)``.
-        rng: Deals the rows.
+        rng: Assigns the rows to groups.
         clusters: ``(n,)`` source record of each row.
     """
     count = GROUPS if features.shape[1] < WIDE else GROUPS_OF_WIDE
-    group = deal(len(features), count, rng, clusters)
-    return Dealt(features, grouped_moments(features, group, count), clusters)
+    group = random_groups(len(features), count, rng, clusters)
+    return GroupedSide(features, grouped_moments(features, group, count), clusters)
 
 
-def plain_and_corrected(left: Dealt, right: Dealt, *, plain: float | None = None) -> tuple[float, float]:
-    """The distance of all rows, and the same freed of its O(1/n) bias; one side's groups with the other's.
+def plain_and_corrected(left: GroupedSide, right: GroupedSide, *, plain: float | None = None) -> tuple[float, float]:
+    """The distance of all rows, and the same without its O(1/n) bias; group by group of both sides at once.
 
     Args:
         left: The first side.
@@ -70,12 +70,11 @@ def plain_and_corrected(left: Dealt, right: Dealt, *, plain: float | None = None
         return frechet_of_moments(left.sums.without(group), right.sums.without(group))
 
     whole = distance(None) if plain is None else plain
-    count = len(left.sums.sizes)
-    without = np.mean([distance(group) for group in range(count)])
-    return whole, float(count * whole - (count - 1) * without)
+    without = np.array([distance(group) for group in range(len(left.sums.sizes))])
+    return whole, jackknife(whole, without)[0]
 
 
-def both_estimates(left: Dealt, right: Dealt, *, level: float) -> tuple[Estimate, Estimate, Influence]:
+def both_estimates(left: GroupedSide, right: GroupedSide, *, level: float) -> tuple[Estimate, Estimate, Influence]:
     """The distance as other libraries give it, the same without its bias, and the influence of the rows.
 
     The error is that of the linear part of the distance, rows of one source summed. Simulated with
@@ -122,7 +121,7 @@ def fewest_rows(d: int, *, heavy: bool = False, clustered: bool = False) -> int:
     return int(np.ceil(each * d))
 
 
-def heavy_tailed(side: Dealt) -> bool:
+def heavy_tailed(side: GroupedSide) -> bool:
     """Whether the rows' lengths scatter far more than those of Gaussian rows.
 
     Then the bias falls more slowly than 1/n, and few rows do not show it.
@@ -162,7 +161,7 @@ def unbiased_frechet_distance(
     rng, fewest = np.random.default_rng(seed), min(len(left), len(right))
     needed = max(2 * GROUPS, fewest_rows(left.shape[1]))
     if fewest >= needed:
-        sides = [dealt(side.astype(np.float64), rng) for side in (left, right)]
+        sides = [grouped_side(side.astype(np.float64), rng) for side in (left, right)]
         needed = max(needed, fewest_rows(left.shape[1], heavy=any(map(heavy_tailed, sides))))
         if fewest >= needed:
             return both_estimates(*sides, level=level)[1]

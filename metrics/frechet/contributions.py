@@ -1,4 +1,4 @@
-"""Where a Fréchet distance comes from: column by column, and what is left between columns."""
+"""Parts of a Fréchet distance by column, and what is due to dependence between columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""FD∞: the Fréchet distance of ever more rows, read off the line that it follows in 1/n."""
+"""FD∞: the Fréchet distance of infinitely many rows, extrapolated by a line in 1/n."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def frechet_infinity(
     """Fréchet distance of infinitely many rows like these.
 
     The plain distance of random subsets is extrapolated by least squares on 1/n. Both sides shrink
-    alike: with one side as it is, as published, the distance keeps that side's bias and leaves the
-    line. In the interval each row's influence is weighed by the subsets that held it.
+    alike: with one side kept whole, as published, the distance keeps that side's bias and leaves the
+    line. In the interval each row's influence is weighted by the subsets that contained it.
 
     Source: Chong and Forsyth, arXiv:1911.07023; the sizes are those of dgm-eval (Stein et al.,
     arXiv:2306.04675).
@@ -52,7 +52,7 @@ def frechet_infinity(
         right: ``(m, d)``.
         rng: Draws the subsets.
         level: Confidence of the interval.
-        rows: Influences of the rows; None gives a bare point.
+        rows: Influences of the rows; None gives a value without an interval.
         clusters: Source record of each row of the two sides.
     """
     sides = (left, right)
@@ -61,7 +61,7 @@ def frechet_infinity(
     weights = _weights_at_zero(1 / shares)
     found, held = np.empty(SIZES), [np.zeros(len(side)) for side in sides]
     for place, (share, weight) in enumerate(zip(shares, weights, strict=True)):
-        chosen = [_drawn(len(side), share, rng, source) for side, source in zip(sides, clusters, strict=True)]
+        chosen = [_random_subset(len(side), share, rng, source) for side, source in zip(sides, clusters, strict=True)]
         one, other = (moments_of(side[subset]) for side, subset in zip(sides, chosen, strict=True))
         found[place] = frechet_of_moments(one, other)
         for total, subset in zip(held, chosen, strict=True):
@@ -82,7 +82,7 @@ def _scatter(x: Floats, y: Floats) -> float:
     return float(np.sqrt(residuals @ residuals / max(1, len(x) - 2) * (weights @ weights)))
 
 
-def _drawn(n: int, share: float, rng: np.random.Generator, clusters: Rows | None) -> Rows:
+def _random_subset(n: int, share: float, rng: np.random.Generator, clusters: Rows | None) -> Rows:
     """A random share of the rows; with sources, the rows of a random share of them."""
     if clusters is None:
         return np.sort(rng.permutation(n)[: round(share * n)])
@@ -93,7 +93,7 @@ def _drawn(n: int, share: float, rng: np.random.Generator, clusters: Rows | None
 
 
 def _weights_at_zero(x: Floats) -> Floats:
-    """What each point weighs in the intercept of the least-squares line.
+    """Weight of each point in the intercept of the least-squares line.
 
     >>> bool(abs(_weights_at_zero(np.array([1.0, 2.0])) - [2, -1]).max() < 1e-12)
     True

@@ -1,4 +1,4 @@
-"""The Fréchet distance in all dimensions of the encoder: its three conventions, and the rows behind it."""
+"""The Fréchet distance in all dimensions of the encoder: its three conventions, and the rows that contribute most."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 from counterproof.metrics.estimate import Estimate, Evidence
 from counterproof.metrics.frechet.bias_corrected import (
     PLAIN,
-    Dealt,
+    GroupedSide,
     both_estimates,
-    dealt,
     fewest_rows,
+    grouped_side,
     heavy_tailed,
     influence_error,
     plain_and_corrected,
@@ -24,7 +24,7 @@ from counterproof.metrics.sample import Rows
 from counterproof.metrics.workbench import Workbench
 
 SHOWN = 10
-CHEAP = 512  # dimensions up to which every re-split is looked at, beyond only the first few
+CHEAP = 512  # dimensions up to which every re-split is measured; above, only the first few
 DRAWS = 3
 
 
@@ -32,7 +32,7 @@ def in_all_dimensions(bench: Workbench, *, widest: int) -> tuple[list[Value], In
     """The fields ``full``, ``uncorrected`` and ``infinity``, and the influence of the rows where it was needed.
 
     Args:
-        bench: The measurement, or a view of real rows of which only values are wanted.
+        bench: The measurement, or a view of real rows, of which only the values are needed.
         widest: Dimensions (or rows, where they are fewer) beyond which nothing is measured.
     """
     d = bench.reference.features.shape[1]
@@ -41,7 +41,7 @@ def in_all_dimensions(bench: Workbench, *, widest: int) -> tuple[list[Value], In
         return [], None
     if min(d, fewest) > widest:
         reason = f"{d} dimensions take long to look at; set full_dimensions = {min(d, fewest)} if you want to wait"
-        return [_untold(bench, field, reason) for field in ("full", "uncorrected", "infinity")], None
+        return [_not_assessable(bench, field, reason) for field in ("full", "uncorrected", "infinity")], None
     sources = min(bench.reference.sources, bench.candidate.sources)
     clustered = bench.corpus.clusters is not None
     needed, heavy = fewest_rows(d, clustered=clustered), False
@@ -55,23 +55,25 @@ def in_all_dimensions(bench: Workbench, *, widest: int) -> tuple[list[Value], In
     reason = f"in {d} dimensions{' of heavy tails' if heavy else ''} the bias can be removed from {needed} {what} on "
     reason += "each side; see value and uncorrected"
     values, rows = _uncorrected(bench)
-    return values + [_untold(bench, field, reason) for field in ("full", "infinity")], rows
+    return values + [_not_assessable(bench, field, reason) for field in ("full", "infinity")], rows
 
 
-def _untold(bench: Workbench, field: str, reason: str) -> Value:
+def _not_assessable(bench: Workbench, field: str, reason: str) -> Value:
     return Value(field=field, status="not_assessable", reason=reason, n=bench.sizes)
 
 
-def _sides(bench: Workbench) -> tuple[Dealt, Dealt]:
+def _sides(bench: Workbench) -> tuple[GroupedSide, GroupedSide]:
     samples = (bench.reference, bench.candidate)
     left, right = (
-        dealt(sample.features, bench.generator(f"few groups of {sample.name}"), sources)
+        grouped_side(sample.features, bench.generator(f"few groups of {sample.name}"), sources)
         for sample, sources in zip(samples, _clusters(bench), strict=True)
     )
     return left, right
 
 
-def _corrected(bench: Workbench, sides: tuple[Dealt, Dealt], *, hard: bool) -> tuple[list[Value], Influence | None]:
+def _corrected(
+    bench: Workbench, sides: tuple[GroupedSide, GroupedSide], *, hard: bool
+) -> tuple[list[Value], Influence | None]:
     if bench.is_null:
         plain, full = plain_and_corrected(*sides)
         found = {
@@ -80,16 +82,16 @@ def _corrected(bench: Workbench, sides: tuple[Dealt, Dealt], *, hard: bool) -> t
         }
         if bench.reference.features.shape[1] <= CHEAP and bench.draw in range(-1, DRAWS) and not hard:
             found["infinity"] = _infinity(bench, sides, None)
-        return list(_valued(bench, found)), None
+        return list(_as_values(bench, found)), None
     uncorrected, corrected, rows = both_estimates(*sides, level=bench.level)
-    values = list(_valued(bench, {"full": corrected, "uncorrected": uncorrected}))
+    values = list(_as_values(bench, {"full": corrected, "uncorrected": uncorrected}))
     if hard:
         reason = "where tails are heavy or rows share sources, the distance follows no line in 1/n; see full"
-        return [*values, _untold(bench, "infinity", reason)], rows
-    return [*values, *_valued(bench, {"infinity": _infinity(bench, sides, rows)})], rows
+        return [*values, _not_assessable(bench, "infinity", reason)], rows
+    return [*values, *_as_values(bench, {"infinity": _infinity(bench, sides, rows)})], rows
 
 
-def _infinity(bench: Workbench, sides: tuple[Dealt, Dealt], rows: Influence | None) -> Estimate:
+def _infinity(bench: Workbench, sides: tuple[GroupedSide, GroupedSide], rows: Influence | None) -> Estimate:
     left, right = (side.features for side in sides)
     rng = bench.generator("infinity")
     return frechet_infinity(left, right, rng, level=bench.level, rows=rows, clusters=_clusters(bench))
@@ -100,7 +102,7 @@ def _uncorrected(bench: Workbench) -> tuple[list[Value], Influence]:
     rows = influence(bench.reference.features, bench.candidate.features)
     error = influence_error(rows, *_clusters(bench))
     estimate = Estimate.normal(rows.value, error, level=bench.level, method=PLAIN)
-    return list(_valued(bench, {"uncorrected": estimate})), rows
+    return list(_as_values(bench, {"uncorrected": estimate})), rows
 
 
 def _clusters(bench: Workbench) -> tuple[Rows | None, Rows | None]:
@@ -108,7 +110,7 @@ def _clusters(bench: Workbench) -> tuple[Rows | None, Rows | None]:
     return (None, None) if clusters is None else (clusters[bench.reference.rows], clusters[bench.candidate.rows])
 
 
-def _valued(bench: Workbench, found: dict[str, Estimate]) -> Iterator[Value]:
+def _as_values(bench: Workbench, found: dict[str, Estimate]) -> Iterator[Value]:
     for field, estimate in found.items():
         yield Value(field=field, estimate=estimate, n=bench.sizes)
 

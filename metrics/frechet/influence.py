@@ -1,4 +1,4 @@
-"""How much each row moves the Fréchet distance: its gradient at the moments, row by row."""
+"""Influence of each row on the Fréchet distance: the gradient at the moments, row by row."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from counterproof.metrics.frechet.moments import BLOCK, Moments, factor_of, moments_of, span, turned
+from counterproof.metrics.frechet.moments import BLOCK, Moments, congruence, factor_of, moments_of, varying_directions
 from counterproof.metrics.sample import Floats
 
-WIDE = 1024  # from here on float32 products serve the rows: three digits of an error are enough
-STEEP = 1e3  # entries of a map beyond which float32 would lose them
+WIDE = 1024  # dimensions from which float32 products are used: three digits of a standard error are enough
+STEEP = 1e3  # entries of a map above which float32 would lose digits
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +20,7 @@ class Influence:
     Leaving row ``i`` of ``n`` out lowers the distance by about ``left[i] / n``.
 
     Attributes:
-        value: The plain distance, bias and all.
+        value: The plain distance, not bias-corrected.
         left: ``(n,)`` influence of the rows of the first sample; they sum to 0.
         right: ``(m,)`` the same for the second.
     """
@@ -34,7 +34,7 @@ def influence(left: Floats, right: Floats, *, moments: tuple[Moments, Moments] |
     """Distance and influences of two arrays of rows.
 
     With ``T`` the optimal map from the second Gaussian to the first, a row ``y`` of the second
-    weighs ``2 (y - μ2)·(μ2 - μ1) + (y - μ2)ᵀ (I - T) (y - μ2)`` less its mean; a row of the first
+    has the influence ``2 (y - μ2)·(μ2 - μ1) + (y - μ2)ᵀ (I - T) (y - μ2)`` less its mean; a row of the first
     the same with the roles exchanged and ``T⁻¹``.
 
     Source: the gradient of the Bures distance, Bhatia, Jain and Lim, arXiv:1712.01504.
@@ -48,45 +48,45 @@ def influence(left: Floats, right: Floats, *, moments: tuple[Moments, Moments] |
         return _by_rows(left, right)
     one, other = moments or (moments_of(left), moments_of(right))
     gap = one.mean - other.mean
-    values, to_left, to_right = maps_between(one.covariance, other.covariance)
+    values, to_left, to_right = transport_maps(one.covariance, other.covariance)
     traces = float(np.trace(one.covariance) + np.trace(other.covariance))
     return Influence(
         value=float(gap @ gap) + traces - 2.0 * float(np.sqrt(values).sum()),
-        left=weighed(left, one, gap, to_right),
-        right=weighed(right, other, -gap, to_left),
+        left=row_influences(left, one, gap, to_right),
+        right=row_influences(right, other, -gap, to_left),
     )
 
 
-def maps_between(one: Floats, other: Floats) -> tuple[Floats, Floats, Floats]:
+def transport_maps(one: Floats, other: Floats) -> tuple[Floats, Floats, Floats]:
     """Eigenvalues of ``S1 S2``, the map ``T`` that takes S2 to S1, and its inverse.
 
-    Each is 0 in the directions where the rows that it serves do not vary.
+    Each map is 0 in the directions in which its own rows do not vary.
     """
     factor = factor_of(one)
     if factor is None:
-        basis = span(one)
+        basis = varying_directions(one)
         assert basis is not None, "no factor, so a direction is missing"
         if not basis.shape[1]:  # all rows alike
             return np.zeros(0), np.zeros_like(one), np.zeros_like(one)
-        values, to_first, to_second = maps_between(np.diag(np.diag(basis.T @ one @ basis)), basis.T @ other @ basis)
+        values, to_first, to_second = transport_maps(np.diag(np.diag(basis.T @ one @ basis)), basis.T @ other @ basis)
         return values, basis @ to_first @ basis.T, basis @ to_second @ basis.T
-    values, vectors = np.linalg.eigh(turned(other, factor))
+    values, vectors = np.linalg.eigh(congruence(other, factor))
     values = values.clip(min=0.0)
     kept = values > values[-1] * len(values) * np.finfo(float).eps
     strength = np.sqrt(np.sqrt(values[kept]))
     forth = factor @ (vectors[:, kept] / strength)
-    back = solved(factor, vectors[:, kept] * strength)
+    back = solve_transposed(factor, vectors[:, kept] * strength)
     return values, forth @ forth.T, back @ back.T
 
 
-def solved(factor: Floats, right: Floats) -> Floats:
+def solve_transposed(factor: Floats, right: Floats) -> Floats:
     """``L⁻ᵀ R``."""
     from scipy.linalg import solve_triangular
 
     return np.asarray(solve_triangular(factor, right, lower=True, trans="T", check_finite=False))
 
 
-def weighed(rows: Floats, own: Moments, gap: Floats, towards: Floats) -> Floats:
+def row_influences(rows: Floats, own: Moments, gap: Floats, towards: Floats) -> Floats:
     """Influence of each row under ``I - T``, less its mean, block by block.
 
     Args:

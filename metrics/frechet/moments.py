@@ -17,7 +17,7 @@ LARGE = 512
 BLOCK = 512  # rows that stay in the processor's cache
 ROUNDING = 4 * np.finfo(float).eps  # of eigenvalues, as a share of the largest
 EXACT = 1e-7  # bound of what rounding may do to a sum of roots; what it does is far less
-LOST = 1e-12  # a share of the largest variance below which a direction does not vary but for rounding
+LOST = 1e-12  # a share of the largest variance below which a direction varies by rounding alone
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +130,7 @@ class GroupedMoments:
     """Sums over groups of rows, from which a group is left out by subtraction.
 
     Attributes:
-        centre: ``(d,)`` what was subtracted first, so that nothing is lost to cancellation.
+        centre: ``(d,)`` what was subtracted first, so that no digits are lost to cancellation.
         sizes: ``(g,)`` rows of each group.
         sums: ``(g, d)``.
         products: ``(g, d, d)`` sums of outer products.
@@ -177,10 +177,10 @@ def grouped_moments(features: Floats, group: Rows, count: int) -> GroupedMoments
     return GroupedMoments(centre, sizes, sums, products)
 
 
-def deal(n: int, count: int, rng: np.random.Generator, clusters: NDArray[np.intp] | None = None) -> Rows:
+def random_groups(n: int, count: int, rng: np.random.Generator, clusters: NDArray[np.intp] | None = None) -> Rows:
     """``(n,)`` random groups of equal size; rows of one cluster stay together.
 
-    >>> np.bincount(deal(10, 5, np.random.default_rng(0))).tolist()
+    >>> np.bincount(random_groups(10, 5, np.random.default_rng(0))).tolist()
     [2, 2, 2, 2, 2]
     """
     if clusters is None:
@@ -193,7 +193,7 @@ def deal(n: int, count: int, rng: np.random.Generator, clusters: NDArray[np.intp
 
 
 def frechet_of_moments(one: Moments, other: Moments) -> float:
-    """The plain Fréchet distance between two Gaussians, bias and all."""
+    """The plain Fréchet distance between two Gaussians, not bias-corrected."""
     shift = one.mean - other.mean
     traces = float(np.trace(one.covariance) + np.trace(other.covariance))
     return float(shift @ shift) + traces - 2.0 * shared_root(one.covariance, other.covariance)
@@ -203,7 +203,7 @@ def shared_root(one: Floats, other: Floats) -> float:
     """``tr (A^½ B A^½)^½`` of two covariances, singular or not.
 
     ``A = L Lᵀ`` and ``A^½ B A^½`` has the eigenvalues of ``Lᵀ B L``, and nulls: a Cholesky factor and
-    symmetric eigenvalues, a tenth of the cost of a matrix square root. Where A does not vary in
+    symmetric eigenvalues, at a tenth of the cost of a matrix square root. Where A does not vary in
     every direction, L has fewer columns; where B lacks directions of L, too, the singular values of
     a product of roots are taken: roots of eigenvalues would leave the root of their rounding.
     """
@@ -212,7 +212,7 @@ def shared_root(one: Floats, other: Floats) -> float:
         return 0.0
     factor = factor_of(one)
     if factor is not None:
-        return float(np.sqrt(_eigenvalues(turned(other, factor)).clip(min=0.0)).sum())
+        return float(np.sqrt(_eigenvalues(congruence(other, factor)).clip(min=0.0)).sum())
     root = root_of(one)
     values = _eigenvalues(root.T @ other @ root)
     if values[-1] <= 0:
@@ -225,7 +225,7 @@ def shared_root(one: Floats, other: Floats) -> float:
 
 
 def _where_both_vary(one: Floats, other: Floats) -> tuple[Floats, Floats]:
-    """Without the columns that are constant on either side (dead units of a network): they share nothing."""
+    """Without the columns that are constant on either side (dead units of a network): they add nothing to the trace."""
     vary = np.ones(len(one), dtype=bool)
     for side in (one, other):
         variances = np.diag(side)
@@ -278,14 +278,14 @@ def factor_of(covariance: Floats) -> Floats | None:
     return np.asarray(factor) if alive else None
 
 
-def turned(covariance: Floats, factor: Floats) -> Floats:
-    """``Lᵀ B L``; only the lower triangle holds."""
+def congruence(covariance: Floats, factor: Floats) -> Floats:
+    """The congruence ``Lᵀ B L`` with a Cholesky factor L; only the lower triangle is valid."""
     made, info = dsygst(covariance.T, factor.T, itype=2, lower=0)  # transposed, so that LAPACK needs no copies
     assert info == 0, "LAPACK's own arguments"
     return np.asarray(made.T)
 
 
-def span(covariance: Floats) -> Floats | None:
+def varying_directions(covariance: Floats) -> Floats | None:
     """``(d, r)`` orthonormal basis of the directions that vary; None when all do."""
     values, vectors = np.linalg.eigh(covariance)
     kept = values > max(values[-1], 0.0) * LOST

@@ -1,4 +1,4 @@
-"""Fréchet distance to reference statistics alone: a mean and a covariance, without the rows behind them."""
+"""Fréchet distance to reference statistics alone: a mean and a covariance, without the rows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from counterproof.metrics.estimate import Estimate
-from counterproof.metrics.frechet.influence import maps_between, weighed
+from counterproof.metrics.frechet.influence import row_influences, transport_maps
 from counterproof.metrics.frechet.moments import Moments, moments_of
 from counterproof.metrics.sample import Floats, Rows
 from counterproof.metrics.statistics.variance import parts_error
@@ -51,10 +51,10 @@ def frechet_distance_from_statistics(
     features = rows.astype(np.float64)
     own = moments_of(features)
     gap = own.mean - reference.mean
-    values, to_reference, to_own = maps_between(reference.covariance, own.covariance)
+    values, to_reference, to_own = transport_maps(reference.covariance, own.covariance)
     traces = float(np.trace(reference.covariance) + np.trace(own.covariance))
     value = float(gap @ gap) + traces - 2.0 * float(np.sqrt(values).sum())
-    parts = weighed(features, own, gap, to_reference) / len(features)
+    parts = row_influences(features, own, gap, to_reference) / len(features)
     error, method = parts_error(parts, clusters), "influence of the release's rows"
     if reference_known:
         error = float(np.hypot(error, _gaussian_error(reference, gap, to_own)))

@@ -1,7 +1,7 @@
-"""Any :class:`torchmetrics.Metric` of predictions as a counterproof metric: what the release teaches worse.
+"""Any :class:`torchmetrics.Metric` of predictions as a counterproof metric: what models trained on the release lose.
 
-Models are trained on real rows and on as many release rows, and tried on the same real rows; the
-metric reads what both say of them.
+Models are trained on real rows and on as many release rows, and tested on the same real rows; the
+metric scores the predictions of both.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from counterproof.metrics.engine.learners import Forecast, chosen_learners
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Estimate
-from counterproof.metrics.integrations.from_torchmetrics import HALVES, Reading, number
+from counterproof.metrics.integrations.from_torchmetrics import HALVES, Reading, number, seeded_torch
 from counterproof.metrics.metric import Family, Metric, Needs, Tolerance, Value
 from counterproof.metrics.sample import Rows
 from counterproof.metrics.shared.retraining import REFITS, Change, refit_spread, worst_change
@@ -130,7 +130,7 @@ class Scoring:
             yield Value(field="gap", estimate=change.estimate(bench.level), group=change.group, n=_sizes(bench))
 
     def gaps(self, bench: Workbench, learners: tuple[str, ...], rows: Rows | None = None) -> dict[str, float]:
-        """By how much the model of ``studying`` is worse than that of ``learning``, by learner."""
+        """By how much the model trained on the release is worse than the one trained on real rows, by learner."""
         tried = np.arange(len(bench.test)) if rows is None else rows
         tried = tried[bench.test.labels[tried] != ""]
         found = {}
@@ -150,9 +150,8 @@ class Scoring:
             said = torch.from_numpy(np.searchsorted(forecast.classes, forecast.predicted[rows]))
         else:
             said = torch.from_numpy(forecast.probability[rows])
-        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        with seeded_torch(0), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # classes without rows in a half
-            torch.manual_seed(0)
             metric = self.factory(len(forecast.classes))
             metric.update(said, torch.from_numpy(position))
             score = self.read(metric.compute())
@@ -162,7 +161,7 @@ class Scoring:
 
 
 def _problem(bench: Workbench, learners: tuple[str, ...]) -> str:
-    """Why no gap can be told."""
+    """Why no gap can be measured; empty where it can."""
     labelled = bench.test.take(np.flatnonzero(bench.test.labels != ""), f"labelled {bench.test.name}")
     if len(np.unique(labelled.labels)) < 2 or labelled.sources < 4:
         return f"the real test rows hold fewer than two classes of {bench.corpus.label}, or fewer than 4 sources"

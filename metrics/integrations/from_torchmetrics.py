@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -202,14 +203,27 @@ class Wrapped:
     def _computed(self, reference: Floats, candidate: Floats, rng: np.random.Generator) -> float:
         import torch
 
-        with torch.random.fork_rng(devices=[]):  # their random subsets come from the global state
-            torch.manual_seed(int(rng.integers(2**62)))
+        with seeded_torch(int(rng.integers(2**62))):
             metric = self._fresh(reference.shape[1])
             if self.images:
                 setattr(metric, str(metric.feature_network), torch.nn.Identity())
             for rows, real in ((reference, True), (candidate, False)):
                 metric.update(torch.from_numpy(rows), real=real)
             return self.read(metric.compute())
+
+
+@contextmanager
+def seeded_torch(seed: int) -> Iterator[None]:
+    """Random numbers of torch on the CPU from a seed, for code that takes them from the global state.
+
+    ``torch.manual_seed`` would seed the generators of every GPU too, which ``fork_rng(devices=[])`` does not
+    put back: the user's own would start anew.
+    """
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
 
 
 def _picture(pixels: Any) -> torch.Tensor:

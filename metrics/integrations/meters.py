@@ -14,7 +14,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from scipy.stats import t as student
 from torch import Tensor, nn
 
 from counterproof.metrics.coverage.coverage import coverage
@@ -28,6 +27,7 @@ from counterproof.metrics.frechet.moments import frechet_of_moments
 from counterproof.metrics.integrations.streaming import Comparison, empty_sums, joined, moments_of_sums, with_rows
 from counterproof.metrics.metric import Metric, load
 from counterproof.metrics.sample import Corpus, Floats, Sample
+from counterproof.metrics.statistics.variance import jackknife_estimate
 from counterproof.metrics.workbench import Workbench
 
 VALUES_ONLY = -2  # the draw of a view that is neither re-split nor anchor: no interval and no evidence are made
@@ -44,10 +44,10 @@ class FrechetDistance(Comparison):
 
     Args:
         feature: See :class:`~counterproof.metrics.integrations.streaming.Comparison`.
-        groups: Of rows, dealt in turn, that the interval leaves out one by one; 1 spares the memory
-            and has no interval.
+        groups: Groups of rows, assigned in turn, which the jackknife leaves out one by one; 1 saves memory
+            and gives no interval.
         reset_real_features: Whether ``reset`` forgets the real rows too.
-        **options: Of :class:`torchmetrics.Metric`.
+        **options: ``level``, and those of :class:`torchmetrics.Metric`.
 
     Raises:
         MetricError: ``groups`` is below 1.
@@ -103,11 +103,7 @@ class FrechetDistance(Comparison):
         whole = self._distance(real, fake)
         kept = [[g for g in range(self.groups) if g != out] for out in range(self.groups)]
         without = np.array([self._distance(real[groups], fake[groups]) for groups in kept])
-        pseudo = self.groups * whole - (self.groups - 1) * without
-        reach = float(student.ppf(0.975, self.groups - 1) * pseudo.std(ddof=1) / np.sqrt(self.groups))
-        value = float(pseudo.mean())
-        method = f"jackknife over {self.groups} groups, Student's t"
-        return Estimate(value=value, low=value - reach, high=value + reach, method=method)
+        return jackknife_estimate(whole, without, level=self.level)
 
 
 class FeatureMetric(Comparison):
@@ -123,7 +119,7 @@ class FeatureMetric(Comparison):
         parameters: The metric's options, such as ``{"k": 3}``.
         seed: Of random steps of the metric.
         reset_real_features: Whether ``reset`` forgets the real rows too.
-        **options: Of :class:`torchmetrics.Metric`.
+        **options: ``level``, and those of :class:`torchmetrics.Metric`.
 
     Raises:
         MetricError: No such metric or option, or it needs more than two sets of rows.
@@ -162,14 +158,14 @@ class FeatureMetric(Comparison):
 
     @property
     def higher_is_better(self) -> bool | None:  # type: ignore[override]
-        """Which direction is good; None where nought is."""
+        """Which direction is good; None where 0 is best."""
         return {"higher": True, "lower": False, "zero": None}[self.asked.better]
 
     def compute(self) -> Tensor:
         """The value.
 
         Raises:
-            MetricError: It cannot be told from these rows; the message says why.
+            MetricError: It cannot be computed from these rows; the message says why.
         """
         return self._scalar(self._measured(VALUES_ONLY).value)
 
@@ -177,7 +173,9 @@ class FeatureMetric(Comparison):
         return self._measured(None)
 
     def _measured(self, draw: int | None) -> Estimate:
-        bench = two_sides(_array(self._side("real")), _array(self._side("fake")), seed=self.seed, draw=draw)
+        bench = two_sides(
+            _array(self._side("real")), _array(self._side("fake")), seed=self.seed, draw=draw, level=self.level
+        )
         for value in self.asked.values(bench, self.configured):
             if value.field == self.field and not value.group:
                 if value.estimate is None:
@@ -206,7 +204,7 @@ class KernelDistance(Comparison):
         real, fake = _array(self._side("real")), _array(self._side("fake"))
         if min(len(real), len(fake)) < 2:
             raise MetricError(f"KernelDistance: {len(real)} real and {len(fake)} synthetic rows; it needs two of each")
-        return kernel_distance_between(real, fake)
+        return kernel_distance_between(real, fake, level=self.level)
 
 
 class _Neighbours(FeatureMetric):
@@ -250,7 +248,7 @@ class ManifoldMetrics(Comparison):
     Args:
         feature: See :class:`~counterproof.metrics.integrations.streaming.Comparison`.
         k: Which neighbour gives the radius.
-        **options: ``reset_real_features``, and those of :class:`torchmetrics.Metric`.
+        **options: ``reset_real_features``, ``level``, and those of :class:`torchmetrics.Metric`.
     """
 
     higher_is_better = True
@@ -273,7 +271,7 @@ class ManifoldMetrics(Comparison):
             return self._four(None)
 
     def _four(self, draw: int | None) -> dict[str, Estimate]:
-        bench = two_sides(_array(self._side("real")), _array(self._side("fake")), draw=draw)
+        bench = two_sides(_array(self._side("real")), _array(self._side("fake")), draw=draw, level=self.level)
         found = {}
         for quantity in (precision, recall, density, coverage):
             (value,) = quantity.values(bench, {"k": self.k})
@@ -283,7 +281,9 @@ class ManifoldMetrics(Comparison):
         return found
 
 
-def two_sides(reference: Floats, candidate: Floats, *, seed: int = 0, draw: int | None = None) -> Workbench:
+def two_sides(
+    reference: Floats, candidate: Floats, *, seed: int = 0, draw: int | None = None, level: float = 0.95
+) -> Workbench:
     """A workbench over two arrays of rows: enough for metrics that compare two sets of rows.
 
     Args:
@@ -291,6 +291,7 @@ def two_sides(reference: Floats, candidate: Floats, *, seed: int = 0, draw: int 
         candidate: ``(m, d)`` synthetic rows.
         seed: Of random steps.
         draw: ``VALUES_ONLY`` for values without intervals.
+        level: Confidence of two-sided intervals.
     """
     features = np.concatenate([reference, candidate])
     corpus = Corpus(
@@ -312,6 +313,7 @@ def two_sides(reference: Floats, candidate: Floats, *, seed: int = 0, draw: int 
         synthetic_train=release,
         seed=seed,
         draw=draw,
+        level=level,
     )
 
 

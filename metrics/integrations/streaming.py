@@ -26,7 +26,7 @@ def empty_sums(groups: int, width: int, device: torch.device) -> Tensor:
 
 
 def with_rows(sums: Tensor, rows: Tensor) -> Tensor:
-    """The sums of these rows too, dealt to the groups in turn.
+    """The sums including these rows, which are assigned to the groups in turn.
 
     Args:
         sums: ``(groups, d + 2, d)``.
@@ -87,7 +87,7 @@ WITHOUT_DOUBLE = ("mps",)  # devices without float64: states stay on the CPU
 
 
 class Comparison(Meter):
-    """Real rows held against synthetic rows that come in batches; the base of the meters.
+    """Real rows compared with synthetic rows that come in batches; the base of the meters.
 
     Args:
         feature: Encodes what ``update`` is given (images, as the module wants them) as ``(n, d)``
@@ -95,6 +95,7 @@ class Comparison(Meter):
             already. torchmetrics' ``FeatureShare`` shares it among meters.
         reset_real_features: Whether ``reset`` forgets the real rows too. False keeps them, for one
             reference and many checkpoints.
+        level: Confidence of the interval that ``estimate()`` gives.
         **options: Of :class:`torchmetrics.Metric` (``sync_on_compute``, ``process_group``, …).
     """
 
@@ -105,8 +106,18 @@ class Comparison(Meter):
     real: list[Tensor] | Tensor
     fake: list[Tensor] | Tensor
 
-    def __init__(self, feature: nn.Module | None = None, *, reset_real_features: bool = True, **options: Any) -> None:
+    def __init__(
+        self,
+        feature: nn.Module | None = None,
+        *,
+        reset_real_features: bool = True,
+        level: float = 0.95,
+        **options: Any,
+    ) -> None:
         super().__init__(**{"dist_sync_fn": gather_rows, **options})
+        if not 0 < level < 1:
+            raise MetricError(f"{type(self).__name__}: level = {level}: give a confidence between 0 and 1")
+        self.level = level
         self.feature = feature
         self.reset_real_features = reset_real_features
         self.add_state("real", [], dist_reduce_fx="cat")

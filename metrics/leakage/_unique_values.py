@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from counterproof.metrics.leakage._copy_search.matching import joint_code
 from counterproof.metrics.sample import Rows
+from counterproof.metrics.statistics.coincidence import joint_code
 from counterproof.metrics.workbench import Workbench
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from counterproof.metrics.leakage._distances.known_neighbours import (
 )
 from counterproof.metrics.metric import Needs, Value, metric
 from counterproof.metrics.sample import Floats, Rows
-from counterproof.metrics.statistics.variance import error_of, even_count, student_estimate
+from counterproof.metrics.statistics.variance import clustered_error, effective_sample_size, student_estimate
 from counterproof.metrics.workbench import Workbench
 
 SHOWN = 20
@@ -76,9 +76,9 @@ def authenticity(bench: Workbench) -> Iterator[Value]:
     if crowded:
         yield Value(status="not_assessable", reason=crowded)
         return
-    error = max(spread(bench, near), error_of((authentic - share) / len(authentic), place))
+    error = max(spread(bench, near), clustered_error((authentic - share) / len(authentic), place))
     method = f"spread of {HALVES} half-samples of train and release, or of the places release rows share"
-    estimate = student_estimate(share, error, even_count(place) - 1, level=bench.level, method=method)
+    estimate = student_estimate(share, error, effective_sample_size(place) - 1, level=bench.level, method=method)
     remark = asked_remark(near)
     told = "read it against its floor, not 1; blind to 1-2 % of copies, so not gated: see leakage.copies"
     yield Value(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,20 +11,19 @@ import numpy as np
 from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.estimate import Estimate
 from counterproof.metrics.leakage._copy_search.matching import (
-    COARSE,
     Flags,
     Matches,
     Places,
-    coincidental,
     find_matches,
     rows_used,
     tally,
 )
-from counterproof.metrics.leakage._copy_search.near_copies import NearCopies, near_copies, power
+from counterproof.metrics.leakage._copy_search.near_copies import near_copies, power
 from counterproof.metrics.metric import Needs, Tolerance, Value, metric
 from counterproof.metrics.sample import Sample
-from counterproof.metrics.shared.closest_pairs import Pair, by_source, listed, pair_panel
-from counterproof.metrics.statistics.exact_tests import ALARM, Tally, fewest_hits
+from counterproof.metrics.shared.closest_pairs import Pair, listed, pair_panel, pairs_by_record
+from counterproof.metrics.statistics.coincidence import COARSE, coincidental
+from counterproof.metrics.statistics.exact_tests import ALARM, Tally, fewest_hits, tail_p
 from counterproof.metrics.statistics.proportions import newcombe
 from counterproof.metrics.workbench import Workbench
 
@@ -35,7 +34,7 @@ MATCHES: Work[Matches] = Work("matches of real records with the release")
     id="leakage.copies",
     family="leakage",
     title="copies of training rows",
-    algo=2,
+    algo=3,
     unit="share of the release",
     null="membership",
     needs=Needs(smallest_n=1000),
@@ -47,7 +46,7 @@ MATCHES: Work[Matches] = Work("matches of real records with the release")
             "0 can never be passed by an upper bound; 1 % is the least that 1,000 rows can certify. "
             "Copies beyond chance fail whatever their share",
         ),
-        Tolerance("near", "<=", 0.01, "as for exact copies: a run of near copies beyond chance fails at any share"),
+        Tolerance("near", "<=", 0.01, "as for exact copies: near copies beyond chance fail at any share"),
     ),
     controls={"copies": "value", "near_copies": "near"},
 )
@@ -57,16 +56,24 @@ def copies(bench: Workbench) -> Iterator[Value]:
     An honest generator of low-cardinality rows matches real records by chance, and matches the
     holdout as often; so the excess counts, over *distinct* records that stand once in the real
     data. 0.01 means that one release row in a hundred is a copy. Fisher's exact test on the
-    matches, and a tail test for near copies on the rest (a training record nearer to the release,
-    on the scale of its own neighbourhood, than every holdout record), fail a release whatever its
-    share. Never read a pass as more than: no copies found by these searches at this power.
+    matches fails a release whatever its share.
 
-    Source: notes on exchangeability of train and holdout; Carlini et al. 2023, arXiv:2301.13188,
+    Near copies are looked for among the records that do not match: real records are ranked by how
+    near the release comes to them, by Gower's distance and by the distance of features on the scale
+    of their own neighbourhood, and by the numbers alone among rows of equal categories. If train and
+    holdout are a random split, membership along such a ranking is dealt at random, whatever the
+    generator. Two exact tests hold against that: training records that stand before every holdout
+    record, and the threshold in the nearest tenth of the ranking at which they exceed their share
+    most. All tests together alarm on 1 honest release in 500 at most. Never read a pass as more
+    than: no copies found by these searches at this power.
+
+    Sources: Berk and Jones 1979, doi:10.1007/BF00533250, and Donoho and Jin 2004,
+    arXiv:math/0410072, for tests over all thresholds; Carlini et al. 2023, arXiv:2301.13188,
     for distances relative to the neighbourhood; Newcombe 1998, for the interval.
 
     Yields:
-        ``value`` the excess copy rate, ``near`` the share of near copies: no more than this search
-        finds ahead of the holdout, and less by what chance adds.
+        ``value`` the excess copy rate, ``near`` the share of the release that is near copies: the
+        excess of training records among the nearest ones.
     """
     if bench.train is None:
         yield Value(status="not_assessable", reason="no training rows were given, so copies cannot be looked for")
@@ -77,38 +84,56 @@ def copies(bench: Workbench) -> Iterator[Value]:
     known = bench.real
     found = bench.shared(MATCHES.about(bench.real, bench.release), lambda: find_matches(bench))
     member = np.isin(known.rows[found.rows], bench.train.rows)
-    near = near_copies(bench, found, member)
-    yield exact_copies(bench, found, member, near)
+    everyone = np.ones(len(member), dtype=bool)
+    tests = [tally(bench, bench.real, found, member, found.matched, everyone), *same_columns(bench, found, member)]
+    level, near_level = shared_level(tests)
+    near = near_copies(bench, found, member, near_level)
+    yield exact_copies(bench, found, member, tests, level, near.pairs)
     yield near.value
 
 
-def exact_copies(bench: Workbench, found: Matches, member: Flags, near: NearCopies) -> Value:
+def shared_level(tests: Sequence[Tally]) -> tuple[float, float]:
+    """What exact tests and near test may spend of the level of an alarm: half each.
+
+    Where so few records stand in the release that no exact test could alarm whatever their side, the
+    near test has all of it: the number of matches knows nothing of the sides.
+
+    Source: Tarone 1990, doi:10.2307/2531456.
+
+    >>> shared_level([Tally(hits=(2, 1), sizes=(1000, 1000))]), shared_level([Tally(hits=(9, 9), sizes=(1000, 1000))])
+    ((0.001, 0.002), (0.001, 0.001))
+    """
+    half = ALARM / 2
+    least = [tail_p(min(sum(one.hits), one.sizes[0]), *one.sizes) for one in tests if all(one.sizes)]
+    return half, half if any(p < half / len(tests) for p in least) else ALARM
+
+
+def exact_copies(
+    bench: Workbench, found: Matches, member: Flags, tests: list[Tally], level: float, near: list[Pair]
+) -> Value:
     """The excess copy rate, and the alarm where chance does not explain it."""
-    known = bench.real
-    everyone = np.ones(len(member), dtype=bool)
-    exact = tally(bench, known, found, member, found.matched, everyone)
+    known, exact = bench.real, tests[0]
     if not all(exact.sizes):
         return Value(status="not_assessable", reason="no record stands once in train or holdout: none can be told")
     estimate = excess_rate(exact, _weight(bench, exact), bench.level)
     if bench.is_null:
         return Value(estimate=estimate)
-    tests = [exact, *same_columns(bench, found, member)]
-    least = fewest_hits(exact, ALARM / len(tests))
+    least = fewest_hits(exact, level / len(tests))
     if least is None and not exact.hits[0]:
         reason = f"{counted(exact)}; {power(least, 'copies')}{twins(found)}"
         return Value(status="not_assessable", reason=reason)
     pairs = exact_pairs(bench, known, found.rows[found.matched & member])
-    alarm, p = copy_alarm(tests, f"{len(pairs)} of {len(bench.release)} release rows equal one of them")
+    alarm, p = copy_alarm(tests, f"{len(pairs)} of {len(bench.release)} release rows equal one of them", level)
     return Value(
         estimate=estimate,
         n=rows_used(bench),
-        alarm=alarm or near.value.alarm,
+        alarm=alarm,
         reason=f"{counted(exact)}, p = {p:.2g}; {told_from(exact.hits[1], least)}{twins(found)}",
         evidence=(
             *listed(bench, pairs, "Release rows that equal a training row"),
-            *by_source(bench, pairs, "Training records by the release rows that equal them"),
+            *pairs_by_record(bench, pairs, "Training records by the release rows that equal them"),
         ),
-        panels=(pair_panel(bench, [*pairs[:12], *near.pairs[:12]]),),
+        panels=(pair_panel(bench, [*pairs[:12], *near[:12]]),),
     )
 
 
@@ -136,10 +161,10 @@ def same_columns(bench: Workbench, found: Matches, member: Flags) -> list[Tally]
     return [] if whole or not all(alike.sizes) else [alike]
 
 
-def copy_alarm(tests: list[Tally], extent: str) -> tuple[str, float]:
+def copy_alarm(tests: list[Tally], extent: str, level: float) -> tuple[str, float]:
     """What Fisher's tests on whole rows and on compared columns find, two tests for the price of two."""
     p = min(1.0, len(tests) * min(one.p for one in tests))
-    if p >= ALARM:
+    if p >= level:
         return "", p
     exact, (_, *alike) = tests[0], tests
     told = f"(p = {p:.1g} by Fisher's test)"

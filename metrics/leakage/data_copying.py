@@ -30,7 +30,7 @@ from counterproof.metrics.metric import Needs, Value, metric
 from counterproof.metrics.sample import Floats, Rows
 from counterproof.metrics.shared.principal_axes import on_pooled_axes
 from counterproof.metrics.statistics.auc import auc_parts
-from counterproof.metrics.statistics.variance import error_of, even_count, student_estimate
+from counterproof.metrics.statistics.variance import clustered_error, effective_sample_size, student_estimate
 from counterproof.metrics.workbench import Workbench
 
 AXES = 64
@@ -248,8 +248,8 @@ def parts_of(tests: Cells, release: Side, holdout: Side) -> Floats:
 def _estimate(bench: Workbench, value: float, parts: Floats, sides: tuple[Side, Side], means: int) -> Estimate:
     """An interval by places; every cell that counts takes a mean of its own, and with it one place."""
     place, source = (np.concatenate([getattr(side, name) for side in sides]) for name in ("place", "source"))
-    places = even_count(sides[0].place)
-    error = error_of(parts, place, source) * math.sqrt(places / (places - means))
+    places = effective_sample_size(sides[0].place)
+    error = clustered_error(parts, place, source) * math.sqrt(places / (places - means))
     method = "rows that share their nearest training row count as one"
     return student_estimate(value, error, places - means, level=bench.level, method=method)
 
@@ -265,7 +265,7 @@ def _cell_value(bench: Workbench, tests: Cells, cell: int, sides: tuple[Side, Si
     reason = f"the cell has no {' and no '.join(lacking)} rows" if lacking else ""
     if not reason and tests.release[cell] <= tau:
         reason = f"too few to say: {tests.release[cell]} release rows, and more than {tau} are needed"
-    if not reason and even_count(sides[0].place) < PLACES:
+    if not reason and effective_sample_size(sides[0].place) < PLACES:
         reason = f"too few to say: its release rows stand at fewer than {PLACES} places"
     if reason:
         return Value(group=group, status="not_assessable", reason=reason, n=n, decidable=False)

@@ -21,7 +21,8 @@ from counterproof.metrics.leakage._distances.known_neighbours import (
 )
 from counterproof.metrics.metric import Needs, Value, metric
 from counterproof.metrics.sample import Floats, Rows
-from counterproof.metrics.statistics.variance import difference, quantile_of
+from counterproof.metrics.statistics.proportions import difference
+from counterproof.metrics.statistics.variance import quantile_of
 from counterproof.metrics.workbench import Workbench
 
 QUANTILES = {"value": 0.05, "median": 0.5}

@@ -1,4 +1,4 @@
-"""α-precision and β-recall: does the release follow real data from the most typical rows outwards."""
+"""α-precision and β-recall: does the release follow real data from the most typical rows outwards?"""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from counterproof.metrics.engine.distances import squared_distances
 from counterproof.metrics.engine.knn_graph import Graph, TooDense
 from counterproof.metrics.engine.pairwise_pass import TIE
 from counterproof.metrics.engine.shared_work import Work
@@ -15,7 +16,7 @@ from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Estimate, Evidence, Panel, normal_quantile
 from counterproof.metrics.metric import Value
 from counterproof.metrics.prdc.balls import balls
-from counterproof.metrics.prdc.evidence import bare_regions
+from counterproof.metrics.prdc.evidence import uncovered_rows
 from counterproof.metrics.prdc.scores import HALVES, manifold
 from counterproof.metrics.sample import Floats, Rows, Sample
 from counterproof.metrics.workbench import DRAWS, Workbench
@@ -44,7 +45,7 @@ class Curve:
 
     @property
     def integrated(self) -> float:
-        """One less the distance from the diagonal: 1 on it, 0 as far from it as can be."""
+        """One less the distance from the diagonal: 1 on the diagonal, 0 as far from it as possible."""
         return 1.0 - float(np.abs(LEVELS - self.share).sum() / LEVELS.sum())
 
 
@@ -141,7 +142,7 @@ METHOD = f"normal, spread of {HALVES} half-samples"
 
 
 def too_few_reason(bench: Workbench, name: str, k: int) -> str:
-    """Why the curve cannot be drawn here; empty where it can."""
+    """Why the curve cannot be computed here; empty where it can."""
     if k < 1:
         raise MetricError(f"{name}: k = {k} is no neighbour: give 1 or more")
     least = 2 * (max(k, DEPTH) + 1)
@@ -170,7 +171,7 @@ def curve_value(
 
 
 def alpha_curve(bench: Workbench) -> Curve:
-    """α-precision's curve of a view, made once."""
+    """α-precision's curve of a view, computed once."""
     return bench.shared(ALPHA.about(bench.reference, bench.candidate), lambda: _alpha_curve(bench))
 
 
@@ -199,9 +200,7 @@ def _distances(sample: Sample, centres: Floats) -> Floats:
     middle = centres.mean(0)
     if not np.isfinite(sample.features).all():
         raise ValueError(f"features of {sample.name} hold NaN or infinity: encode missing values first")
-    rows, points = sample.features - middle, centres - middle
-    squared = np.einsum("ij,ij->i", rows, rows)[:, None] - 2 * rows @ points.T
-    return np.asarray(np.sqrt(np.maximum(squared + np.einsum("ij,ij->i", points, points), 0.0)))
+    return np.asarray(np.sqrt(np.maximum(squared_distances(sample.features - middle, centres - middle), 0.0)))
 
 
 def _halves(sample: Sample, rng: np.random.Generator) -> tuple[list[Rows], Floats]:
@@ -244,7 +243,7 @@ def outermost_rows(bench: Workbench, curve: Curve) -> Evidence:
 
 
 def beta_curve(bench: Workbench, k: int) -> Curve:
-    """β-recall's curve of a view, made once."""
+    """β-recall's curve of a view, computed once."""
     return bench.shared(BETA.about(bench.reference, bench.candidate, k=k), lambda: _beta_curve(bench, k))
 
 
@@ -295,10 +294,10 @@ def beta_spread(bench: Workbench, k: int) -> float:
 def unreached_rows(bench: Workbench, curve: Curve, k: int) -> Evidence:
     """Real rows that no synthetic row reaches."""
     made = manifold(bench, max(k, DEPTH))
-    fine = np.zeros(len(made.graph), dtype=bool)
-    fine[made.graph.node[made.sides == 1][np.isfinite(curve.level)]] = True
+    covered_nodes = np.zeros(len(made.graph), dtype=bool)
+    covered_nodes[made.graph.node[made.sides == 1][np.isfinite(curve.level)]] = True
     words = f"whose nearest synthetic row lies beyond their real neighbour number {k}"
-    return bare_regions(bench, made.graph, made.balls, fine, words)
+    return uncovered_rows(bench, made.graph, made.balls, covered_nodes, words)
 
 
 # -- the figure ---------------------------------------------------------------------------------

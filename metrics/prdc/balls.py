@@ -1,7 +1,7 @@
-"""Real and synthetic balls: who lies within whose k-th neighbour distance.
+"""Balls around rows, with the distance to the k-th neighbour as radius: which rows lie in which balls.
 
-One set of neighbour lists answers for any choice of reference and candidate rows: the choice is a
-count of rows per node, and a running sum along the lists tells where the k-th neighbour stands.
+One set of neighbour lists serves any choice of reference and candidate rows: the choice is a
+count of rows per node, and a running sum along the lists gives the position of the k-th neighbour.
 """
 
 from __future__ import annotations
@@ -73,13 +73,13 @@ def balls(graph: Graph, reference: Counts, candidate: Counts, k: int, *, cut: bo
     Raises:
         TooShort: A list ends before the k-th neighbour, and ``cut`` is not set.
     """
-    real, fake = _running(graph, reference), _running(graph, candidate)
-    nodes, kth, end = _ends(graph, real, reference, k, cut, ties)
+    real, fake = _cumulative_counts(graph, reference), _cumulative_counts(graph, candidate)
+    nodes, kth, end = _ball_ends(graph, real, reference, k, cut, ties)
     held = fake[end] - fake[graph.indptr[nodes]]
-    realistic = _struck(graph, nodes[held > 0], end[held > 0])
-    others, _, reach = _ends(graph, fake, candidate, k, cut, ties)
+    realistic = _nodes_in_balls(graph, nodes[held > 0], end[held > 0])
+    others, _, reach = _ball_ends(graph, fake, candidate, k, cut, ties)
     useful = real[reach] > real[graph.indptr[others]]
-    recalled = _struck(graph, others[useful], reach[useful])
+    recalled = _nodes_in_balls(graph, others[useful], reach[useful])
     radius, covered = np.full(len(graph), np.nan), np.zeros(len(graph), dtype=bool)
     radius[nodes], covered[nodes] = graph.distance[kth], held > 0
     n, m = int(reference.sum()), int(candidate.sum())
@@ -96,7 +96,7 @@ def balls(graph: Graph, reference: Counts, candidate: Counts, k: int, *, cut: bo
 
 
 def covered_rows(graph: Graph, reference: Counts, candidate: Counts, k: int, *, cut: bool = False) -> NDArray[np.bool_]:
-    """``(m,)`` nodes whose reference ball holds a candidate row: the ``covered`` of :func:`balls` alone, for less.
+    """``(m,)`` nodes whose reference ball holds a candidate row: the ``covered`` of :func:`balls` alone, at lower cost.
 
     Args:
         graph: Neighbour lists.
@@ -108,8 +108,8 @@ def covered_rows(graph: Graph, reference: Counts, candidate: Counts, k: int, *, 
     Raises:
         TooShort: A list ends before the k-th neighbour, and ``cut`` is not set.
     """
-    real, fake = _running(graph, reference), _running(graph, candidate)
-    nodes, _, end = _ends(graph, real, reference, k, cut, "le")
+    real, fake = _cumulative_counts(graph, reference), _cumulative_counts(graph, candidate)
+    nodes, _, end = _ball_ends(graph, real, reference, k, cut, "le")
     covered = np.zeros(len(graph), dtype=bool)
     covered[nodes] = fake[end] > fake[graph.indptr[nodes]]
     return covered
@@ -135,14 +135,23 @@ def balls_between(
     >>> balls_between(x, x + 0.25, 1).values
     (1.0, 1.0, 1.95, 1.0)
     """
-    if min(len(reference), len(candidate)) <= k or k < 1:
-        raise ValueError(
-            f"k = {k} neighbours need {k + 1} rows on each side, not {len(reference)} and {len(candidate)}"
-        )
+    refuse_too_few(reference, candidate, k)
     parts = [Part(side, np.arange(len(side))) for side in (reference, candidate)]
     graph = graph_among(parts, depth=k, memory=memory, device=device)
     first = np.arange(len(graph.node)) < len(reference)
     return balls(graph, counts(graph, first), counts(graph, ~first), k, ties=ties)
+
+
+def refuse_too_few(reference: Floats, candidate: Floats, k: int) -> None:
+    """Refuse sides without a ``k``-th neighbour.
+
+    Raises:
+        ValueError: A side has no more than ``k`` rows, or ``k`` is below 1.
+    """
+    if min(len(reference), len(candidate)) <= k or k < 1:
+        raise ValueError(
+            f"k = {k} neighbours need {k + 1} rows on each side, not {len(reference)} and {len(candidate)}"
+        )
 
 
 def counts(graph: Graph, chosen: NDArray[np.bool_]) -> Counts:
@@ -150,14 +159,14 @@ def counts(graph: Graph, chosen: NDArray[np.bool_]) -> Counts:
     return np.bincount(graph.node[chosen], minlength=len(graph)).astype(np.int32)
 
 
-def _running(graph: Graph, rows: Counts) -> Counts:
+def _cumulative_counts(graph: Graph, rows: Counts) -> Counts:
     """Rows before each position of the lists."""
     made = np.zeros(len(graph.index) + 1, dtype=np.int32)
     np.cumsum(np.take(rows, graph.index, mode="clip"), out=made[1:])
     return made
 
 
-def _ends(graph: Graph, running: Counts, rows: Counts, k: int, cut: bool, ties: Ties) -> tuple[Rows, Rows, Rows]:
+def _ball_ends(graph: Graph, running: Counts, rows: Counts, k: int, cut: bool, ties: Ties) -> tuple[Rows, Rows, Rows]:
     """Nodes that hold rows, and the positions in the lists of the k-th neighbour and where the ball ends."""
     nodes = np.flatnonzero(rows)
     # A row is in its own list: its k-th neighbour is the (k + 1)-th row there.
@@ -173,9 +182,9 @@ def _ends(graph: Graph, running: Counts, rows: Counts, k: int, cut: bool, ties: 
     return nodes, kth, np.maximum(before, graph.indptr[nodes])
 
 
-def _struck(graph: Graph, nodes: Rows, end: Rows) -> NDArray[np.bool_]:
+def _nodes_in_balls(graph: Graph, nodes: Rows, end: Rows) -> NDArray[np.bool_]:
     """Nodes that lie in at least one of these balls."""
     start = graph.indptr[nodes]
-    struck = np.zeros(len(graph), dtype=bool)
-    struck[graph.index[spread(start, end - start)]] = True
-    return struck
+    in_balls = np.zeros(len(graph), dtype=bool)
+    in_balls[graph.index[spread(start, end - start)]] = True
+    return in_balls

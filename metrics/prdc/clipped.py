@@ -1,4 +1,4 @@
-"""Clipped density and clipped coverage: neighbourhoods cut at the median, so that outliers cannot bend them."""
+"""Clipped density and clipped coverage: neighbourhoods cut at the median radius, against outliers."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from scipy.special import betaln, gammaln
 from counterproof.metrics.engine.knn_graph import Graph, neighbour_graph
 from counterproof.metrics.engine.pairwise_pass import MEMORY, TIE
 from counterproof.metrics.metric import Value
-from counterproof.metrics.prdc.balls import Balls, Counts, balls, counts
+from counterproof.metrics.prdc.balls import Balls, Counts, balls, counts, refuse_too_few
 from counterproof.metrics.sample import Floats
 
 
 def cut_at_one(value: Value) -> Value:
-    """The same on [0, 1]: the interval reaches down from the cut value as far as it did from the value."""
+    """The same cut to [0, 1]: the lower end is as far below the cut value as it was below the value."""
     e = value.estimate
     if e is None:
         return value
@@ -28,7 +28,7 @@ def cut_at_one(value: Value) -> Value:
 
 @dataclass(frozen=True, eq=False)
 class Clipped:
-    """Three shares that speak of good rows, from balls no wider than the median one.
+    """Three shares of good rows, from balls no wider than the median one.
 
     The first two are about 1 for fresh real rows and may exceed it by chance; the metrics report
     them cut at 1.
@@ -71,12 +71,12 @@ def clipped(graph: Graph, found: Balls, reference: Counts, candidate: Counts, k:
     weight = reference[owner[near]]
     hits = np.bincount(other[near], weights=weight, minlength=len(graph))
     kept = radius[near] <= median * (1 + TIE)
-    struck = np.bincount(other[near][kept], weights=weight[kept], minlength=len(graph)) > 0
+    in_balls = np.bincount(other[near][kept], weights=weight[kept], minlength=len(graph)) > 0
     n, m = int(reference.sum()), int(candidate.sum())
     ideal = float(reference @ np.minimum(np.maximum(hits - 1, 0), k))  # a row is no neighbour of its own
     density = float(candidate @ np.minimum(hits, k)) / m / (ideal / n)
     coverage = equivalent_share(float(reference @ np.minimum(held, k)) / (k * n), n, m, k)
-    return Clipped(density, coverage, float(candidate[struck].sum() / m))
+    return Clipped(density, coverage, float(candidate[in_balls].sum() / m))
 
 
 def equivalent_share(covered: float, n: int, m: int, k: int) -> float:
@@ -137,10 +137,7 @@ def clipped_between(reference: Floats, candidate: Floats, k: int = 5, *, memory:
     >>> 0.3 < found.density < 0.7, 0.3 < found.coverage < 0.7
     (True, True)
     """
-    if min(len(reference), len(candidate)) <= k or k < 1:
-        raise ValueError(
-            f"k = {k} neighbours need {k + 1} rows on each side, not {len(reference)} and {len(candidate)}"
-        )
+    refuse_too_few(reference, candidate, k)
     sides: NDArray[np.int8] = np.repeat(np.array([1, 2], dtype=np.int8), [len(reference), len(candidate)])
     graph = neighbour_graph(np.concatenate([reference, candidate]), sides, depth=k, memory=memory)
     rows = counts(graph, sides == 1), counts(graph, sides == 2)

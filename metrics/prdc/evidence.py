@@ -1,4 +1,4 @@
-"""What is behind the four quantities: synthetic rows far from all real ones, real rows left alone."""
+"""Rows behind precision, recall, density and coverage: synthetic rows far from real ones, real rows left uncovered."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHOWN = 10
 
 
 def stray_rows(bench: Workbench, graph: Graph, found: Balls) -> Evidence:
-    """The least realistic synthetic rows: farthest from real rows for the crowding there."""
+    """The least realistic synthetic rows: farthest from real rows, in radii of the nearest real row."""
     n = len(bench.reference)
     near = bench.neighbours(bench.candidate, bench.reference, 1)
     radius = found.radius[graph.node[near.index[:, 0]]]
@@ -31,8 +31,10 @@ def stray_rows(bench: Workbench, graph: Graph, found: Balls) -> Evidence:
     )
 
 
-def bare_regions(bench: Workbench, graph: Graph, found: Balls, fine: NDArray[np.bool_], words: str) -> Evidence:
-    """How many real rows are left out, and where the most isolated of them stand.
+def uncovered_rows(
+    bench: Workbench, graph: Graph, found: Balls, covered_nodes: NDArray[np.bool_], words: str
+) -> Evidence:
+    """How many real rows are not covered, and where the most isolated of them are.
 
     Rows are named by their ids alone: contents of real records are not shown.
 
@@ -40,30 +42,30 @@ def bare_regions(bench: Workbench, graph: Graph, found: Balls, fine: NDArray[np.
         bench: The measurement.
         graph: Its neighbour lists.
         found: Its balls.
-        fine: ``(m,)`` nodes that are not left out.
-        words: What the rows are left without.
+        covered_nodes: ``(m,)`` nodes that are covered.
+        words: What the rows lack, in words.
     """
     n = len(bench.reference)
     near = bench.neighbours(bench.reference, bench.candidate, 1)
     node = graph.node[:n]
     ratio = _ratio(near.distance[:, 0], found.radius[node])
-    bare = np.flatnonzero(~fine[node])
-    bare = bare[np.argsort(-ratio[bare], kind="stable")]
+    uncovered = np.flatnonzero(~covered_nodes[node])
+    uncovered = uncovered[np.argsort(-ratio[uncovered], kind="stable")]
     names = bench.reference.names
-    rows = [(str(names[i]), size, float(ratio[i])) for i, size in _regions(graph, node, bare)]
+    rows = [(str(names[i]), size, float(ratio[i])) for i, size in _regions(graph, node, uncovered)]
     return Evidence(
         title=f"Real rows {words}",
         columns=("real row", "such rows around it", "distance to the nearest synthetic row, in radii"),
         rows=tuple(rows),
-        note=f"{len(bare)} of {n} real rows; the most isolated first, one row for each region.",
+        note=f"{len(uncovered)} of {n} real rows; the most isolated first, one row for each region.",
     )
 
 
-def _regions(graph: Graph, node: Rows, bare: Rows) -> list[tuple[int, int]]:
-    """Rows in the given order, each with the number of left-out rows in its list, which it stands for."""
-    left = np.bincount(node[bare], minlength=len(graph))
+def _regions(graph: Graph, node: Rows, uncovered: Rows) -> list[tuple[int, int]]:
+    """Rows in the given order, each with the number of uncovered rows in its list, which it represents."""
+    left = np.bincount(node[uncovered], minlength=len(graph))
     made: list[tuple[int, int]] = []
-    for row in bare:
+    for row in uncovered:
         if len(made) == SHOWN:
             break
         if left[node[row]]:

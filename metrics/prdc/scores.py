@@ -43,7 +43,7 @@ class Manifold:
     Attributes:
         graph: Neighbour lists.
         sides: Side of each row of the lists: 1 reference, 2 candidate, 0 neither.
-        balls: Who lies within whose k-th neighbour distance.
+        balls: Which rows lie in which balls.
         values: In the order of ``QUANTITIES``.
         spread: Standard deviation over half-samples, in the order of ``QUANTITIES``.
     """
@@ -56,12 +56,12 @@ class Manifold:
 
 
 def manifold(bench: Workbench, k: int, ties: Ties = "le") -> Manifold:
-    """All quantities of a view, made once.
+    """All quantities of a view, computed once.
 
-    ``ties`` moves precision, recall, density and coverage; the clipped quantities count rows at the radius.
+    ``ties`` changes precision, recall, density and coverage; the clipped quantities count rows at the radius.
 
     Raises:
-        TooDense: The rows are so tied that neighbours cannot be told apart.
+        TooDense: So many rows are tied that neighbours cannot be distinguished.
     """
     key = MANIFOLD.about(bench.reference, bench.candidate, k=k, ties=ties)
     return bench.shared(key, lambda: _manifold(bench, k, ties))

@@ -87,7 +87,7 @@ def listed(bench: Workbench, pairs: list[Pair], title: str) -> tuple[Evidence, .
     return (Evidence(title=f"{title}: {len(pairs)}", columns=columns, rows=rows, note=note),)
 
 
-def by_source(bench: Workbench, pairs: list[Pair], title: str) -> tuple[Evidence, ...]:
+def pairs_by_record(bench: Workbench, pairs: list[Pair], title: str) -> tuple[Evidence, ...]:
     """The pairs by training record: the record with the most release rows first."""
     held: dict[int, list[int]] = {}
     for pair in pairs:

@@ -1,4 +1,4 @@
-"""Histograms of each column, real beside candidate, without giving rare real values away."""
+"""Histograms of each column, real beside candidate, without disclosing rare real values."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def column_panel(bench: Workbench, distances: Mapping[str, float], *, most: int 
 def number_bars(bench: Workbench, name: str) -> dict[str, Any]:
     """Shares per bin; the outer bins are open so that no real extreme is shown.
 
-    Of few real rows even inner edges would tell values: they share one bin.
+    With few real rows even inner edges would disclose values: they share one bin.
     """
     real, made = numbers_of(bench.reference.frame[name]), numbers_of(bench.candidate.frame[name])
     known = real[~np.isnan(real)]
@@ -61,7 +61,7 @@ def number_bars(bench: Workbench, name: str) -> dict[str, Any]:
 
 
 def _outer_edges(known: NDArray[np.float64], small_cell: int) -> tuple[float, float]:
-    """Where the open bins begin: 1 % of the rows lie beyond, and never so few that the edge tells an extreme."""
+    """Where the open bins begin: 1 % of the rows lie beyond, and never so few that the edge discloses an extreme."""
     tail = max(0.01, small_cell / len(known))
     low, high = np.quantile(known, [tail, 1 - tail])
     return float(low), float(high)
@@ -87,7 +87,7 @@ def _shares(bench: Workbench, labels: list[str], real: Any, made: Any) -> dict[s
 
 
 def _hidden(counts: NDArray[np.intp], small_cell: int) -> NDArray[np.bool_]:
-    """Bars of few real rows; what the shown ones leave to 1 must not tell these either.
+    """Bars of few real rows; they must not follow from the shown ones, which sum to 1, either.
 
     So the smallest of the others is hidden too where one bar is hidden, or where all hidden ones
     together hold few rows.

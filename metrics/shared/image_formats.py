@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 Formats = NDArray[np.str_]
 LOSSLESS = 101  # on the scale of JPEG qualities: next to quality 100
-UNTOLD = 75  # what most writers use where no quality is known
-NEAR = 3  # qualities this close leave hardly a trace, and estimates are no surer
+UNKNOWN_QUALITY = 75  # what most writers use where no quality is known
+NEAR = 3  # qualities this close hardly differ, and estimates are no more precise
 APART = 0.05  # share of images that may be stored otherwise
 SURE = 1.95  # Kolmogorov-Smirnov at a level of 0.001
 _QUALITY = re.compile(r"^JPEG\b.*?\bq(\d{1,3})\b")
@@ -31,7 +31,7 @@ def quality_of(kind: str) -> int:
     found = _QUALITY.match(kind)
     if found:
         return min(int(found[1]), LOSSLESS - 1)
-    return UNTOLD if kind.lower().startswith("jpeg") or kind.endswith((" lossy", " jpeg")) else LOSSLESS
+    return UNKNOWN_QUALITY if kind.lower().startswith("jpeg") or kind.endswith((" lossy", " jpeg")) else LOSSLESS
 
 
 def qualities(formats: Formats) -> NDArray[np.intp]:
@@ -41,7 +41,7 @@ def qualities(formats: Formats) -> NDArray[np.intp]:
 
 
 def stored_alike(left: Formats, right: Formats) -> bool:
-    """Whether compression cannot tell the two sets apart.
+    """Whether the two sets cannot be distinguished by compression.
 
     Their qualities are compared as wholes: the largest difference between the shares that are at
     most so good, where qualities up to :data:`NEAR` apart count as one; so is the share of lossy
@@ -55,7 +55,7 @@ def stored_alike(left: Formats, right: Formats) -> bool:
     if not len(left) or not len(right):
         return True
     gap = max(_excess(qualities(left), qualities(right)), _excess(qualities(right), qualities(left)))
-    gap = max(gap, abs(_foreign(left) - _foreign(right)))
+    gap = max(gap, abs(_share_of_other_lossy(left) - _share_of_other_lossy(right)))
     chance = SURE * float(np.sqrt(1 / len(left) + 1 / len(right)))
     return gap <= min(0.5, APART + chance)
 
@@ -68,15 +68,15 @@ def _excess(worse: NDArray[np.intp], better: NDArray[np.intp]) -> float:
     return float((poor - other).max())
 
 
-def _foreign(formats: Formats) -> float:
+def _share_of_other_lossy(formats: Formats) -> float:
     """The share of images that another codec than JPEG has compressed."""
     return float(np.char.endswith(formats, " lossy").mean())
 
 
-def in_words(formats: Formats) -> str:
+def describe_formats(formats: Formats) -> str:
     """What a set of images is stored as.
 
-    >>> in_words(np.array(["JPEG q75", "JPEG q90", "PNG", "PNG"]))
+    >>> describe_formats(np.array(["JPEG q75", "JPEG q90", "PNG", "PNG"]))
     '50 % JPEG q75 to q90, 50 % PNG'
     """
     counts = Counter(str(kind) for kind in formats)
@@ -86,7 +86,7 @@ def in_words(formats: Formats) -> str:
     parts = [(_family(name, list(counts)), count) for name, count in sorted(families.items())]
     if len(parts) == 1:
         return parts[0][0]
-    return ", ".join(f"{_percent(count / len(formats))} {told}" for told, count in parts)
+    return ", ".join(f"{_percent(count / len(formats))} {kind}" for kind, count in parts)
 
 
 def _plain(kind: str) -> str:

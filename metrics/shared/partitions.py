@@ -67,7 +67,7 @@ class Partition:
         return np.flatnonzero(self.codes[sample.rows] == code)
 
     def hidden(self, bench: Workbench) -> NDArray[np.bool_]:
-        """``(g,)`` combinations of so few real rows that even their number would tell of single persons."""
+        """``(g,)`` combinations of so few real rows that even their number would disclose single persons."""
         real = self.counts(bench.real)
         return (real > 0) & (real < bench.small_cell) & (not bench.show_real)
 
@@ -75,7 +75,7 @@ class Partition:
 def partitions(bench: Workbench, *, order: int | None = None, label: bool = False) -> tuple[Partition, ...]:
     """Every group column alone, then every combination of up to ``order`` columns.
 
-    Columns of more than :data:`CROWD` real values stand alone only: their crossings say nothing.
+    Columns of more than :data:`CROWD` real values are not crossed: their cells would be too small.
 
     Args:
         bench: The view; all views of an audit share the partitions.

@@ -49,7 +49,7 @@ def pooled_axes(bench: Workbench, count: int) -> Floats:
 
 
 def on_pooled_axes(bench: Workbench, sample: Sample, count: int) -> Floats:
-    """``(n, count)`` the rows of a sample on the pooled axes; the whole corpus is turned once."""
+    """``(n, count)`` the rows of a sample on the pooled axes; the whole corpus is projected once."""
     axes = pooled_axes(bench, count)
     if sample.replaced is not None:
         return np.asarray(sample.replaced @ axes)

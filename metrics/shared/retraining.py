@@ -1,14 +1,14 @@
-"""What training on another draw of the rows would change: the second half of every model interval.
+"""Variance from retraining: how much models would differ if trained on another draw of the rows.
 
-The test rows alone say how well *these* two models are known. A release is judged on what a model
-trained on it does, and training luck at a threshold is two to three times the test-row part. So the
+The test rows alone give the precision of the comparison of *these* two models. A release is judged on
+what a model trained on it does, and the variation between trainings is two to three times the test-row part. So the
 same statistic is taken between models of two random halves of the real learning rows, and between
-models of two random halves of the release: a damaged release trains less steadily than real rows.
+models of two random halves of the release: models trained on a damaged release vary more than those
+trained on real rows.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -26,15 +26,15 @@ REFITS = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What a model trained on the release does otherwise than one trained on real rows, at one place.
+    """Difference between a model trained on the release and one trained on real rows, in one group.
 
     Attributes:
         group: Where.
         value: The change.
-        sampling: Its standard error from the trial rows, paired.
-        refit: Its standard deviation from training anew.
+        sampling: Its standard error from the test rows, paired.
+        refit: Its standard deviation from retraining.
         draws: Degrees of freedom of ``refit``.
-        decidable: Enough rows that a faithful release would pass.
+        decidable: Whether there are enough rows that a faithful release would pass.
         remark: How many rows, in words.
     """
 
@@ -53,7 +53,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Refits:
-    """How far training anew moves a difference between two models.
+    """How much retraining changes a difference between two models.
 
     Attributes:
         spread: Its standard deviation.
@@ -67,7 +67,7 @@ class Refits:
 def refit_spread(
     bench: Workbench, statistic: Callable[[Workbench], Mapping[K, float]], *, draws: int = REFITS
 ) -> dict[K, Refits]:
-    """How far training anew moves the difference between two models, for each key of the statistic.
+    """How much retraining changes the difference between two models, for each key of the statistic.
 
     The halves of a split are exchangeable, so the difference of their models has mean 0 by
     symmetry, and its mean square over the splits has all ``draws`` degrees of freedom. Models of
@@ -80,19 +80,15 @@ def refit_spread(
         statistic: Candidate against baseline models, by key; every half knows the same keys.
         draws: How many splits of each side.
     """
-    real = [statistic(bench.halves(draw)) for draw in range(draws)]
-    release = [statistic(bench.release_halves(draw)) for draw in range(draws)]
-    return {
-        key: _sum_of_two(sum(one[key] ** 2 for one in real), sum(one[key] ** 2 for one in release), draws)
-        for key in real[0]
-    }
+    keys: list[K] = []
 
+    def differences(view: Workbench) -> Floats:
+        found = statistic(view)
+        keys[:] = keys or found
+        return np.array([found[key] for key in keys])
 
-def _sum_of_two(real: float, release: float, draws: int) -> Refits:
-    """From the sums of squared differences of either side."""
-    squares = real**2 + release**2
-    freedom = draws * (real + release) ** 2 / squares if squares > 0 else 2.0 * draws
-    return Refits(math.sqrt((real + release) / (4 * draws)), freedom)
+    spreads, freedoms = refit_spreads(bench, differences, draws=draws)
+    return {key: Refits(float(s), float(f)) for key, s, f in zip(keys, spreads, freedoms, strict=True)}
 
 
 def refit_spreads(
@@ -100,8 +96,8 @@ def refit_spreads(
 ) -> tuple[Floats, Floats]:
     """The same as :func:`refit_spread` for many differences at once.
 
-    Halves whose models know no difference (NaN: the rate has no row) are left out of its mean; where
-    fewer than half of them know it, the spread is infinite.
+    Halves without a difference (NaN: the rate has no row) are left out of its mean; where fewer than half
+    of them have one, the spread is infinite.
 
     Args:
         bench: The measurement's view.

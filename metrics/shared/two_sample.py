@@ -1,4 +1,4 @@
-"""Classifiers that tell two samples apart: out-of-fold scores, and the columns that give them away."""
+"""Classifier two-sample tests: out-of-fold scores, and the columns that separate the samples most."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
+from counterproof.metrics.engine.learners import no_library_warnings
 from counterproof.metrics.sample import Floats, Mixed, Rows
 from counterproof.metrics.statistics.auc import delong_auc
 
@@ -40,7 +41,7 @@ def tree_codes(codes: NDArray[np.int32]) -> Floats:
     """Category codes that trees can take: the commonest keep one of their own, the rest share the last.
 
     Args:
-        codes: ``(n, q)`` codes of both sides together, so that the order tells neither side.
+        codes: ``(n, q)`` codes of both sides together, so that the order does not reveal the side.
     """
     made = codes.astype(np.float64)
     for at in np.flatnonzero(codes.max(axis=0, initial=0) >= CATEGORIES):
@@ -94,10 +95,11 @@ def boosting(task: Task, rows: NDArray[np.bool_], seed: int) -> Any:
         categorical_features=task.categorical,
         random_state=seed,
     )
-    return model.fit(task.trees[rows], task.made[rows])
+    with no_library_warnings():
+        return model.fit(task.trees[rows], task.made[rows])
 
 
-def giveaways(task: Task, seed: int) -> tuple[list[str], list[float]]:
+def separating_columns(task: Task, seed: int) -> tuple[list[str], list[float]]:
     """Loss of AUROC on an unseen fold when one column is shuffled, largest first."""
     out = task.fold == 0
     if not 0 < task.made[out].mean() < 1 or not 0 < task.made[~out].mean() < 1:

@@ -13,9 +13,9 @@ from counterproof.metrics.sample import Flags, Floats
 
 
 def area_estimate(scores: Floats, member: Flags, level: float) -> Estimate:
-    """The area with DeLong's interval, as if each side had one more row in the middle of the other.
+    """The area with DeLong's interval, widened as if each side had one more row in the middle of the other.
 
-    Without that row a perfect separation of a few would claim to be certain.
+    Without that row, a perfect separation of a few rows would have an interval of width 0.
     """
     area, parts = auc_parts(scores, member)
     others = int((~member).sum())
@@ -32,7 +32,7 @@ def area_estimate(scores: Floats, member: Flags, level: float) -> Estimate:
 
 
 def smallest_area(members: int, others: int, *, confidence: float = 0.95) -> float:
-    """The smallest area that would be told from 0.5 with this confidence, and with this probability.
+    """The smallest area that a test at this confidence detects as above 0.5, with power of the same size.
 
     >>> round(smallest_area(2500, 2500), 3)
     0.527
@@ -66,23 +66,6 @@ def delong_auc(scores: ArrayLike, labels: ArrayLike) -> tuple[float, float]:
     positive = np.asarray(labels, dtype=bool)
     auc, parts = auc_parts(scores, positive)
     return auc, auc_error(parts, positive)
-
-
-def delong_change(scores: ArrayLike, others: ArrayLike, labels: ArrayLike) -> tuple[float, float]:
-    """The paired difference of two areas on the same rows, ``scores`` minus ``others``.
-
-    Args:
-        scores: ``(n,)`` scores of the one model.
-        others: ``(n,)`` scores of the other.
-        labels: ``(n,)``, true for positives.
-
-    Returns:
-        The difference and its standard error; source as for :func:`delong_auc`.
-    """
-    positive = np.asarray(labels, dtype=bool)
-    first, parts = auc_parts(scores, positive)
-    second, other_parts = auc_parts(others, positive)
-    return first - second, auc_error(parts - other_parts, positive)
 
 
 def auc_parts(scores: ArrayLike, positive: NDArray[np.bool_]) -> tuple[float, Floats]:

@@ -18,7 +18,7 @@ from counterproof.metrics.statistics.variance import parts_error
 
 FOLDS = 5
 DOUBT, STRETCH = 0.75, 1.15  # simulated, see Tail
-PRIOR = 10.0  # rows of the mean that each group is given: a tiny group must be bad beyond luck to be the worst
+PRIOR = 10.0  # rows of the mean that each group is given: shrinks tiny groups, which would be the worst by chance
 
 
 def worst_weights(means: Floats, mass: Floats, alpha: float) -> tuple[Floats, Floats]:
@@ -27,7 +27,7 @@ def worst_weights(means: Floats, mass: Floats, alpha: float) -> tuple[Floats, Fl
     Args:
         means: ``(..., g)`` mean loss of each group.
         mass: ``(..., g)`` share of each group; 0 for groups without rows.
-        alpha: Share of the rows that is spared, in [0, 1).
+        alpha: Share of the rows that is left out, in [0, 1).
 
     Returns:
         ``(..., g)`` parts in [0, 1] and ``(...)`` the loss of the last group taken.
@@ -47,16 +47,6 @@ def worst_weights(means: Floats, mass: Floats, alpha: float) -> tuple[Floats, Fl
     return parts, last
 
 
-def tail_mean(means: Floats, mass: Floats, alpha: float) -> float:
-    """Mean loss of the worst ``1 - alpha`` of the rows, of known groups.
-
-    >>> round(tail_mean(np.array([0.1, 0.3, 0.2]), np.array([0.5, 0.1, 0.4]), 0.75), 3)
-    0.24
-    """
-    parts, _ = worst_weights(means, mass, alpha)
-    return float((parts * mass * means).sum() / (1 - alpha))
-
-
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Risk:
     """The mean loss of a part of the rows, or the difference of two.
@@ -64,7 +54,7 @@ class Risk:
     Attributes:
         value: The mean.
         parts: ``(n,)`` what each row adds to its sampling error, which sums to zero; once for each way it was measured.
-        doubt: By how much it depends on which groups are the worst.
+        doubt: Difference between two estimates, which shows how much depends on the choice of the worst groups.
     """
 
     value: float
@@ -77,7 +67,7 @@ class Risk:
         return Risk(value=self.value - other.value, parts=parts, doubt=self.doubt - other.doubt)
 
     def error(self, clusters: NDArray[np.intp] | None) -> float:
-        """Standard error, and a part of what the choice of groups leaves open (see :class:`Tail`)."""
+        """Standard error, plus a share of ``doubt`` (see :class:`Tail`)."""
         return max(parts_error(parts, clusters) for parts in self.parts) + DOUBT * abs(self.doubt)
 
 
@@ -85,19 +75,19 @@ class Risk:
 class Tail:
     """The worst ``1 - alpha`` of some rows by group.
 
-    The groups that look worst look so by luck too, so their mean on the same rows is too high. Measured on other
-    rows than they were chosen by (folds: the debiased estimator of Subbaswamy et al.), it is right where the worst
-    groups stand out and too low where they hardly do, and varies more than its rows tell. So the estimate is the
-    middle of both, and its error the larger of theirs, stretched by 15 %, and three quarters of what they differ
-    by: normal intervals then cover 93-100 % with 2 to 10 groups that are equal, spread evenly, or of which one
-    stands out, and with a group of 5, at 1,000 and 5,000 rows (tests/simulations/simulate_worst_shift.py). Those of
-    the debiased estimator alone cover 70-95 % there.
+    The groups that look worst do so partly by chance, so their mean on the same rows is biased upwards. Measured on
+    other rows than they were chosen by (folds: the debiased estimator of Subbaswamy et al.), it is right where the
+    worst groups stand out and too low where they hardly do, and varies more than its standard error. So the estimate is
+    the middle of both, and its error the larger of theirs, stretched by 15 %, and three quarters of what they differ
+    by: normal intervals then cover 93-100 % with 2 to 10 groups that are equal, spread evenly, or of which one stands
+    out, and with a group of 5, at 1,000 and 5,000 rows (tests/simulations/simulate_worst_shift.py). Those of the
+    debiased estimator alone cover 70-95 % there.
 
     Attributes:
         codes: ``(n,)`` group of each row.
         groups: How many groups.
         folds: ``(n,)`` fold of each row; rows of one source share it.
-        alpha: Share of the rows that is spared.
+        alpha: Share of the rows that is left out.
     """
 
     codes: NDArray[np.intp]
@@ -153,19 +143,19 @@ class Tail:
         return same, self._measured(sums, self._rows, *self._elsewhere(sums))
 
     def _worst(self, sums: Floats) -> tuple[Floats, Floats]:
-        return _chosen(sums.sum(0), self._rows.sum(0), self.alpha)
+        return _worst_groups(sums.sum(0), self._rows.sum(0), self.alpha)
 
     def _elsewhere(self, sums: Floats) -> tuple[Floats, Floats]:
         """Of each fold, the worst groups of the others."""
-        return _chosen(sums.sum(0) - sums, self._rows.sum(0) - self._rows, self.alpha)
+        return _worst_groups(sums.sum(0) - sums, self._rows.sum(0) - self._rows, self.alpha)
 
     def _measured(self, sums: Floats, rows: Floats, parts: Floats, edges: Floats) -> float:
-        """The loss at the edge and what the worst groups lie above it (Rockafellar and Uryasev's form)."""
+        """The loss at the edge plus by how much the worst groups lie above it (Rockafellar and Uryasev's form)."""
         above = parts * (sums - rows * edges[:, None]) / (1 - self.alpha)
         return float(above.sum() + (rows.sum(1) * edges).sum()) / len(self.codes)
 
 
-def _chosen(sums: Floats, rows: Floats, alpha: float) -> tuple[Floats, Floats]:
+def _worst_groups(sums: Floats, rows: Floats, alpha: float) -> tuple[Floats, Floats]:
     """The worst groups by these sums of losses, and the loss at their edge."""
     return worst_weights(_shrunk(sums, rows), rows / np.maximum(rows.sum(-1, keepdims=True), 1), alpha)
 
@@ -181,7 +171,7 @@ def folds_of(units: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.in
 
     Args:
         units: ``(n,)`` number of the source of each row.
-        rng: Deals them.
+        rng: Assigns sources to folds.
     """
     sources, inverse = np.unique(units, return_inverse=True)
     return (rng.permutation(len(sources)) % FOLDS).astype(np.intp)[inverse]

@@ -1,4 +1,4 @@
-"""Design effects: how many independent rows are worth as much as rows that come in clusters."""
+"""Design effects: how many independent rows carry as much information as rows that come in clusters."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import numpy as np
 
 from counterproof.metrics.estimate import Estimate, normal_quantile
 from counterproof.metrics.sample import Floats, Rows
+from counterproof.metrics.statistics.variance import jackknife_error
 
 
 def effective_rows(n: float, size: float, correlation: float) -> float:
-    """Independent rows that are worth ``n`` rows in clusters of ``size`` alike by ``correlation``.
+    """Independent rows that carry as much information as ``n`` rows in clusters of ``size`` with this correlation.
 
     Source: Kish 1965, Survey Sampling, section 8.2, with clusters of unequal sizes counted by the
     rows that are in them (the mean of squared sizes over the mean size).
@@ -24,7 +25,7 @@ def effective_rows(n: float, size: float, correlation: float) -> float:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Clusters:
-    """Sums over each cluster that tell sizes and likeness.
+    """Sums over each cluster from which cluster size and intraclass correlation follow.
 
     Attributes:
         size: ``(c,)`` rows.
@@ -50,15 +51,15 @@ class Clusters:
         """Effective rows over rows, and its standard error by leaving out each cluster in turn.
 
         Args:
-            scale: By how much a row has more others in its cluster than these sums tell: above 1
-                where they are of a part of the rows.
+            scale: Factor on the number of other rows in a row's cluster: above 1 where the sums
+                are over a part of the rows only.
         """
         count, terms = len(self.size), self._terms
         value = float(_share(terms.sum(1), count, scale))
         if count < 3:
             return value, float("inf")
         left = _share(terms.sum(1)[:, None] - terms, count - 1, scale)
-        return value, float(np.sqrt((count - 1) / count * ((left - left.mean()) ** 2).sum()))
+        return value, jackknife_error(left)
 
 
 def clusters_of(features: Floats, label: Rows) -> Clusters:
@@ -78,7 +79,7 @@ def clusters_of(features: Floats, label: Rows) -> Clusters:
     return Clusters(size=size, between=between, within=np.maximum(total - between, 0.0))
 
 
-def one_kind(label: Rows) -> Clusters:
+def clusters_of_equal_rows(label: Rows) -> Clusters:
     """Clusters whose rows are all the same: their correlation is 1."""
     size = np.bincount(label).astype(np.float64)
     return Clusters(size=size, between=np.ones(len(size)), within=np.zeros(len(size)))

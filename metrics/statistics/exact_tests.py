@@ -1,4 +1,4 @@
-"""Exact tests of train against holdout: matches, and the run of training records that heads a ranking."""
+"""Exact tests of train against holdout: matched records, and rankings that begin with training records only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scipy.stats import fisher_exact
 
 from counterproof.metrics.sample import Floats
 
-ALARM = 0.002  # an exact test at 0.05 alarms on one honest release in twenty
+ALARM = 0.002  # an exact test at 0.05 would raise a false alarm on one honest release in twenty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class Tally:
 
 
 def fewest_hits(found: Tally, alarm: float) -> int | None:
-    """The fewest matches of train that Fisher's test tells from those of the holdout; None if no number is.
+    """The fewest matches of train that Fisher's test finds significant beside the holdout's; None if no number is.
 
     >>> fewest_hits(Tally(hits=(0, 0), sizes=(1000, 1000)), 0.002)
     9
@@ -57,7 +57,7 @@ def tails(most: int, members: int, others: int) -> Floats:
 
 
 def fewest(sizes: tuple[int, int] | list[int], alarm: float) -> int | None:
-    """The fewest records, all of them members, whose lead is beyond chance; None if no number is.
+    """The fewest leading records, all of them members, that are significant; None if no number is.
 
     >>> fewest([5000, 5000], 0.002), fewest([4000, 1000], 0.002)
     (9, 28)

@@ -1,4 +1,4 @@
-"""What even the real data have not seen: the probability that the next row brings something new."""
+"""Missing mass: the probability that the next row has a value that no row had before."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from counterproof.metrics.estimate import Estimate, normal_quantile
 def unseen_mass(counts: NDArray[np.intp], level: float = 0.95) -> Estimate:
     """Good and Turing's estimate of the mass of all values that no row has yet: singletons over rows.
 
-    Singletons and the mass that they foretell vary by ``f1 + 2 f2`` rows (``f1`` values have one row,
+    Singletons, and the mass estimated from them, vary by ``f1 + 2 f2`` rows (``f1`` values have one row,
     ``f2`` two): the lower end is normal, the upper end that of a Poisson count as variable, which is
     the rule of three where no value stands alone. It held the mass itself in 94 to 100 of 100 draws
     (``tests/simulations/simulate_unseen_mass.py``).

@@ -1,9 +1,8 @@
-"""Standard errors of means of parts, with clusters, crowded neighbours and refits."""
+"""Standard errors from what each row adds, from clusters, from refits, and by the jackknife."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +43,7 @@ def with_refits(value: float, *, sampling: float, refit: float, draws: float, le
     Args:
         value: The estimate.
         sampling: Standard error that the test rows bring.
-        refit: Standard deviation that training anew brings.
+        refit: Standard deviation that retraining brings.
         draws: Degrees of freedom of ``refit``: independent draws around a known mean.
         level: Confidence of the two-sided interval.
     """
@@ -56,23 +55,23 @@ def with_refits(value: float, *, sampling: float, refit: float, draws: float, le
     return Estimate(value=value, low=value - reach, high=value + reach, level=level, method=method)
 
 
-def even_count(place: Rows) -> float:
-    """How many evenly filled places the rows amount to: one over the sum of squared shares (Kish).
+def effective_sample_size(cluster: Rows) -> float:
+    """Kish's effective sample size of clustered rows: one over the sum of the clusters' squared shares.
 
-    >>> even_count(np.array([0, 0, 1, 1])), round(even_count(np.array([0, 0, 0, 1])), 2)
+    >>> effective_sample_size(np.array([0, 0, 1, 1])), round(effective_sample_size(np.array([0, 0, 0, 1])), 2)
     (2.0, 1.6)
     """
-    counts: Rows = np.unique(place, return_counts=True)[1]
-    return len(place) ** 2 / float(counts @ counts)
+    counts: Rows = np.unique(cluster, return_counts=True)[1]
+    return len(cluster) ** 2 / float(counts @ counts)
 
 
-def error_of(parts: Floats, *units: Rows) -> float:
-    """Standard error from what each row adds: the larger one, over the ways in which rows hang together."""
+def clustered_error(parts: Floats, *units: Rows) -> float:
+    """Standard error from what each row adds; the largest over several ways to cluster the rows."""
     return max(parts_error(parts, unit) for unit in units)
 
 
 def student_estimate(value: float, error: float, freedom: float, *, level: float, method: str) -> Estimate:
-    """An interval of few places, by Student's quantile.
+    """An interval of few clusters, by Student's quantile.
 
     >>> e = student_estimate(0.0, 1.0, 9, level=0.95, method="normal")
     >>> round(e.high, 3), e.method
@@ -83,11 +82,11 @@ def student_estimate(value: float, error: float, freedom: float, *, level: float
 
 
 def quantile_of(values: Floats, q: float, *units: Rows, level: float) -> Estimate:
-    """A quantile of numbers in [0, 1], with the quantiles that its own level cannot be told from.
+    """A quantile of numbers in [0, 1], with Woodruff's interval.
 
-    The share of values up to it has an error, with rows of one unit summed first; exact limits of the
-    share, at as many independent rows as that error tells of, are read as quantiles. Where as many
-    rows as there are even units need not hold one value beyond the quantile, the end is 0 or 1.
+    The share of values up to the quantile has a standard error, rows of one cluster summed first. Exact limits
+    of that share, at the effective number of rows that the error implies, are read off as quantiles. Where that
+    many rows may well hold no value beyond the quantile, the end is 0 or 1.
 
     Source: Woodruff 1952, doi:10.1080/01621459.1952.10483443; limits by Clopper and Pearson at the
     effective number of rows: Korn and Graubard 1998, Survey Methodology 24:193-201.
@@ -98,8 +97,8 @@ def quantile_of(values: Floats, q: float, *units: Rows, level: float) -> Estimat
     """
     value = float(np.quantile(values, q))
     hit = np.asarray(values <= value, dtype=np.float64)
-    error = error_of((hit - hit.mean()) / len(hit), *units)
-    even = min(map(even_count, units))
+    error = clustered_error((hit - hit.mean()) / len(hit), *units)
+    even = min(map(effective_sample_size, units))
     rows = min(float(len(hit)), q * (1 - q) / error**2) if error > 0 else even
     tail, hits = (1 - level) / 2, q * rows
     low, high = float(beta.ppf(tail, hits, rows - hits + 1)), float(beta.ppf(1 - tail, hits + 1, rows - hits))
@@ -112,13 +111,38 @@ def quantile_of(values: Floats, q: float, *units: Rows, level: float) -> Estimat
     )
 
 
-def difference(left: Estimate, right: Estimate) -> Estimate:
-    """``left - right`` of two estimates that are independent, or rise and fall together.
+# -- the jackknife ------------------------------------------------------------------------------
 
-    Source: the square-and-add rule of Newcombe 1998, method 10,
-    doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I.
+
+def jackknife(whole: float, without: Floats) -> tuple[float, float]:
+    """A statistic freed of its O(1/n) bias, and its standard error, by leaving out each of ``g`` groups of rows.
+
+    The pseudo-values ``g · whole - (g - 1) · without`` have the corrected statistic as their mean; their standard
+    error is ``sqrt((g - 1) / g · Σ (without - mean)²)``.
+
+    Source: Tukey 1958; Efron and Stein 1981, doi:10.1214/aos/1176345462.
+
+    Args:
+        whole: The statistic of all rows.
+        without: ``(g,)`` the statistic without each group.
+
+    >>> value, error = jackknife(2.0, np.array([1.0, 3.0]))
+    >>> value, error
+    (2.0, 1.0)
     """
-    value = left.value - right.value
-    down = math.hypot(left.value - left.low, right.high - right.value)
-    up = math.hypot(left.high - left.value, right.value - right.low)
-    return replace(left, value=value, low=value - down, high=value + up)
+    count = len(without)
+    return float((count * whole - (count - 1) * without).mean()), jackknife_error(without)
+
+
+def jackknife_error(without: Floats) -> float:
+    """The standard error alone."""
+    count = len(without)
+    return math.sqrt((count - 1) / count * float(((without - without.mean()) ** 2).sum()))
+
+
+def jackknife_estimate(whole: float, without: Floats, *, level: float) -> Estimate:
+    """The corrected statistic with Student's interval: one degree of freedom less than there are groups."""
+    value, error = jackknife(whole, without)
+    method = f"jackknife over {len(without)} groups, Student's t"
+    reach = error * float(student.ppf(0.5 + level / 2, len(without) - 1))
+    return Estimate(value=value, low=value - reach, high=value + reach, level=level, method=method)

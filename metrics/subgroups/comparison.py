@@ -6,15 +6,25 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from counterproof.metrics.errors import MetricError
-from counterproof.metrics.estimate import Better, Estimate, Group
+from counterproof.metrics.estimate import Better, Estimate, Expected, Group
 from counterproof.metrics.metric import Value
 from counterproof.metrics.shared.partitions import Partition
 from counterproof.metrics.subgroups.evidence import evidence_of, panels_of
-from counterproof.metrics.subgroups.losses import By, Losses, loss_gap, losses_of, size_slope, worst_loss
-from counterproof.metrics.subgroups.plan import LEAST, VALUES, Cell, Plan, plan_cells
-from counterproof.metrics.subgroups.scores import FIELDS, Likeness, likeness
+from counterproof.metrics.subgroups.losses import (
+    By,
+    Losses,
+    gap_beyond,
+    loss_gap,
+    losses_of,
+    real_gaps,
+    size_slope,
+    worst_loss,
+)
+from counterproof.metrics.subgroups.plan import LEAST, VALUES, Cell, ComparisonPlan, plan_cells
+from counterproof.metrics.subgroups.scores import FIELDS, GroupScores, group_scores
 from counterproof.metrics.workbench import Workbench
 
+GATED: dict[By, float] = {"density": 0.15, "kernel_distance": 0.05}  # what a group may lose beyond real rows
 UNITS = {
     "kernel_distance": "squared kernel distance, in units of the group's own spread",
     "precision": "share of synthetic rows",
@@ -26,7 +36,7 @@ UNITS = {
 
 @dataclass(frozen=True, eq=False)
 class GroupComparison:
-    """What is compared, and how."""
+    """Which partitions are compared, by what."""
 
     bench: Workbench
     partitions: Sequence[Partition]
@@ -40,10 +50,10 @@ class GroupComparison:
                 f"k = {self.k} neighbours: give 1 to {LEAST // 2 - 2}, so that halves of small groups have them"
             )
         plan = plan_cells(self.bench, self.partitions)
-        yield from _crowded(plan, headline)
-        found: dict[str, list[Likeness]] = {name: [] for name in plan.equal}
+        yield from _too_many_values(plan, headline)
+        found: dict[str, list[GroupScores]] = {name: [] for name in plan.equal}
         for cell in plan.cells:
-            made = None if cell.reason else likeness(self.bench, plan, cell, self.k)
+            made = None if cell.reason else group_scores(self.bench, plan, cell, self.k)
             if made is not None:
                 found[cell.column].append(made)
             yield from _cell_values(plan, cell, made, self.by, self.bench.level)
@@ -51,11 +61,13 @@ class GroupComparison:
         if headline == "gap":
             for name in plan.equal:
                 own = [losses[name]] if name in losses else []
-                yield from self._summary(own, _whole(plan.parts[name]), ("worst", "gap", "slope"))
+                yield from self._summary(own, _whole_partition(plan.parts[name]), ("worst", "gap", "slope"))
+            if not self.bench.is_null:
+                yield from self._beyond(plan, found)
         fields = ("worst", "gap", "slope") if headline == "worst" else ("gap", "worst")
         for value in self._summary(list(losses.values()), (), fields):
             shown = value.field == headline and value.estimate is not None and not self.bench.is_null
-            yield self._shown(value, plan, found, losses) if shown else value
+            yield self._with_evidence(value, plan, found, losses) if shown else value
 
     def _summary(self, every: list[Losses], group: Group, fields: tuple[str, ...]) -> Iterator[Value]:
         """Worst, gap and slope of one column, or the worst over columns."""
@@ -74,7 +86,36 @@ class GroupComparison:
                 n=self.bench.sizes,
             )
 
-    def _shown(self, value: Value, plan: Plan, found: dict[str, list[Likeness]], losses: dict[str, Losses]) -> Value:
+    def _beyond(self, plan: ComparisonPlan, found: dict[str, list[GroupScores]]) -> Iterator[Value]:
+        """The gap beyond that of real rows, per column, in each quantity that a gate looks at."""
+        for by in GATED:
+            field, unit, told = f"{by}_gap", f"{UNITS[by]}, lost", False
+            for name, scores in found.items():
+                cells = [one.cell for one in scores]
+                real = real_gaps(self.bench, plan, cells, self.k, by) if len(cells) > 1 else None
+                if real is None:
+                    continue
+                losses, told = losses_of(self.bench, plan, scores, self.k, by), True
+                pair = f"worst: {losses.names[losses.worst]}, best: {losses.names[losses.best]}"
+                yield Value(
+                    field=field,
+                    group=(("column", name),),
+                    estimate=gap_beyond(losses, real, level=self.bench.level),
+                    better="lower",
+                    unit=unit,
+                    n=self.bench.sizes,
+                    reason=f"{pair}; real rows differ by {real.mean:.3g}",
+                    expected=Expected(value=0.0, spread=real.luck, error=real.error),
+                )
+            if not told:
+                reason = f"too few to say: fewer than two groups have {LEAST} rows on each side"
+                yield Value(
+                    field=field, status="not_assessable", better="lower", unit=unit, reason=reason, decidable=False
+                )
+
+    def _with_evidence(
+        self, value: Value, plan: ComparisonPlan, found: dict[str, list[GroupScores]], losses: dict[str, Losses]
+    ) -> Value:
         """The headline with the rows and groups behind it."""
         cells = [
             (one.cell, loss) for name in losses for one, loss in zip(found[name], losses[name].values, strict=True)
@@ -90,20 +131,20 @@ class GroupComparison:
         )
 
 
-def _whole(part: Partition) -> Group:
-    """A partition as a whole."""
+def _whole_partition(part: Partition) -> Group:
+    """The name of a whole partition: its columns without values."""
     return tuple((column, None) for column in part.columns)
 
 
-def _crowded(plan: Plan, headline: str) -> Iterator[Value]:
-    for name, values in plan.crowded.items():
+def _too_many_values(plan: ComparisonPlan, headline: str) -> Iterator[Value]:
+    for name, values in plan.too_many_values.items():
         reason = f"{name} has {values} values, more than the {VALUES} that are compared: join some of them"
-        group = _whole(plan.parts[name])
+        group = _whole_partition(plan.parts[name])
         yield Value(field=headline, group=group, status="not_assessable", reason=reason, decidable=False)
 
 
-def _cell_values(plan: Plan, cell: Cell, made: Likeness | None, by: By, level: float) -> Iterator[Value]:
-    """The five quantities of a cell, what cells are compared in first; of a small crossed cell that alone."""
+def _cell_values(plan: ComparisonPlan, cell: Cell, made: GroupScores | None, by: By, level: float) -> Iterator[Value]:
+    """The five quantities of a cell, beginning with the one compared; of a small crossed cell only that one."""
     crossed = len(cell.group) > 1
     for at, field in sorted(enumerate(FIELDS), key=lambda pair: pair[1] != by):
         better: Better = "lower" if field == "kernel_distance" else "higher"
@@ -122,7 +163,7 @@ def _cell_values(plan: Plan, cell: Cell, made: Likeness | None, by: By, level: f
             )
 
 
-def _cell_value(plan: Plan, made: Likeness, at: int, better: Better, level: float) -> Value:
+def _cell_value(plan: ComparisonPlan, made: GroupScores, at: int, better: Better, level: float) -> Value:
     rows, equal = {"reference": made.reference, "candidate": made.candidate}, plan.equal[made.cell.column]
     if FIELDS[at] == "kernel_distance":
         method, n = "Hájek normal", {side: min(count, plan.most) for side, count in rows.items()}
@@ -156,6 +197,6 @@ def _estimate(field: str, every: list[Losses], groups: int, pairs: int, level: f
     else:
         slope = size_slope(every[0], level=level)
         return slope, "" if slope else "all groups are of about one size"
-    top, told = max(made, key=lambda pair: pair[0].value)
+    top, label = max(made, key=lambda pair: pair[0].value)
     low, high = max(e.low for e, _ in made), max(e.high for e, _ in made)
-    return Estimate(value=top.value, low=low, high=high, level=level, method=top.method), told
+    return Estimate(value=top.value, low=low, high=high, level=level, method=top.method), label

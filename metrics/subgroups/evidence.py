@@ -1,4 +1,4 @@
-"""What stands behind the fidelity of groups: their least realistic rows, and what each group loses."""
+"""Evidence for the fidelity of groups: their least realistic rows, and the loss of each group."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.estimate import Estimate, Evidence, Panel
 from counterproof.metrics.shared.closest_pairs import Pair, pair_panel
 from counterproof.metrics.subgroups.losses import Losses
-from counterproof.metrics.subgroups.plan import Cell, Plan, part_in
-from counterproof.metrics.subgroups.scores import thinned
+from counterproof.metrics.subgroups.plan import Cell, ComparisonPlan, part_in
+from counterproof.metrics.subgroups.scores import subsample
 from counterproof.metrics.workbench import Workbench
 
 SHOWN = 20  # groups
 WORST_ROWS = 3  # of each
 PICTURED = 8  # groups with pictures
-STRAYS: Work[list[Stray]] = Work("synthetic rows far from their group")
+STRAYS: Work[list[FarRow]] = Work("synthetic rows far from their group")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stray:
+class FarRow:
     """A synthetic row far from the real rows of its own group: positions in the corpus.
 
     Attributes:
@@ -32,7 +32,7 @@ class Stray:
         made: The synthetic row.
         real: The nearest real row of the group.
         distance: Between them.
-        times: The distance in radii of the real row: to its own nearest neighbours.
+        times: The distance over the real row's own distance to its k-th neighbour.
     """
 
     cell: Cell
@@ -42,24 +42,24 @@ class Stray:
     times: float
 
 
-def strays(bench: Workbench, plan: Plan, cell: Cell, k: int) -> list[Stray]:
-    """The synthetic rows farthest from the real rows of their own group, for the crowding there."""
+def far_rows(bench: Workbench, plan: ComparisonPlan, cell: Cell, k: int) -> list[FarRow]:
+    """The synthetic rows farthest from the real rows of their own group, in radii of the nearest real row."""
     return bench.shared(
         STRAYS.about(bench.reference, bench.candidate, group=cell.group, most=plan.most, k=k),
-        lambda: _strays(bench, plan, cell, k),
+        lambda: _far_rows(bench, plan, cell, k),
     )
 
 
-def _strays(bench: Workbench, plan: Plan, cell: Cell, k: int) -> list[Stray]:
+def _far_rows(bench: Workbench, plan: ComparisonPlan, cell: Cell, k: int) -> list[FarRow]:
     rng = bench.generator(f"evidence of {cell}")
     sides = (part_in(bench, plan, cell, side) for side in (bench.reference, bench.candidate))
-    real, made = (thinned(side, plan.most, rng) for side in sides)
+    real, made = (subsample(side, plan.most, rng) for side in sides)
     radius = nearest(real.features, real.features, k, own=np.arange(len(real)), memory=bench.memory).distance[:, -1]
     near = nearest(made.features, real.features, 1, own=None, memory=bench.memory)
     smallest = radius[radius > 0].min() if (radius > 0).any() else 1.0
     times = near.distance[:, 0] / np.maximum(radius[near.index[:, 0]], smallest)
     return [
-        Stray(
+        FarRow(
             cell=cell,
             made=int(made.rows[i]),
             real=int(real.rows[near.index[i, 0]]),
@@ -70,37 +70,35 @@ def _strays(bench: Workbench, plan: Plan, cell: Cell, k: int) -> list[Stray]:
     ]
 
 
-def evidence_of(bench: Workbench, plan: Plan, worst: Sequence[Cell], k: int) -> tuple[Evidence, ...]:
+def evidence_of(bench: Workbench, plan: ComparisonPlan, worst: Sequence[Cell], k: int) -> tuple[Evidence, ...]:
     """The least realistic rows of each group; worst groups first."""
     names = bench.corpus.names
-    found = [stray for cell in worst[:SHOWN] for stray in strays(bench, plan, cell, k)]
+    found = [far for cell in worst[:SHOWN] for far in far_rows(bench, plan, cell, k)]
     made = Evidence(
         title="Least realistic synthetic rows of each group",
         columns=("group", "synthetic row", "distance to the nearest real row of its group, in that row's radii"),
-        rows=tuple((str(stray.cell), str(names[stray.made]), stray.times) for stray in found),
+        rows=tuple((str(far.cell), str(names[far.made]), far.times) for far in found),
         note=f"The {SHOWN} groups that lose most at the most, {WORST_ROWS} rows of each.",
     )
     return (made,)
 
 
 def panels_of(
-    bench: Workbench, plan: Plan, worst: Sequence[Cell], every: Sequence[Losses], k: int, by: str, unit: str
+    bench: Workbench, plan: ComparisonPlan, worst: Sequence[Cell], every: Sequence[Losses], k: int, by: str, unit: str
 ) -> tuple[Panel, ...]:
     """What each group loses; for images, the worst renders of the worst groups beside real ones too."""
     pictures = (_gallery(bench, plan, worst, k),) if bench.corpus.thumbnail is not None else ()
     return (_forest(bench, every, by, unit), *pictures)
 
 
-def _gallery(bench: Workbench, plan: Plan, worst: Sequence[Cell], k: int) -> Panel:
+def _gallery(bench: Workbench, plan: ComparisonPlan, worst: Sequence[Cell], k: int) -> Panel:
     """Hidden like every picture of the release: a copy would show the real image."""
-    found = [stray for cell in worst[:PICTURED] for stray in strays(bench, plan, cell, k)]
-    pairs = [
-        Pair(made=stray.made, real=stray.real, distance=stray.distance, exact=stray.distance == 0) for stray in found
-    ]
+    found = [far for cell in worst[:PICTURED] for far in far_rows(bench, plan, cell, k)]
+    pairs = [Pair(made=far.made, real=far.real, distance=far.distance, exact=far.distance == 0) for far in found]
     panel = pair_panel(bench, pairs)
-    told = [{**pair, "note": str(stray.cell)} for pair, stray in zip(panel.data["pairs"], found, strict=True)]
+    label = [{**pair, "note": str(far.cell)} for pair, far in zip(panel.data["pairs"], found, strict=True)]
     title = "Least realistic images of each group, beside the nearest real image of the group"
-    return replace(panel, title=title, data={**panel.data, "pairs": told})
+    return replace(panel, title=title, data={**panel.data, "pairs": label})
 
 
 def _forest(bench: Workbench, every: Sequence[Losses], by: str, unit: str) -> Panel:

@@ -1,4 +1,4 @@
-"""What groups differ in: the worst of them, the gap, the slope against their size."""
+"""Differences between groups: the worst group, the gap, the slope against group size."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import numpy as np
 
 from counterproof.metrics.estimate import Estimate, normal_quantile
 from counterproof.metrics.sample import Floats
-from counterproof.metrics.subgroups.plan import Plan
-from counterproof.metrics.subgroups.scores import FIELDS, Likeness, likeness
+from counterproof.metrics.subgroups.plan import Cell, ComparisonPlan
+from counterproof.metrics.subgroups.scores import FIELDS, GroupScores, group_scores, kernel_error_of_real_rows
 from counterproof.metrics.workbench import Workbench
 
 By = Literal["kernel_distance", "precision", "recall", "density", "coverage"]
 NULLS = 10  # re-splits; the floors of the engine are of the same
 
 
-def losses_of(bench: Workbench, plan: Plan, found: Sequence[Likeness], k: int, by: By) -> Losses:
-    """The losses of some cells, each against what real rows of its own reach.
+def losses_of(bench: Workbench, plan: ComparisonPlan, found: Sequence[GroupScores], k: int, by: By) -> Losses:
+    """The losses of some cells, each against what its own real rows reach.
 
     The kernel distance of real rows is 0 and their density 1; their coverage is known at any n. What
     precision and recall they reach depends on the distribution, and is taken from re-splits. Rows that
-    crowd around modes are denser than real rows: that is no gain, so such a group loses nothing.
+    concentrate around modes are denser than real rows: that is no gain, so the loss is then 0.
     """
     at = FIELDS.index(by)
     values, errors = (np.array([pair[at] for pair in pairs]) for pairs in _pairs(found))
@@ -41,11 +41,71 @@ def losses_of(bench: Workbench, plan: Plan, found: Sequence[Likeness], k: int, b
     )
 
 
-def _pairs(found: Sequence[Likeness]) -> tuple[list[tuple[float, ...]], list[tuple[float, ...]]]:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RealGaps:
+    """How far the groups of one column seem apart where all rows are real, on re-splits.
+
+    Attributes:
+        gaps: ``(draws,)`` largest less smallest loss.
+        errors: ``(g,)`` standard error that the loss of each group has at these rows.
+    """
+
+    gaps: Floats
+    errors: Floats
+
+    @property
+    def mean(self) -> float:
+        """What real data reach: above 0, for one group has the luck to be worst."""
+        return float(self.gaps.mean())
+
+    @property
+    def luck(self) -> float:
+        """Standard deviation of a further gap about this mean."""
+        return float(self.gaps.std(ddof=1)) * math.sqrt(1 + 1 / len(self.gaps))
+
+    @property
+    def error(self) -> float:
+        """Standard error of the gap of a faithful release."""
+        return max(float(np.hypot(*np.sort(self.errors)[-2:])), self.luck)
+
+
+def real_gaps(bench: Workbench, plan: ComparisonPlan, cells: Sequence[Cell], k: int, by: By) -> RealGaps | None:
+    """The gaps between the same groups where real rows are held against real rows; None of too few re-splits."""
+    at = FIELDS.index(by)
+    gaps: list[float] = []
+    drawn: list[list[float]] = []
+    for view in map(bench.resplit, range(NULLS)):
+        found = [one for cell in cells if (one := group_scores(view, plan, cell, k)) is not None]
+        if len(found) == len(cells):
+            gaps.append(float(np.ptp(losses_of(view, plan, found, k, by).values)))
+            drawn.append([one.values[at] for one in found])
+    if len(gaps) < 2:
+        return None
+    errors = np.std(drawn, axis=0, ddof=1)
+    if by == "kernel_distance":
+        errors = np.maximum(errors, [kernel_error_of_real_rows(bench, plan, cell) for cell in cells])
+    return RealGaps(gaps=np.array(gaps), errors=errors)
+
+
+def gap_beyond(losses: Losses, real: RealGaps, *, level: float) -> Estimate:
+    """By how much the gap of a release exceeds that of real rows.
+
+    The mean gap of real rows takes off the luck that one of equal groups has to be worst, so that the
+    interval needs no correction for having chosen the pair: that between worst and best group alone counts.
+    """
+    pair = float(np.hypot(losses.errors[losses.worst], losses.errors[losses.best]))
+    value = float(np.ptp(losses.values)) - real.mean
+    method = f"normal, against {len(real.gaps)} re-splits"
+    return Estimate.normal(value, max(pair, real.luck), level=level, method=method)
+
+
+def _pairs(found: Sequence[GroupScores]) -> tuple[list[tuple[float, ...]], list[tuple[float, ...]]]:
     return [one.values for one in found], [one.errors for one in found]
 
 
-def _null(bench: Workbench, plan: Plan, found: Sequence[Likeness], k: int, by: By) -> tuple[Floats, Floats]:
+def _null(
+    bench: Workbench, plan: ComparisonPlan, found: Sequence[GroupScores], k: int, by: By
+) -> tuple[Floats, Floats]:
     """What real rows reach in each cell, and the error of that."""
     if by == "density":
         return np.ones(len(found)), np.zeros(len(found))
@@ -55,10 +115,12 @@ def _null(bench: Workbench, plan: Plan, found: Sequence[Likeness], k: int, by: B
     return _resplit(bench, plan, found, k, FIELDS.index(by))
 
 
-def _resplit(bench: Workbench, plan: Plan, found: Sequence[Likeness], k: int, at: int) -> tuple[Floats, Floats]:
+def _resplit(
+    bench: Workbench, plan: ComparisonPlan, found: Sequence[GroupScores], k: int, at: int
+) -> tuple[Floats, Floats]:
     null, spread = np.zeros(len(found)), np.zeros(len(found))
     for place, one in enumerate(found):
-        views = (likeness(bench.resplit(draw), plan, one.cell, k) for draw in range(NULLS))
+        views = (group_scores(bench.resplit(draw), plan, one.cell, k) for draw in range(NULLS))
         drawn = [view.values[at] for view in views if view is not None]
         null[place] = np.mean(drawn) if drawn else one.values[at]
         spread[place] = np.std(drawn, ddof=1) / np.sqrt(len(drawn)) if len(drawn) > 1 else 0.0
@@ -102,7 +164,7 @@ class Losses:
 
 
 def worst_loss(losses: Losses, *, level: float, comparisons: int) -> Estimate:
-    """The largest loss, simultaneous over all groups: no winner's luck in the lower end.
+    """The largest loss, simultaneous over all groups: its lower end allows for picking the worst.
 
     The largest true loss lies between the largest lower and the largest upper end of intervals at
     the Šidák level of all groups.

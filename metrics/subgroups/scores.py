@@ -1,4 +1,4 @@
-"""How like real rows the synthetic rows of one group are: five quantities, each with its error."""
+"""Similarity of the synthetic rows of one group to its real rows: five quantities with standard errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from counterproof.metrics.engine.kernel_sums import KernelSums, kernel_sums, spl
 from counterproof.metrics.engine.mmd import discrepancy, standard_error
 from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.sample import Floats, Sample
-from counterproof.metrics.subgroups.plan import Cell, Plan, part_in, rows_in
+from counterproof.metrics.subgroups.plan import Cell, ComparisonPlan, part_in, rows_in
 from counterproof.metrics.subgroups.small_samples import Distances
 from counterproof.metrics.workbench import Workbench
 
@@ -21,20 +21,20 @@ FIELDS = ("kernel_distance", *NEIGHBOUR_FIELDS)
 DENSITY = NEIGHBOUR_FIELDS.index("density")
 DRAWS = 8
 HALVES = 40
-LIKENESS: Work[Likeness | None] = Work("likeness of a group")
+LIKENESS: Work[GroupScores | None] = Work("likeness of a group")
 CELL_KERNEL: Work[list[KernelSums]] = Work("kernel sums of a group on all re-splits")
 CELL_MOMENTS: Work[tuple[Floats, float]] = Work("mean and spread of a group")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Likeness:
+class GroupScores:
     """The quantities of one cell in the order of ``FIELDS``.
 
     Attributes:
         cell: Where.
         values: The quantities.
         errors: Their standard errors; zeros on re-splits.
-        reference: Real rows that it was held against.
+        reference: Real rows that it was compared with.
         candidate: Synthetic rows.
         draws: How many draws of equal n the neighbour quantities are the mean of.
     """
@@ -47,17 +47,17 @@ class Likeness:
     draws: int
 
 
-def likeness(bench: Workbench, plan: Plan, cell: Cell, k: int) -> Likeness | None:
+def group_scores(bench: Workbench, plan: ComparisonPlan, cell: Cell, k: int) -> GroupScores | None:
     """The five quantities of a cell; None on a re-split that left it too few rows."""
     return bench.shared(
         LIKENESS.about(
             bench.reference, bench.candidate, group=cell.group, equal=plan.equal[cell.column], most=plan.most, k=k
         ),
-        lambda: _likeness(bench, plan, cell, k),
+        lambda: _group_scores(bench, plan, cell, k),
     )
 
 
-def _likeness(bench: Workbench, plan: Plan, cell: Cell, k: int) -> Likeness | None:
+def _group_scores(bench: Workbench, plan: ComparisonPlan, cell: Cell, k: int) -> GroupScores | None:
     reference, candidate = (part_in(bench, plan, cell, side) for side in (bench.reference, bench.candidate))
     fewest, equal = min(len(reference), len(candidate)), plan.equal[cell.column]
     if fewest < equal:
@@ -65,7 +65,7 @@ def _likeness(bench: Workbench, plan: Plan, cell: Cell, k: int) -> Likeness | No
     distance, kernel_error = _kernel(bench, plan, cell, reference, candidate)
     draws = min(DRAWS, math.ceil(fewest / equal))
     values, errors = _neighbours(bench, cell, reference, candidate, equal, draws, k)
-    return Likeness(
+    return GroupScores(
         cell=cell,
         values=(distance, *values.tolist()),
         errors=(kernel_error, *errors.tolist()),
@@ -75,16 +75,15 @@ def _likeness(bench: Workbench, plan: Plan, cell: Cell, k: int) -> Likeness | No
     )
 
 
-def _kernel(bench: Workbench, plan: Plan, cell: Cell, reference: Sample, candidate: Sample) -> tuple[float, float]:
+def _kernel(
+    bench: Workbench, plan: ComparisonPlan, cell: Cell, reference: Sample, candidate: Sample
+) -> tuple[float, float]:
     """Kernel distance over all rows of the cell, up to a cap; one pass serves all its re-splits."""
     if bench.draw is not None and bench.draw >= 0:
-        table = bench.shared(
-            CELL_KERNEL.about(bench.real, group=cell.group, most=plan.most), lambda: _kernel_table(bench, plan, cell)
-        )
-        return discrepancy(table[bench.draw]), 0.0
+        return discrepancy(_kernel_table(bench, plan, cell)[bench.draw]), 0.0
     rng = bench.generator(f"kernel rows of {cell}")
-    left, right = (thinned(sample, plan.most, rng) for sample in (reference, candidate))
-    rows = _standard(bench, plan, cell)
+    left, right = (subsample(sample, plan.most, rng) for sample in (reference, candidate))
+    rows = _standardiser(bench, plan, cell)
     sums = kernel_sums(rows(left.features), rows(right.features), memory=bench.memory)
     clusters = bench.corpus.clusters
     if clusters is None:
@@ -92,19 +91,30 @@ def _kernel(bench: Workbench, plan: Plan, cell: Cell, reference: Sample, candida
     return discrepancy(sums), standard_error(sums, clusters[left.rows], clusters[right.rows])
 
 
-def _kernel_table(bench: Workbench, plan: Plan, cell: Cell) -> list[KernelSums]:
+def kernel_error_of_real_rows(bench: Workbench, plan: ComparisonPlan, cell: Cell) -> float:
+    """Standard error that the kernel distance of a cell has where real rows are held against real rows."""
+    return standard_error(_kernel_table(bench, plan, cell)[0])
+
+
+def _kernel_table(bench: Workbench, plan: ComparisonPlan, cell: Cell) -> list[KernelSums]:
+    """The sums of all re-splits of a cell."""
+    key = CELL_KERNEL.about(bench.real, group=cell.group, most=plan.most)
+    return bench.shared(key, lambda: _kernel_tables(bench, plan, cell))
+
+
+def _kernel_tables(bench: Workbench, plan: ComparisonPlan, cell: Cell) -> list[KernelSums]:
     inside = rows_in(bench, plan, cell, bench.real)
     rng = np.random.default_rng([bench.seed, len(inside)])
     if len(inside) > 2 * plan.most:
         inside = np.sort(rng.permutation(inside)[: 2 * plan.most])
     features = bench.real.take(inside, f"real in {cell}").features
-    return split_sums(_standard(bench, plan, cell)(features), bench.splits()[:, :, inside], memory=bench.memory)
+    return split_sums(_standardiser(bench, plan, cell)(features), bench.splits()[:, :, inside], memory=bench.memory)
 
 
-def _standard(bench: Workbench, plan: Plan, cell: Cell) -> Callable[[Floats], Floats]:
+def _standardiser(bench: Workbench, plan: ComparisonPlan, cell: Cell) -> Callable[[Floats], Floats]:
     """Rows about the mean of the group's real rows, in units of their spread.
 
-    The cubic kernel knows an origin and a unit: without this, groups far from the origin or of wide
+    The cubic kernel depends on origin and scale: without this, groups far from the origin or of wide
     spread would seem worse off for the same flaw.
     """
 
@@ -117,7 +127,7 @@ def _standard(bench: Workbench, plan: Plan, cell: Cell) -> Callable[[Floats], Fl
     return lambda features: np.asarray((features - centre) / spread)
 
 
-def thinned(sample: Sample, rows: int, rng: np.random.Generator) -> Sample:
+def subsample(sample: Sample, rows: int, rng: np.random.Generator) -> Sample:
     """At most so many rows; rows of one source stay together."""
     if len(sample) <= rows:
         return sample
@@ -129,7 +139,7 @@ def _neighbours(
 ) -> tuple[Floats, Floats]:
     """Mean precision, recall, density and coverage over draws of ``equal`` rows a side, and their errors.
 
-    Half-samples tell the variance ``v`` of one draw. Two draws of ``equal`` among ``n`` rows share
+    Half-samples give the variance ``v`` of one draw. Two draws of ``equal`` among ``n`` rows share
     ``equal / n`` of their rows, and about so much of their variance: the mean of ``draws`` has
     ``v (share + (1 - share) / draws)``.
     """
@@ -138,7 +148,7 @@ def _neighbours(
     for _ in range(draws):
         left, right = (sample.take(sample.shuffled(rng)[:equal], "drawn") for sample in (reference, candidate))
         distances = Distances.between(left.features, right.features)
-        values.append(distances.four(k))
+        values.append(distances.prdc(k))
         if not bench.is_null:
             variances.append(_half_variance(distances, left, right, k, math.ceil(HALVES / draws), rng))
     mean = np.mean(values, axis=0)
@@ -155,14 +165,14 @@ def _half_variance(
 
     Density depends on ``k`` over the rows, so its halves have half the neighbours: at the same ``k``
     they spread a quarter too little in 64 columns. Shares near 0 and 1 keep the variance of a
-    proportion with a row more on each side: halves that all agree do not claim to know it exactly.
+    proportion with a row more on each side: halves that all agree must not give an error of 0.
     """
     drawn = []
     for _ in range(max(2, halves)):
         half = distances.of(left.half(rng), right.half(rng))
-        four = list(half.four(k))
-        four[DENSITY] = half.density((k + 1) // 2)
-        drawn.append(four)
+        prdc = list(half.prdc(k))
+        prdc[DENSITY] = half.density((k + 1) // 2)
+        drawn.append(prdc)
     spread, n = np.var(drawn, axis=0, ddof=1), len(left)
     share = (np.mean(drawn, axis=0) * n + 1) / (n + 2)
     share[DENSITY] = 1.0

@@ -1,4 +1,4 @@
-"""Balls of two small sides: every distance is found once, and halves of the rows read the same distances."""
+"""Precision, recall, density and coverage of small samples, from one matrix of distances that half-samples share."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from counterproof.metrics.engine.distances import squared_distances
 from counterproof.metrics.sample import Floats, Rows
 
 SAME = 1e-10  # squared distances closer than this share of the largest squared norm are one
@@ -32,17 +33,11 @@ class Distances:
         """All distances of two sides ``(n, d)`` and ``(m, d)``."""
         centre = real.mean(axis=0)
         real, made = real - centre, made - centre
-        norms = np.einsum("ij,ij->i", real, real), np.einsum("ij,ij->i", made, made)
-
-        def squared(one: int, other: int) -> Floats:
-            rows = (real, made)
-            return np.asarray(norms[one][:, None] + norms[other][None, :] - 2 * rows[one] @ rows[other].T)
-
-        within = squared(0, 0), squared(1, 1)
+        within = squared_distances(real, real), squared_distances(made, made)
         for square in within:
             np.fill_diagonal(square, -np.inf)
-        largest = max(float(norm.max()) for norm in norms)
-        return cls(real=within[0], made=within[1], across=squared(0, 1), same=SAME * largest)
+        largest = max(float((rows**2).sum(1).max()) for rows in (real, made))
+        return cls(real=within[0], made=within[1], across=squared_distances(real, made), same=SAME * largest)
 
     def of(self, real: Rows, made: Rows) -> Distances:
         """The distances of some of the rows."""
@@ -53,11 +48,11 @@ class Distances:
             same=self.same,
         )
 
-    def four(self, k: int) -> tuple[float, float, float, float]:
+    def prdc(self, k: int) -> tuple[float, float, float, float]:
         """Precision, recall, density and coverage, rows at exactly the radius included.
 
         >>> x = np.arange(20.0)[:, None]
-        >>> Distances.between(x, x + 0.25).four(1)
+        >>> Distances.between(x, x + 0.25).prdc(1)
         (1.0, 1.0, 1.95, 1.0)
         """
         held = self.across <= self._radius(self.real, k)[:, None]

@@ -1,4 +1,4 @@
-"""Axes: where numbers stand in a drawing."""
+"""Axes: positions of numbers in a drawing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Axis:
     log: bool = False
 
     def __call__(self, value: float) -> float:
-        """The position of a value; what lies beyond the axis stands at its end."""
+        """The position of a value; values beyond the axis are placed at its end."""
         low, high, value = (self._turned(v) for v in (self.low, self.high, max(value, self._least())))
         share = (value - low) / (high - low) if high > low else 0.5
         return self.start + min(1.0, max(0.0, share)) * (self.end - self.start)

@@ -1,4 +1,4 @@
-"""The gallery: synthetic rows beside the real rows nearest to them, hidden unless asked for."""
+"""Closest pairs: synthetic rows beside the real rows nearest to them, hidden unless asked for."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from counterproof.reports.judgement import number
 from counterproof.reports.text import cell_text, clipped
 
 PAIRS_DRAWN = 24
-VEILS_DRAWN = 6
+HIDDEN_DRAWN = 6
 FIELDS_DRAWN = 40
 HIDDEN = "hidden: run with --show-real"
 
@@ -19,7 +19,7 @@ HIDDEN = "hidden: run with --show-real"
 def draw_pairs(data: Pairs, *, reveal: bool) -> Markup:
     """One card per pair; contents only where ``reveal`` (a copy's synthetic side is the real record)."""
     bare = reveal and not data.redacted
-    shown = data.pairs[: PAIRS_DRAWN if bare else VEILS_DRAWN]
+    shown = data.pairs[: PAIRS_DRAWN if bare else HIDDEN_DRAWN]
     cards = [_card(pair, data.modality, bare=bare) for pair in shown]
     left = len(data.pairs) - len(shown)
     more = [element("p", f"{left} more pairs stand in the table.", class_="note")] if left > 0 else []
@@ -54,7 +54,7 @@ def _measure(pair: Pair) -> Markup:
 
 
 def _image(encoded: str | None, side: str) -> Markup:
-    """Only what is a PNG becomes an image."""
+    """An image, if the data are a PNG."""
     if encoded is None or not _is_png(encoded):
         return element("div", element("span", "no image"), class_="veil")
     return element("img", src=f"data:image/png;base64,{encoded}", alt=f"{side} image", width=128, height=128)

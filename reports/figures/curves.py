@@ -18,7 +18,7 @@ def draw_curves(data: Curves) -> Markup:
     """The band first, the diagonal over it, the release over both."""
     across, up = _axis(data.x, LEFT, RIGHT), _axis([*data.release, *data.low, *data.high, *data.x], BOTTOM, TOP)
     parts = [*_frame(data, across, up), _band(data, across, up), _diagonal(across, up), *_release(data, across, up)]
-    return drawing(WIDTH, HEIGHT, _spoken(data), *parts)
+    return drawing(WIDTH, HEIGHT, _aria_label(data), *parts)
 
 
 def _axis(values: list[float], start: float, end: float) -> Axis:
@@ -26,7 +26,7 @@ def _axis(values: list[float], start: float, end: float) -> Axis:
     return Axis(low=min([0.0, *values]), high=max([1.0, *values]), start=start, end=end)
 
 
-def _spoken(data: Curves) -> str:
+def _aria_label(data: Curves) -> str:
     outside = sum(not low <= y <= high for low, y, high in zip(data.low, data.release, data.high, strict=True))
     return f"{data.y_title} by {data.x_title}; the release leaves the floor at {outside} of {len(data.x)} places"
 

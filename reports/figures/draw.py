@@ -120,7 +120,7 @@ class Figure:
 
 
 def draw(panel: PanelReading, *, shows_real: bool = False) -> Figure:
-    """Draw a panel; ``shows_real`` says that the audit was told to show real records."""
+    """Draw a panel; ``shows_real``: the audit was run with --show-real."""
     try:
         drawn, columns, rows, plot = _DRAWERS[panel.kind](rounded(panel.data), shows_real or panel.shows_real)
     except (ValidationError, ValueError, IndexError) as error:
@@ -250,7 +250,7 @@ def _mosaic(plain: dict[str, Any], reveal: bool) -> Drawn:
 
 
 def _mosaic_rows(data: Mosaic, group: MosaicGroup) -> Iterator[tuple[str, ...]]:
-    """The group's own share, then what its labels have of it."""
+    """The group's share, then the share of each label in it."""
     yield (group.name, "all, of all rows", _hideable(group.real), _hideable(group.synthetic))
     for label, real, made in zip(data.labels, group.real_labels, group.synthetic_labels, strict=True):
         yield (group.name, label, _hideable(real), _hideable(made))

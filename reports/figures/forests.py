@@ -18,7 +18,7 @@ LETTERS = 36  # of a line of a name; a name has two lines
 
 
 def draw_forest(data: Forest) -> Markup:
-    """Left: both models with their intervals. Right: the change, against its limits."""
+    """Left: both models with their intervals. Right: the change and its limits."""
     entries = data.entries[:ENTRIES_DRAWN]
     if not entries:
         return element("p", "No entry has rows enough to be drawn.", class_="note")
@@ -35,10 +35,10 @@ def draw_forest(data: Forest) -> Markup:
         changes = axis_over([0.0, *limits, *_ends(e.change for e in entries)], SPLIT + 10, RIGHT - 20)
         parts += [*_frame(changes, height, "change"), *_zone(changes, limits, height), *_changes(entries, changes)]
     names = [name for k, entry in enumerate(entries) for name in _name(k, entry.label)]
-    return drawing(RIGHT, height + 24, _spoken(data), *parts, *names)
+    return drawing(RIGHT, height + 24, _aria_label(data), *parts, *names)
 
 
-def _spoken(data: Forest) -> str:
+def _aria_label(data: Forest) -> str:
     return f"{data.titles[0]} beside {data.titles[1]}, for {len(data.entries)} entries"
 
 
@@ -51,7 +51,7 @@ def _row(index: int) -> float:
 
 
 def _name(index: int, label: str) -> Iterable[Markup]:
-    """On one line or two; what is longer ends in dots."""
+    """On one line or two; longer names end in an ellipsis."""
     first, *others = wrap(printable(label), LETTERS, break_on_hyphens=False) or [""]
     middle, apart = _row(index) + 4, 8.0 if others else 0.0
     yield element("text", hint(label), first, class_="label", x=0.0, y=middle - apart)

@@ -1,4 +1,4 @@
-"""The ladder: one small scale per gate, its interval against its limits and its floor."""
+"""Gate scales: one small drawing per gate, its interval beside its limits and its floor."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from counterproof.reports.wording import Line, State
 
 WIDTH, HEIGHT, MIDDLE = 260.0, 40.0, 14.0
 CELL_HEIGHT = 22.0
-REACH = 12.0  # an interval this many times wider than the rest is cut, with an arrow
+REACH = 12.0  # a wider interval, relative to the rest, is cut and gets an arrow
 
 
-def rung(line: Line) -> Markup:
+def gate_scale(line: Line) -> Markup:
     """The scale of one gate; empty where nothing was measured."""
     gate = line.gate
     if gate.value is None or gate.limit is None:
@@ -26,7 +26,7 @@ def rung(line: Line) -> Markup:
         WIDTH,
         HEIGHT,
         label,
-        *_ground(line, axis, HEIGHT - 14),
+        *_background(line, axis, HEIGHT - 14),
         *_floor(gate, axis),
         *_bar(axis, gate.value, gate.low, gate.high, line.state, MIDDLE, _bound(line)),
         *_limit_labels(line, axis),
@@ -34,18 +34,18 @@ def rung(line: Line) -> Markup:
     )
 
 
-def cell_rung(line: Line, cell: CellReading) -> Markup:
+def cell_scale(line: Line, cell: CellReading) -> Markup:
     """The scale of one cell, on the axis of its gate."""
     if cell.value is None or line.gate.limit is None:
         return Markup("")
     axis = _axis(line)
     label = f"{number(cell.value)} [{number(cell.low)}, {number(cell.high)}], limit {line.limit}"
     bar = _bar(axis, cell.value, cell.low, cell.high, cell.verdict, CELL_HEIGHT / 2)
-    return drawing(WIDTH, CELL_HEIGHT, label, *_ground(line, axis, CELL_HEIGHT), *bar, class_="rung")
+    return drawing(WIDTH, CELL_HEIGHT, label, *_background(line, axis, CELL_HEIGHT), *bar, class_="rung")
 
 
 def limits(line: Line) -> list[float]:
-    """Every number on the scale that the verdict turns on."""
+    """Every limit on the scale that decides the verdict."""
     ends = {value: None for value in (line.gate.limit, line.gate.fail_limit) if value is not None}
     return sorted({*ends, *(-value for value in ends)}) if line.two_sided else list(ends)
 
@@ -60,7 +60,7 @@ def _axis(line: Line) -> Axis:
     return axis_over([*core, *kept], 10.0, WIDTH - 10.0, log=line.scale == "log", pad=0.12)
 
 
-def _ground(line: Line, axis: Axis, height: float) -> Iterable[Markup]:
+def _background(line: Line, axis: Axis, height: float) -> Iterable[Markup]:
     """The track, the zone inside the limit, and the limits."""
     gate, limit = line.gate, line.gate.limit
     assert limit is not None

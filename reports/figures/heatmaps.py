@@ -150,7 +150,7 @@ def plot_of(data: Map) -> dict[str, Any]:
     }
 
 
-def _heat(data: Map, rows: list[list[int | None]], low: str, high: str, told: str) -> dict[str, Any]:
+def _heat(data: Map, rows: list[list[int | None]], low: str, high: str, words: str) -> dict[str, Any]:
     return {
         "type": "heatmap",
         "x": data.x_edges,
@@ -158,7 +158,7 @@ def _heat(data: Map, rows: list[list[int | None]], low: str, high: str, told: st
         "z": rows,
         "showscale": False,
         "colorscale": [[0, low], [1, high]],
-        "hovertemplate": f"{told}<extra></extra>",
+        "hovertemplate": f"{words}<extra></extra>",
     }
 
 

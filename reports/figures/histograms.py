@@ -18,21 +18,21 @@ WIDTH, PLOT = 300.0, 96.0
 
 def draw_marginals(data: Marginals) -> Markup:
     """One small chart per column, worst first."""
-    shown = [_multiple(column) for column in data.columns[:COLUMNS_DRAWN]]
+    shown = [_column_chart(column) for column in data.columns[:COLUMNS_DRAWN]]
     left = len(data.columns) - len(shown)
     more = [element("p", f"{left} more columns stand in record.json.", class_="note")] if left > 0 else []
     return element("div", element("div", *shown, class_="multiples"), *more)
 
 
-def _multiple(column: Marginal) -> Markup:
+def _column_chart(column: Marginal) -> Markup:
     floor = "" if column.floor is None else f" (floor {number(column.floor)})"
     name = element("span", clipped(column.column, 40), class_="name", title=column.column)
     score = element("span", f"{column.statistic} {number(column.value)}{floor}", class_="score")
-    chart = _upright(column) if column.statistic == "KS" else _lying(column)
+    chart = _number_bars(column) if column.statistic == "KS" else _category_bars(column)
     return element("figure", element("figcaption", name, score), chart, class_="multiple")
 
 
-def _spoken(column: Marginal) -> str:
+def _aria_label(column: Marginal) -> str:
     return f"Shares of {column.column} in real and synthetic rows, {column.statistic} {number(column.value)}"
 
 
@@ -49,7 +49,7 @@ def _scale(column: Marginal, start: float, end: float) -> Axis:
     return Axis(low=0.0, high=top or 1.0, start=start, end=end)
 
 
-def _upright(column: Marginal) -> Markup:
+def _number_bars(column: Marginal) -> Markup:
     """Binned numbers: real as filled steps, synthetic as bars before them."""
     axis, count = _scale(column, 0.0, PLOT - 8), max(1, len(column.labels))
     step = WIDTH / count
@@ -58,7 +58,7 @@ def _upright(column: Marginal) -> Markup:
     base = element("line", class_="track", x1=0.0, x2=WIDTH, y1=PLOT, y2=PLOT)
     ends = [element("text", clipped(label, 24), class_="tick", x=x, y=PLOT + 14, text_anchor=anchor)
             for label, x, anchor in _ends(column.labels)]  # fmt: skip
-    return drawing(WIDTH, PLOT + 18, _spoken(column), *parts, base, *ends)
+    return drawing(WIDTH, PLOT + 18, _aria_label(column), *parts, base, *ends)
 
 
 def _ends(labels: list[str]) -> Iterator[tuple[str, float, str]]:
@@ -81,7 +81,7 @@ def _bin(x: float, step: float, axis: Axis, label: str, real: float | None, synt
     return element("g", _tip(label, real, synthetic), *parts)
 
 
-def _lying(column: Marginal) -> Markup:
+def _category_bars(column: Marginal) -> Markup:
     """Categories: two bars each, the label before them."""
     shown = list(zip(column.labels, column.real, column.synthetic, strict=True))[:CATEGORIES_DRAWN]
     axis, pitch = _scale(column, 0.0, WIDTH - 128.0), 22.0
@@ -90,7 +90,7 @@ def _lying(column: Marginal) -> Markup:
     if left > 0:
         y = len(shown) * pitch + 12
         parts.append(element("text", f"and {left} more, in the table", class_="tick", x=120.0, y=y))
-    return drawing(WIDTH, len(shown) * pitch + (18 if left > 0 else 2), _spoken(column), *parts)
+    return drawing(WIDTH, len(shown) * pitch + (18 if left > 0 else 2), _aria_label(column), *parts)
 
 
 def _category(y: float, axis: Axis, label: str, real: float | None, synthetic: float | None) -> Iterable[Markup]:

@@ -1,4 +1,4 @@
-"""Markup: HTML and SVG elements that cannot be made without escaping."""
+"""HTML and SVG elements whose text is always escaped."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def drawing(width: float, height: float, label: str, *children: str, class_: str
 
 
 def hint(text: str) -> Markup:
-    """What a pointer over the parent element reads."""
+    """The tooltip of the parent element."""
     return element("title", text)
 
 

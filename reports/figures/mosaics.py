@@ -18,7 +18,7 @@ LETTER, PITCH = 7.2, 18.0  # width of a letter; least distance of two names
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Side:
-    """One of the two mosaics: where it stands and what it shows."""
+    """One of the two mosaics: its position and its data."""
 
     kind: str
     left: float
@@ -58,13 +58,13 @@ def _legend(data: Mosaic) -> tuple[list[Markup], float]:
     parts = [element("text", clipped(data.label_title, 24), class_="tick", x=0.0, y=14.0)]
     x, y = 14.0 + 6.2 * len(clipped(data.label_title, 24)), 4.0
     for k, label in enumerate(data.labels[:LABELS_DRAWN]):
-        told = clipped(label, 20)
-        wide = 50 + LETTER * len(told)
+        words = clipped(label, 20)
+        wide = 50 + LETTER * len(words)
         if x + wide > WIDTH:
             x, y = 0.0, y + LINE
         for at, kind in ((x, "real"), (x + 14, "synthetic")):
             parts.append(element("rect", class_=kind, x=at, y=y, width=12.0, height=12.0, fill_opacity=_shade(k, data)))
-        parts.append(element("text", hint(label), told, class_="label", x=x + 32, y=y + 10))
+        parts.append(element("text", hint(label), words, class_="label", x=x + 32, y=y + 10))
         x += wide
     if len(data.labels) > LABELS_DRAWN:
         parts.append(element("text", "and more", class_="tick", x=x, y=y + 10))
@@ -85,11 +85,11 @@ def _mosaic(data: Mosaic, side: _Side) -> Iterator[Markup]:
     starts = [side.left, *(side.left + end for end in accumulate(widths))]
     for group, x, width in zip(groups, starts, widths, strict=False):
         yield from _column(data, group, x, max(1.0, width - GAP), side)
-    yield from _feet(groups, starts, widths, side)
+    yield from _group_labels(groups, starts, widths, side)
 
 
 def _extents(shares: Sequence[float | None], whole: float) -> list[float]:
-    """Sizes in proportion to the shares; one that is hidden has a size that says nothing."""
+    """Sizes in proportion to the shares; a hidden one has a fixed size."""
     hidden = sum(share is None for share in shares)
     sliver = min(SLIVER, whole / max(1, len(shares)))
     rest, known = whole - hidden * sliver, sum(share or 0.0 for share in shares)
@@ -104,8 +104,8 @@ def _column(data: Mosaic, group: MosaicGroup, x: float, width: float, side: _Sid
     shares, foot = side.labels(group), side.foot
     for k, (label, share, height) in enumerate(zip(data.labels, shares, _extents(shares, TALL), strict=True)):
         foot -= height
-        told = "too few real rows to show" if share is None else f"{100 * share:.3g} % of {_rows(side.n(group))}"
-        tip = hint(f"{group.name}, {label}: {told}")
+        words = "too few real rows to show" if share is None else f"{100 * share:.3g} % of {_rows(side.n(group))}"
+        tip = hint(f"{group.name}, {label}: {words}")
         box = {"x": x, "y": foot, "width": width, "height": height - (GAP if height > 2 * GAP else 0.0)}
         if share is None:
             yield element("rect", tip, class_="hidden", **box)
@@ -117,26 +117,26 @@ def _rows(n: int | None) -> str:
     return "its rows" if n is None else f"{n} rows"
 
 
-def _feet(groups: list[MosaicGroup], starts: list[float], widths: list[float], side: _Side) -> Iterator[Markup]:
-    """Names under their columns; slanted and moved apart where one of them has no room."""
+def _group_labels(groups: list[MosaicGroup], starts: list[float], widths: list[float], side: _Side) -> Iterator[Markup]:
+    """Names under their columns; slanted and moved apart where one of them is too wide."""
     upright = all(len(group.name) * LETTER <= width for group, width in zip(groups, widths, strict=True))
     middles = [x + width / 2 for x, width in zip(starts, widths, strict=False)]
-    for group, x, at in zip(groups, middles, _apart(middles, side.left, side.left + SIDE), strict=True):
+    for group, x, at in zip(groups, middles, _spread_apart(middles, side.left, side.left + SIDE), strict=True):
         share = side.share(group)
-        told = "hidden" if share is None else f"{100 * share:.3g} %"
+        words = "hidden" if share is None else f"{100 * share:.3g} %"
         if upright:
             how: dict[str, str | float] = {"x": x, "text_anchor": "middle"}
             yield element("text", hint(group.name), group.name, class_="label", y=side.foot + 16, **how)
-            yield element("text", told, class_="tick", y=side.foot + 31, **how)
+            yield element("text", words, class_="tick", y=side.foot + 31, **how)
             continue
         yield element("path", class_="lead-line", d=f"M{x:.1f} {side.foot:.1f}L{at:.1f} {side.foot + 12:.1f}")
         turned = f"translate({at + 3:.1f} {side.foot + 20:.1f}) rotate(-40)"
-        name = f"{clipped(group.name, 13)} {told}"
+        name = f"{clipped(group.name, 13)} {words}"
         yield element("text", hint(group.name), name, class_="tick", text_anchor="end", transform=turned)
 
 
-def _apart(places: list[float], low: float, high: float) -> list[float]:
-    """The places, moved no farther than they must to stand apart."""
+def _spread_apart(places: list[float], low: float, high: float) -> list[float]:
+    """The positions, moved as little as needed to keep a distance."""
     there: list[float] = []
     for place in places:
         there.append(max(place, there[-1] + PITCH if there else low))

@@ -1,4 +1,4 @@
-"""By group: every question that was asked of single groups, side by side, built from the record alone.
+"""The table by group: every question that was measured for single groups, built from the record alone.
 
 A question is one field of one metric: the one that a gate judges over cells, or else the first that
 was measured per group. A row is one group: a value of a group column, or of several at once.
@@ -11,14 +11,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from counterproof.metrics.estimate import Better
-from counterproof.reports.group_view.cells import ORDER, Look, Square, squares_of, verdicts_of
-from counterproof.reports.group_view.group_keys import Filed, Place, filed_by_group, group_columns, named
+from counterproof.reports.group_view.cells import ORDER, CellState, GroupCell, cells_of, verdicts_of
+from counterproof.reports.group_view.group_keys import (
+    GroupReading,
+    GroupValues,
+    group_columns,
+    named,
+    readings_by_group,
+)
 from counterproof.reports.model import QUESTIONS, Reading, RecordData
 from counterproof.reports.text import printable
 from counterproof.reports.wording import LOOKS, subject
 
 RANGE = re.compile(r"([≤(>]) ?(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)(?=$|, )")
-MOST = 300  # squares on the page; the others stand in the record
+MOST = 300  # cells on the page; the others are in the record only
 ASKED = 15  # questions
 DIRECTIONS: Mapping[Better, str] = {"lower": "lower is better", "higher": "higher is better", "zero": "0 is no change"}
 
@@ -46,10 +52,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One group: its name, and a square or None for each question."""
+    """One group: its name, and a cell or None for each question."""
 
     name: str
-    squares: tuple[Square | None, ...]
+    cells: tuple[GroupCell | None, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,19 +69,19 @@ class Block:
     @property
     def asked(self) -> list[int]:
         """The questions that were asked of any of these groups."""
-        columns = zip(*(row.squares for row in self.rows), strict=True)
+        columns = zip(*(row.cells for row in self.rows), strict=True)
         return [at for at, column in enumerate(columns) if any(column)]
 
     @property
     def thin(self) -> bool:
         """Whether fewer than half of the questions were asked of crossed columns: such a table is folded away."""
-        return self.crossed and 2 * len(self.asked) < len(self.rows[0].squares)
+        return self.crossed and 2 * len(self.asked) < len(self.rows[0].cells)
 
     @property
     def references(self) -> list[set[str]]:
-        """For each question, the groups that others are held against."""
-        columns = zip(*(row.squares for row in self.rows), strict=True)
-        return [{square.against for square in column if square} for column in columns]
+        """For each question, the groups that others are compared with."""
+        columns = zip(*(row.cells for row in self.rows), strict=True)
+        return [{cell.against for cell in column if cell} for column in columns]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,15 +104,15 @@ class GroupTable:
         return [(name, names.count(name)) for name in dict.fromkeys(names)]
 
     @property
-    def squares(self) -> list[Square]:
+    def cells(self) -> list[GroupCell]:
         """All of them."""
-        return [square for block in self.blocks for row in block.rows for square in row.squares if square]
+        return [cell for block in self.blocks for row in block.rows for cell in row.cells if cell]
 
     @property
     def tally(self) -> str:
-        """What there is to see: ``17 groups by 7 questions: 3 fail, 12 too few to say``."""
-        looks = [square.look for square in self.squares]
-        words: dict[Look, str] = {state: look.word.lower() for state, look in LOOKS.items()}
+        """A summary: ``17 groups by 7 questions: 3 fail, 12 too few to say``."""
+        looks = [cell.look for cell in self.cells]
+        words: dict[CellState, str] = {state: look.word.lower() for state, look in LOOKS.items()}
         words |= {"beyond": "beyond what real rows reach", "few": "too few to say"}
         counted = ", ".join(f"{looks.count(look)} {word}" for look, word in words.items() if look in looks)
         groups, asked = sum(len(block.rows) for block in self.blocks), len(self.questions)
@@ -116,30 +122,34 @@ class GroupTable:
 
 def group_table(record: RecordData) -> GroupTable | None:
     """The table, or None where no question was asked of single groups."""
-    filed = filed_by_group(record)
-    questions = list(_questions(record, filed))
+    group_readings = readings_by_group(record)
+    questions = list(_questions(record, group_readings))
     shown = questions[:ASKED]
-    squares: dict[Place, list[Square | None]] = {}
+    cells: dict[GroupValues, list[GroupCell | None]] = {}
     verdicts = verdicts_of(record)
     for at, question in enumerate(shown):
-        own = [one for one in filed if (one.reading.metric, one.reading.field) == (question.metric, question.field)]
-        for one, square in squares_of(own, verdicts):
-            row = squares.setdefault(one.place, [None] * len(shown))
-            row[at] = max((found for found in (row[at], square) if found), key=lambda found: found.badness)
-    if not squares:
+        own = [
+            one
+            for one in group_readings
+            if (one.reading.metric, one.reading.field) == (question.metric, question.field)
+        ]
+        for one, cell in cells_of(own, verdicts):
+            row = cells.setdefault(one.place, [None] * len(shown))
+            row[at] = max((found for found in (row[at], cell) if found), key=lambda found: found.badness)
+    if not cells:
         return None
-    kept = _kept(squares, MOST // len(shown))
+    kept = _top_rows(cells, MOST // len(shown))
     return GroupTable(
         questions=tuple(shown),
         blocks=tuple(_blocks(kept, group_columns(record))),
-        left_out=_left_out(len(squares) - len(kept), len(questions) - len(shown)),
+        left_out=_left_out(len(cells) - len(kept), len(questions) - len(shown)),
     )
 
 
-def _questions(record: RecordData, filed: Sequence[Filed]) -> Iterable[Question]:
+def _questions(record: RecordData, group_readings: Sequence[GroupReading]) -> Iterable[Question]:
     """One per metric, in the order of the families."""
     fields: dict[str, list[Reading]] = {}
-    for one in filed:
+    for one in group_readings:
         fields.setdefault(one.reading.metric, []).append(one.reading)
     rank = {family: k for k, family in enumerate(QUESTIONS)}
     for metric, readings in sorted(fields.items(), key=lambda item: rank.get(item[1][0].family, len(rank))):
@@ -147,40 +157,42 @@ def _questions(record: RecordData, filed: Sequence[Filed]) -> Iterable[Question]
         judged = [g.field for g in record.gates if g.metric == metric and (g.cells or g.too_few) and g.field in there]
         field = judged[0] if judged else readings[0].field
         first = next(reading for reading in readings if reading.field == field)
-        told = "" if first.headline and field != "change" else field
+        tooltip = "" if first.headline and field != "change" else field
         yield Question(
             metric=metric,
             field=field,
             family=first.family,
-            title=subject(first.title, metric, told, {}),
+            title=subject(first.title, metric, tooltip, {}),
             direction=DIRECTIONS[first.better],
             judged=bool(judged),
         )
 
 
-def _kept(squares: Mapping[Place, list[Square | None]], most: int) -> dict[Place, list[Square | None]]:
-    """At most so many rows: single columns first, then those with the worst squares."""
+def _top_rows(
+    cells: Mapping[GroupValues, list[GroupCell | None]], most: int
+) -> dict[GroupValues, list[GroupCell | None]]:
+    """At most so many rows: single columns first, then those with the worst cells."""
 
-    def order(place: Place) -> tuple[int, int]:
-        return len(place), min(ORDER[square.look] for square in squares[place] if square)
+    def order(place: GroupValues) -> tuple[int, int]:
+        return len(place), min(ORDER[cell.look] for cell in cells[place] if cell)
 
-    kept = set(sorted(squares, key=order)[:most])
-    return {place: row for place, row in squares.items() if place in kept}
+    kept = set(sorted(cells, key=order)[:most])
+    return {place: row for place, row in cells.items() if place in kept}
 
 
-def _blocks(squares: Mapping[Place, list[Square | None]], names: Sequence[str]) -> Iterable[Block]:
+def _blocks(cells: Mapping[GroupValues, list[GroupCell | None]], names: Sequence[str]) -> Iterable[Block]:
     """Rows by the columns they are groups of: single ones in the order of the configuration, then crossings."""
     parts: dict[tuple[str, ...], list[Row]] = {}
-    for place, found in sorted(squares.items(), key=lambda item: [range_order(value) for _, value in item[0]]):
+    for place, found in sorted(cells.items(), key=lambda item: [range_order(value) for _, value in item[0]]):
         columns = tuple(column for column, _ in place)
-        parts.setdefault(columns, []).append(Row(name=printable(named(place)[1]), squares=tuple(found)))
+        parts.setdefault(columns, []).append(Row(name=printable(named(place)[1]), cells=tuple(found)))
     rank = {name: k for k, name in enumerate(names)}
     for columns in sorted(parts, key=lambda c: (len(c), [rank.get(name, len(rank)) for name in c])):
         yield Block(title=printable(" × ".join(columns)), rows=tuple(parts[columns]), crossed=len(columns) > 1)
 
 
 def range_order(value: str | None) -> tuple[int, float]:
-    """Where a range of numbers stands among the others; what is no range stays where it is.
+    """Where a range of numbers stands among the others; other values keep their order.
 
     >>> sorted(["(100, 200]", "(27, 100]", "> 200", "≤ 27"], key=range_order)
     ['≤ 27', '(27, 100]', '(100, 200]', '> 200']
@@ -193,5 +205,5 @@ def range_order(value: str | None) -> tuple[int, float]:
 
 def _left_out(groups: int, questions: int) -> str:
     parts = [f"{groups} more groups" if groups > 0 else "", f"{questions} more questions" if questions > 0 else ""]
-    told = " and ".join(part for part in parts if part)
-    return f"{told} stand in record.json." if told else ""
+    tooltip = " and ".join(part for part in parts if part)
+    return f"{tooltip} stand in record.json." if tooltip else ""

@@ -20,7 +20,7 @@ from markupsafe import Markup
 
 from counterproof.reports import wording
 from counterproof.reports.figures.draw import Figure, draw
-from counterproof.reports.figures.gate_scale import cell_rung, rung
+from counterproof.reports.figures.gate_scale import cell_scale, gate_scale
 from counterproof.reports.group_view.cells import FAR
 from counterproof.reports.group_view.table import group_table
 from counterproof.reports.judgement import number
@@ -44,9 +44,9 @@ class Chapter:
         because: The sentences behind it.
         lines: Its gates, worst first.
         figures: Its drawn panels.
-        evidence: Tables with the name of what they stand behind.
+        evidence: Tables with the name of their measurement.
         readings: Every measurement.
-        controls: What was planted to try their power.
+        controls: Leaks that were planted as a control.
     """
 
     family: str
@@ -99,8 +99,8 @@ def render_summary(record: RecordData) -> str:
 
 
 def _chapters(record: RecordData, *, figures: bool = True) -> Iterator[Chapter]:
-    ladder = wording.ladder(record)
-    for family, lines in ladder.items():
+    gates_by_family = wording.gates_by_family(record)
+    for family, lines in gates_by_family.items():
         readings = [reading for reading in record.measurements if reading.family == family]
         panels = [(reading, panel) for reading in readings for panel in reading.panels] if figures else []
         found = record.families.get(family)
@@ -114,12 +114,12 @@ def _chapters(record: RecordData, *, figures: bool = True) -> Iterator[Chapter]:
             figures=[_drawn(record, reading, panel) for reading, panel in panels],
             evidence=[(wording.subject_of(reading), table) for reading in readings for table in reading.evidence],
             readings=readings,
-            controls=wording.tried(readings),
+            controls=wording.planted_controls(readings),
         )
 
 
 def _drawn(record: RecordData, reading: Reading, panel: PanelReading) -> Figure:
-    """A figure that says what it was made of, like every table of evidence."""
+    """A figure whose note names its measurement, as every table of evidence does."""
     figure = draw(panel, shows_real=record.manifest.shows_real)
     return replace(figure, note=" · ".join(part for part in (wording.subject_of(reading), figure.note) if part))
 
@@ -137,18 +137,18 @@ def _environment() -> Environment:
     made.filters |= {"number": number, "cell": cell_text, "clipped": clipped, "pretty": _pretty}
     made.filters |= {
         "rounded": rounded,
-        "place": wording.place,
+        "place": wording.group_in_words,
         "subject": wording.subject_of,
         "multiplicity": wording.multiplicity,
         "sentence": sentence,
     }
-    made.globals |= {"LOOKS": wording.LOOKS, "interval": interval, "rung": rung, "cell_rung": cell_rung}
+    made.globals |= {"LOOKS": wording.LOOKS, "interval": interval, "gate_scale": gate_scale, "cell_scale": cell_scale}
     made.globals |= {"CELLS": CELLS_SHOWN, "EVIDENCE": EVIDENCE_SHOWN, "READINGS": READINGS_SHOWN, "FAR": FAR}
     return made
 
 
 def _final(value: object) -> object:
-    """What stands in the page: markup as made, everything else without control characters."""
+    """Values in the page: markup unchanged, everything else without control characters."""
     return value if isinstance(value, Markup) else printable("" if value is None else value)
 
 

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 from counterproof.reports.model import RecordData
 from counterproof.reports.text import printable
-from counterproof.reports.wording import Line, family_of, ladder, multiplicity, overall, place
+from counterproof.reports.wording import Line, family_of, gates_by_family, group_in_words, multiplicity, overall
 
 Outcome = Literal["passed", "failures", "errors", "skipped"]
 CELLS_TOLD = 20
@@ -19,10 +19,10 @@ def junit(record: RecordData) -> str:
     """The gates as JUnit XML.
 
     A failed gate is a ``<failure>``; an inconclusive or crashed one an ``<error>``; a warn-level
-    gate passes and says what it saw in ``<system-out>``; not applicable and waived gates are
+    gate passes and puts its account into ``<system-out>``; not applicable and waived gates are
     ``<skipped>``. Where no test case explains the verdict of the whole, one more does.
     """
-    cases = [(_outcome(line), _case(line)) for lines in ladder(record).values() for line in lines]
+    cases = [(_outcome(line), _case(line)) for lines in gates_by_family(record).values() for line in lines]
     cases += _whole(record, {outcome for outcome, _ in cases})
     counts = Counter(outcome for outcome, _ in cases)
     totals = {
@@ -65,7 +65,7 @@ def _case(line: Line) -> ET.Element:
 
 
 def _account(line: Line) -> Iterator[str]:
-    """Everything that a reader of a build log needs."""
+    """The account of a gate for a build log."""
     gate = line.gate
     yield f"{line.look.word.upper()}: {line.title}"
     yield f"{printable(gate.expression)}: {line.value}, limit {line.limit}"
@@ -77,7 +77,7 @@ def _account(line: Line) -> Iterator[str]:
     if gate.n_needed:
         yield f"about {gate.n_needed} rows would decide it"
     for cell in gate.cells[:CELLS_TOLD]:
-        yield f"{cell.verdict}: {place(cell.group)}: {printable(cell.why)}"
+        yield f"{cell.verdict}: {group_in_words(cell.group)}: {printable(cell.why)}"
 
 
 def _whole(record: RecordData, seen: set[Outcome]) -> list[tuple[Outcome, ET.Element]]:

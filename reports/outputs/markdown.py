@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from counterproof.reports.group_view.cells import ICONS, Square
+from counterproof.reports.group_view.cells import ICONS, GroupCell
 from counterproof.reports.group_view.table import GroupTable, group_table
 from counterproof.reports.model import RecordData
 from counterproof.reports.text import clipped, interval, printable
@@ -17,12 +17,12 @@ from counterproof.reports.wording import (
     applicable,
     families,
     family_state,
+    not_applicable_gates,
     not_assessed,
     overall,
+    planted_controls,
     question,
-    set_aside,
     shows_real,
-    tried,
 )
 
 SHORT = 300
@@ -55,7 +55,7 @@ def markdown(record: RecordData) -> str:
     if shows_real(record):
         parts += ["**The record and the report contain real records.**", ""]
     parts += [*_families(record), *_gates(record), *_by_group(record)]
-    parts += [*_warnings(record), *_tried(record), *_not_assessed(record)]
+    parts += [*_warnings(record), *_planted_controls(record), *_not_assessed(record)]
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -95,7 +95,7 @@ def _gates(record: RecordData) -> Iterator[str]:
         yield from _gate_table(lines)
     else:
         yield "No gate was judged."
-    if aside := set_aside(record):
+    if aside := not_applicable_gates(record):
         yield f"\n{escaped(aside, 2000)}"
     yield ""
 
@@ -131,24 +131,24 @@ def _group_rows(table: GroupTable) -> Iterator[str]:
     rows = [(block.title, row) for block in table.blocks for row in block.rows]
     shown = max(1, SQUARES_SHOWN // len(table.questions))
     for title, row in rows[:shown]:
-        squares = " | ".join(_square(square) for square in row.squares)
-        yield f"| {escaped(title, 60)}: {escaped(row.name, 60)} | {squares} |"
+        cells = " | ".join(_group_cell(cell) for cell in row.cells)
+        yield f"| {escaped(title, 60)}: {escaped(row.name, 60)} | {cells} |"
     told = table.left_out if len(rows) <= shown else f"{len(rows) - shown} more groups stand in the report."
     if told:
         yield f"\n{told}"
 
 
-def _square(square: Square | None) -> str:
-    if square is None:
+def _group_cell(cell: GroupCell | None) -> str:
+    if cell is None:
         return ""
-    reading = square.reading
+    reading = cell.reading
     value = interval(reading.value, reading.low, reading.high) if reading.value is not None else ""
     parts = [
-        f"{ICONS.get(square.look, '')} {value}".strip(),
-        f"against {square.against}" if square.against else "",
-        square.size,
+        f"{ICONS.get(cell.look, '')} {value}".strip(),
+        f"against {cell.against}" if cell.against else "",
+        cell.size,
     ]
-    return escaped(", ".join(part for part in [*parts, _OPEN.get(square.look, "")] if part), 120)
+    return escaped(", ".join(part for part in [*parts, _OPEN.get(cell.look, "")] if part), 120)
 
 
 def _warnings(record: RecordData) -> Iterator[str]:
@@ -156,8 +156,8 @@ def _warnings(record: RecordData) -> Iterator[str]:
         yield from ("## Warnings", "", *(f"- {escaped(printable(text))}" for text in record.warnings), "")
 
 
-def _tried(record: RecordData) -> Iterator[str]:
-    controls = tried(record.measurements)
+def _planted_controls(record: RecordData) -> Iterator[str]:
+    controls = planted_controls(record.measurements)
     if controls:
         lines = (f"- {code(n)}: {'**blind**: ' * (c.found is False)}{escaped(c.told)}" for n, c in controls)
         yield from ("## Power, tried out", "", *lines, "")

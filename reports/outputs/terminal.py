@@ -13,11 +13,11 @@ from counterproof.reports.wording import (
     State,
     applicable,
     family_state,
+    not_applicable_gates,
     overall,
+    planted_controls,
     question,
-    set_aside,
     shows_real,
-    tried,
 )
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ STYLES: dict[State, str] = {
 def verdict_table(record: RecordData) -> RenderableType:
     """A rich renderable: the verdict, then every gate by family, worst first.
 
-    Data go in as text objects: neither rich markup nor control characters in them do anything.
+    Data go in as text objects: neither rich markup nor control characters in them have an effect.
     """
     from rich.console import Group
     from rich.constrain import Constrain
@@ -54,17 +54,17 @@ def verdict_table(record: RecordData) -> RenderableType:
     look = LOOKS[verdict]
     head = Text.assemble((f"{look.icon} {look.word.upper()}", STYLES[verdict]), "  ", because)
     warnings = [Text(f"{LOOKS['warn'].icon} {printable(text)}", style=STYLES["warn"]) for text in record.warnings]
-    aside = [Text(told, style="dim") for told in [set_aside(record)] if told]
+    aside = [Text(told, style="dim") for told in [not_applicable_gates(record)] if told]
     powers = [Text(told, style="dim") for told in _powers(record)]
     mark = [Text(f"{LOOKS['warn'].icon} {REAL}", style=STYLES["fail"])] if shows_real(record) else []
     return Constrain(Group(head, *mark, *warnings, _table(record), *aside, *powers), WIDTH)
 
 
 def _powers(record: RecordData) -> list[str]:
-    """What was planted to try the metrics, a line each."""
+    """Planted controls, a line each."""
     return [
         printable(f"{'blind' if control.found is False else 'power'}: {name}: {control.told}")
-        for name, control in tried(record.measurements)
+        for name, control in planted_controls(record.measurements)
     ]
 
 
@@ -110,7 +110,7 @@ def _word(state: State) -> Text:
 def plain_lines(record: RecordData) -> list[str]:
     """The same for logs: one line per gate, the verdict of the whole last."""
     told = [_plain(family, line) for family, lines in applicable(record).items() for line in lines]
-    aside = [told for told in [set_aside(record)] if told]
+    aside = [told for told in [not_applicable_gates(record)] if told]
     warnings = [f"WARNING {printable(text)}" for text in record.warnings]
     verdict, because = overall(record)
     mark = [f"WARNING {REAL}"] if shows_real(record) else []

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from counterproof.metrics.fidelity.frechet_distance import frechet_distance_between
-from counterproof.metrics.frechet.bias_corrected import both_estimates, dealt
+from counterproof.metrics.frechet.bias_corrected import both_estimates, grouped_side
 from counterproof.metrics.frechet.influence import influence
 
 Rows = NDArray[np.float32]
@@ -39,7 +39,7 @@ def ours_interval(left: Rows, right: Rows) -> float:
     if len(left) < 1.5 * left.shape[1]:
         return influence(left.astype(np.float64), right.astype(np.float64)).value
     rng = np.random.default_rng(0)
-    sides = [dealt(side.astype(np.float64), rng) for side in (left, right)]
+    sides = [grouped_side(side.astype(np.float64), rng) for side in (left, right)]
     return both_estimates(sides[0], sides[1], level=0.95)[0].value
 
 

@@ -26,11 +26,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 import torch
 
-from counterproof.metrics.engine.kernel_tiles import SumWish
-from counterproof.metrics.engine.knn_graph import side_wishes
+from counterproof.metrics.engine.kernel_tiles import KernelSumQuery
+from counterproof.metrics.engine.knn_graph import side_queries
 from counterproof.metrics.engine.nearest_neighbours import nearest
-from counterproof.metrics.engine.pairwise_pass import survey
-from counterproof.metrics.engine.shortlist import ListWish
+from counterproof.metrics.engine.pairwise_pass import pairwise_pass
+from counterproof.metrics.engine.shortlist import NeighbourQuery
 from counterproof.metrics.engine.tiles import Part
 from counterproof.metrics.prdc.balls import balls_between
 
@@ -47,11 +47,13 @@ def rows_of(n: int, d: int, seed: int) -> Any:
 def _pass(x: Any, y: Any, *, depth: int = 5, closest: int = 0, kernel: bool = False, lists: bool = True) -> object:
     parts = [Part(x, np.arange(len(x))), Part(y, np.arange(len(y)))]
     one, other = frozenset({0}), frozenset({1})
-    wishes = side_wishes((0, 1), depth) if lists else []
+    wishes = side_queries((0, 1), depth) if lists else []
     if closest:
-        wishes += [ListWish(rows=a, base=b, rim=b, k=closest + 1) for a, b in ((one, other), (other, one))]
-    sums = [SumWish(rows=one | other, weights={p: np.ones((len(s), 1), dtype=bool)}) for p, s in ((0, x), (1, y))]
-    return survey(parts, lists=wishes, sums=sums if kernel else [])
+        wishes += [NeighbourQuery(rows=a, base=b, rim=b, k=closest + 1) for a, b in ((one, other), (other, one))]
+    sums = [
+        KernelSumQuery(rows=one | other, weights={p: np.ones((len(s), 1), dtype=bool)}) for p, s in ((0, x), (1, y))
+    ]
+    return pairwise_pass(parts, lists=wishes, sums=sums if kernel else [])
 
 
 def peers(x: Any, y: Any) -> dict[str, Work | str]:

@@ -29,10 +29,10 @@ import torch
 from bench_geometry import resident, rows_of
 from growth_plot import Line, drawn
 
-from counterproof.metrics.engine.kernel_tiles import SumWish
-from counterproof.metrics.engine.pairwise_pass import survey
+from counterproof.metrics.engine.kernel_tiles import KernelSumQuery
+from counterproof.metrics.engine.pairwise_pass import pairwise_pass
 from counterproof.metrics.engine.tiles import Part
-from counterproof.metrics.frechet.bias_corrected import both_estimates, dealt
+from counterproof.metrics.frechet.bias_corrected import both_estimates, grouped_side
 from counterproof.metrics.frechet.moments import Moments
 from counterproof.metrics.prdc.balls import balls_between
 
@@ -84,7 +84,7 @@ def frechet(n: int, d: int) -> Work:
 
     def work() -> object:
         rng = np.random.default_rng(0)
-        return both_estimates(dealt(sides[0], rng), dealt(sides[1], rng), level=0.95)
+        return both_estimates(grouped_side(sides[0], rng), grouped_side(sides[1], rng), level=0.95)
 
     return work
 
@@ -99,8 +99,8 @@ def kernel(n: int, d: int) -> Work:
     """Kernel sums over all pairs of both sides."""
     parts = [Part(rows_of(n, d, seed), np.arange(n)) for seed in (1, 2)]
     every, mine = frozenset({0, 1}), np.ones((n, 1), dtype=bool)
-    sums = [SumWish(rows=every, weights={part: mine}) for part in every]
-    return lambda: survey(parts, sums=sums)
+    sums = [KernelSumQuery(rows=every, weights={part: mine}) for part in every]
+    return lambda: pairwise_pass(parts, sums=sums)
 
 
 def encoding(n: int, width: int) -> Work:

@@ -20,9 +20,9 @@ import torch
 from bench_geometry import rows_of
 
 from counterproof import Record, audit
-from counterproof.metrics.engine.kernel_tiles import SumWish
-from counterproof.metrics.engine.knn_graph import side_wishes
-from counterproof.metrics.engine.pairwise_pass import survey
+from counterproof.metrics.engine.kernel_tiles import KernelSumQuery
+from counterproof.metrics.engine.knn_graph import side_queries
+from counterproof.metrics.engine.pairwise_pass import pairwise_pass
 from counterproof.metrics.engine.tiles import Part
 from counterproof.metrics.metric import installed
 
@@ -71,8 +71,8 @@ def one_pass(given: Mapping[str, Any], device: str) -> float:
     sides = given["holdout"], given["synthetic"]
     parts = [Part(side, np.arange(len(side))) for side in sides]
     weights = {at: np.ones((len(side), 1), dtype=bool) for at, side in enumerate(sides)}
-    sums = [SumWish(rows=frozenset(weights), weights=weights)]
-    return timed(lambda: survey(parts, lists=side_wishes((0, 1), 28), sums=sums, device=device), device)
+    sums = [KernelSumQuery(rows=frozenset(weights), weights=weights)]
+    return timed(lambda: pairwise_pass(parts, lists=side_queries((0, 1), 28), sums=sums, device=device), device)
 
 
 def whole(given: Mapping[str, Any], device: str) -> tuple[Record, float]:

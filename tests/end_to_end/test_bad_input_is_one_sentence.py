@@ -118,7 +118,7 @@ def test_releases_need_not_name_their_sources(tmp_path: Path) -> None:
     done = called("run", *given, "--cluster", "patient", *QUICK)
     assert done.exit_code == 3, done.output
     found = record_in(tmp_path / "counterproof-report")["manifest"]["findings"]
-    assert "column 'patient' is missing from synthetic: every row is its own source" in found
+    assert "column 'patient' is missing from the release: every row is its own source" in found
     unnamed = saved(tmp_path, real=rows(80, 0), synthetic=real)
     assert "real.csv) has no column 'patient'" in refused("run", *unnamed, "--cluster", "patient", *QUICK)
 

@@ -96,6 +96,7 @@ def test_without_a_holdout_leakage_never_passes() -> None:
         assert record.families["leakage"].verdict == "inconclusive"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draw", range(3))
 def test_fresh_real_rows_never_fail(draw: int) -> None:
     frame = pd.concat([pd.read_parquet(CENSUS / f"{n}.parquet") for n in ("train", "holdout", "test")])
@@ -108,6 +109,7 @@ def test_fresh_real_rows_never_fail(draw: int) -> None:
     assert {gate.verdict for gate in record.gates} <= {"pass", "inconclusive", "not_applicable"}
 
 
+@pytest.mark.slow
 def test_fresh_real_rows_pass_the_whole_policy_at_five_thousand() -> None:
     frame = pd.concat([pd.read_parquet(CENSUS / f"{n}.parquet") for n in ("train", "holdout", "test")])
     order = np.random.default_rng(7).permutation(len(frame))

@@ -20,7 +20,7 @@ from counterproof.metrics.sample import Floats
 from counterproof.metrics.shared.partitions import partition_by
 from counterproof.metrics.subgroups.losses import loss_gap, losses_of, worst_loss
 from counterproof.metrics.subgroups.plan import plan_cells
-from counterproof.metrics.subgroups.scores import FIELDS, likeness
+from counterproof.metrics.subgroups.scores import FIELDS, group_scores
 
 SIZES = {"small": 100, "large": 600}
 REPEATS = int(sys.argv[1]) if len(sys.argv) > 1 else 100
@@ -40,9 +40,9 @@ def truth(rng: np.random.Generator, d: int, shift: float, scale: float, equal: i
     centre = np.eye(1, d)  # of real rows; their spread is 1
     pairs = [(rows(rng, 3000, d), rows(rng, 3000, d, shift, scale)) for _ in range(3)]
     kernels = [kernel_distance_between(left - centre, right - centre).value for left, right in pairs]
-    four = [balls_between(rows(rng, equal, d), rows(rng, equal, d, shift, scale)).values for _ in range(600)]
+    prdc = [balls_between(rows(rng, equal, d), rows(rng, equal, d, shift, scale)).values for _ in range(600)]
     null = shift == 0 and scale == 1
-    return np.array([0.0 if null else np.mean(kernels), *np.mean(four, axis=0)])
+    return np.array([0.0 if null else np.mean(kernels), *np.mean(prdc, axis=0)])
 
 
 def main() -> None:
@@ -67,7 +67,7 @@ def main() -> None:
             if true is None:
                 equal = plan.equal["g"]
                 true = truth(np.random.default_rng(1), d, shift, scale, equal)
-            found = [likeness(at, plan, cell, 5) for cell in plan.compared]
+            found = [group_scores(at, plan, cell, 5) for cell in plan.compared]
             kept = [one for one in found if one is not None]
             for one in kept:
                 value, error = np.array(one.values), np.array(one.errors)

@@ -23,9 +23,8 @@ from helpers.records import desk
 from helpers.workbenches import bench
 
 from counterproof.metrics.leakage._copy_search.matching import find_matches, tally
-from counterproof.metrics.leakage._copy_search.near_copies import near_p, near_runs
-from counterproof.metrics.leakage.copies import copy_alarm, same_columns
-from counterproof.metrics.statistics.exact_tests import ALARM
+from counterproof.metrics.leakage._copy_search.near_copies import near_test, rank_spaces
+from counterproof.metrics.leakage.copies import copy_alarm, same_columns, shared_level
 from counterproof.metrics.workbench import Workbench
 
 N = 1000
@@ -39,10 +38,12 @@ def judged(at: Workbench) -> NDArray[np.bool_]:
     found = find_matches(at)
     member = np.isin(at.real.rows[found.rows], at.train.rows)
     exact = tally(at, at.real, found, member, found.matched, np.ones(len(member), dtype=bool))
-    _, p = copy_alarm([exact, *same_columns(at, found, member)], "")
-    runs = near_runs(at, found, member)
-    near = near_p(runs) if runs else 1.0
-    return np.array([p < 0.05, near < 0.05, min(p, near) < ALARM])
+    tests = [exact, *same_columns(at, found, member)]
+    level, near_level = shared_level(tests)
+    alarm, p = copy_alarm(tests, "", level)
+    spaces = rank_spaces(at, found, member)
+    near = near_test(spaces).p if spaces else 1.0
+    return np.array([p < 0.05, near < 0.05, bool(alarm) or near < near_level])
 
 
 # -- points -----------------------------------------------------------------------------------------

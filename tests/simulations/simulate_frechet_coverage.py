@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from counterproof.metrics.estimate import Estimate
-from counterproof.metrics.frechet.bias_corrected import both_estimates, dealt
+from counterproof.metrics.frechet.bias_corrected import both_estimates, grouped_side
 from counterproof.metrics.frechet.extrapolation import frechet_infinity
 from counterproof.metrics.sample import Floats, Rows
 
@@ -74,7 +74,7 @@ WORLDS = (
 def one_run(world: World, rng: np.random.Generator, *, shifted: bool) -> tuple[Estimate, Estimate, Estimate]:
     """Full, uncorrected, infinity."""
     left, right = world.draw(rng, shifted=False), world.draw(rng, shifted=shifted)
-    sides = (dealt(left, rng, world.sources), dealt(right, rng, world.sources))
+    sides = (grouped_side(left, rng, world.sources), grouped_side(right, rng, world.sources))
     plain, full, rows = both_estimates(*sides, level=0.95)
     return full, plain, frechet_infinity(left, right, rng, rows=rows, clusters=(world.sources, world.sources))
 

@@ -188,7 +188,7 @@ def scored(world: World, gap: float, rng: np.random.Generator) -> RateTable:
         rows.append(
             [size, real.sum(), (real**2).sum(), synthetic.sum(), (synthetic**2).sum(), ((real - synthetic) ** 2).sum()]
         )
-    return residual_table(stratum_of(len(rows)), np.array(rows))
+    return residual_table(stratum_of(len(rows)), np.array(rows), level=0.95)
 
 
 def calibrations(world: World, gap: float, rng: np.random.Generator) -> Iterator[tuple[str, Estimate | None, float]]:

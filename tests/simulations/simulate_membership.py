@@ -31,13 +31,13 @@ from sklearn.neighbors import NearestNeighbors
 from counterproof.config import Run
 from counterproof.loading.load import take_in
 from counterproof.measuring.workbench_setup import set_bench
+from counterproof.metrics.engine.one_thread import one_thread
 from counterproof.metrics.leakage._membership.evaluation import Inquest, broken_ranks
 from counterproof.metrics.leakage.epsilon import epsilon, lower_bounds
 from counterproof.metrics.leakage.membership import membership
 from counterproof.metrics.metric import Value
 from counterproof.metrics.statistics.auc import area_estimate
 from counterproof.metrics.statistics.proportions import clopper_pearson
-from counterproof.run import one_thread
 
 Rows = NDArray[np.float64]
 Generator = Callable[[Rows, int, np.random.Generator], Rows]

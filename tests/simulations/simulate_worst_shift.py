@@ -9,11 +9,12 @@ from __future__ import annotations
 import sys
 
 import numpy as np
+from helpers.reference_statistics import tail_mean
 
 from counterproof.metrics.estimate import normal_quantile
 from counterproof.metrics.fairness._shifts.population import mix_of
 from counterproof.metrics.sample import Floats
-from counterproof.metrics.statistics.cvar import Risk, Tail, folds_of, tail_mean
+from counterproof.metrics.statistics.cvar import Risk, Tail, folds_of
 
 REPEATS = int(sys.argv[1]) if len(sys.argv) > 1 else 400
 Z = normal_quantile(0.975)

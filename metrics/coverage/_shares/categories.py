@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,6 +14,7 @@ from counterproof.metrics.errors import MetricError
 from counterproof.metrics.sample import MISSING_TEXT, RARE_TEXT
 from counterproof.metrics.shared.partitions import CROWD, partition_by
 from counterproof.metrics.workbench import Workbench
+from counterproof.refusal import did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,9 +87,7 @@ def _column(bench: Workbench, name: str) -> pd.Series[Any]:
     frame, kinds = bench.corpus.frame, bench.corpus.kinds
     known = [*default_columns(bench), *(() if frame is None else map(str, frame.columns))]
     if frame is None or name not in frame.columns:
-        near = difflib.get_close_matches(name, known, n=1)
-        told = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known) or 'none'}"
-        raise MetricError(f"option columns: there is no column {name!r}{told}")
+        raise MetricError(f"option columns: there is no column {name!r}{did_you_mean(name, known)}")
     if kinds.get(name) not in ("category", "boolean", "number"):
         kind = kinds.get(name, "kind unknown")
         raise MetricError(f"option columns: {name!r} ({kind}) is no category and no number; give it as a group")

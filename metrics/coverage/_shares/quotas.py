@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from counterproof.metrics.shared.partitions import Partition, partition_by
 from counterproof.metrics.statistics.decidability import pass_probability
 from counterproof.metrics.statistics.proportions import clopper_pearson, wilson
 from counterproof.metrics.workbench import Workbench
+from counterproof.refusal import did_you_mean
 
 Target = Mapping[str, Mapping[str, float]]
 ROUNDING = 1e-9
@@ -116,7 +116,8 @@ def _check(bench: Workbench, column: str, shares: Mapping[str, float]) -> None:
     corpus = bench.corpus
     known = [*corpus.groups, *([corpus.label] if corpus.labels is not None else [])]
     if column not in known:
-        raise MetricError(f"option target: {column!r} is neither group nor label{_nearest(column, known)}")
+        hint = did_you_mean(column, known, limit=NAMED)
+        raise MetricError(f"option target: {column!r} is neither group nor label{hint}")
     for value, share in shares.items():
         if not 0 < share <= 1:
             raise MetricError(f"option target: {column}={value} has the share {share:g}: give one above 0, at most 1")
@@ -126,12 +127,4 @@ def _check(bench: Workbench, column: str, shares: Mapping[str, float]) -> None:
 
 
 def _unheard(column: str, value: str, part: Partition) -> str:
-    return f"no row, real or synthetic, has {column}={value}{_nearest(value, list(part.names))}"
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    if near:
-        return f"; did you mean {near[0]}?"
-    more = ", …" if len(known) > NAMED else ""
-    return f"; there are {', '.join(known[:NAMED])}{more}" if known else "; there are none"
+    return f"no row, real or synthetic, has {column}={value}{did_you_mean(value, list(part.names), limit=NAMED)}"

@@ -34,7 +34,7 @@ from counterproof.metrics.metric import Value
 from counterproof.metrics.sample import Floats
 from counterproof.metrics.shared.retraining import REFITS
 from counterproof.metrics.statistics.decidability import CONFIDENCE, DECIDABLE, MISSES, WIDEST, largest_decidable_set
-from counterproof.metrics.workbench import MEASURED, Workbench
+from counterproof.metrics.workbench import Workbench
 
 Method = Literal["between_groups", "to_overall"]
 Aggregate = Literal["worst_case", "mean"]
@@ -242,7 +242,7 @@ def assess(
         return NotAssessable(reason=reason, learners=learners, sizes=sizes)
     asked, without_gap = learners, {name: why for name in learners if (why := reason_no_gap(bench, question, name))}
     learners = tuple(name for name in asked if name not in without_gap)
-    samples = (bench.real, bench.test, (bench.work.find(MEASURED.about()) or bench).learning)
+    samples = (bench.real, bench.test, bench.measured.learning)
     options = {"limit": question.limit, "paired": question.paired, "rates": question.decided_with, "learners": asked}
     key = COMPARED.about(*samples, **options, strata=_names(compared), positive=positive, method=how.method)
     cells = bench.shared(key, lambda: compared_cells(bench, question, compared, asked, positive, how))
@@ -402,7 +402,7 @@ def compared_cells(
     The set is chosen over all group columns, all learners and ``question.decided_with``, so that two questions
     that read the same cells agree on what is decidable.
     """
-    measured = bench.work.find(MEASURED.about()) or bench
+    measured = bench.measured
     halves = [measured.halves(draw) for draw in range(REFITS)]
     views = [*halves, *(view for half in halves for view in _against_all(measured, half))]
     places = [

@@ -71,7 +71,7 @@ def table_of_residuals(bench: Workbench, learner: str, stratum: Stratum, rate: R
 
     samples = (bench.learning, bench.synthetic_train, bench.test)
     key = RESIDUALS.about(*samples, learner=learner, positive=positive)
-    table = residual_table(stratum, stratum.summed(bench.shared(key, add)))
+    table = residual_table(stratum, stratum.summed(bench.shared(key, add)), level=bench.level)
     if bench.corpus.clusters is None:
         return table
     scores = partial(scores_of, bench, learner, positive)
@@ -81,19 +81,20 @@ def table_of_residuals(bench: Workbench, learner: str, stratum: Stratum, rate: R
 CALIBRATION = Rate(name="calibration in the large", hit="expected", tabulate=table_of_residuals)
 
 
-def residual_table(stratum: Stratum, sums: Floats) -> RateTable:
+def residual_table(stratum: Stratum, sums: Floats, *, level: float) -> RateTable:
     """Outcome minus score, on average: 0 for a model that is calibrated in the large in the group.
 
     Args:
         stratum: The groups.
         sums: ``(g, 6)`` rows, both models' residuals and their squares, and the squares of the difference.
+        level: Confidence of the intervals.
     """
     others: Floats = np.maximum(sums.sum(0)[None] - sums, [0, -np.inf, 0, -np.inf, 0, 0])
     rows = sums[:, ROWS].round().astype(np.intp)
-    rates, rest = (_of_both(part) for part in (sums, others))
-    error = _moved_errors(sums)
+    rates, rest = (_of_both(part, level) for part in (sums, others))
+    error = _moved_errors(sums, level)
     with np.errstate(invalid="ignore"):  # of a single group nothing is known of the rest
-        overall_error = other_share(rates["real"], rest["real"]) * np.hypot(error, _moved_errors(others))
+        overall_error = other_share(rates["real"], rest["real"]) * np.hypot(error, _moved_errors(others, level))
     return RateTable(
         stratum=stratum,
         rows=rows,
@@ -105,24 +106,28 @@ def residual_table(stratum: Stratum, sums: Floats) -> RateTable:
     )
 
 
-def _of_both(sums: Floats) -> dict[Side, Rates]:
-    return {"real": _means(sums, REAL, REAL_SQUARED), "synthetic": _means(sums, SYNTHETIC, SYNTHETIC_SQUARED)}
+def _of_both(sums: Floats, level: float) -> dict[Side, Rates]:
+    return {
+        "real": _means(sums, REAL, REAL_SQUARED, level),
+        "synthetic": _means(sums, SYNTHETIC, SYNTHETIC_SQUARED, level),
+    }
 
 
-def _means(sums: Floats, total: int, squares: int) -> Rates:
+def _means(sums: Floats, total: int, squares: int, level: float) -> Rates:
     rows = sums[:, ROWS]
     return Rates(
         rows=rows.round().astype(np.intp),
         values=quotient(sums[:, total], rows),
-        errors=_errors(rows, sums[:, total], sums[:, squares], reach=HALF),
+        errors=_errors(rows, sums[:, total], sums[:, squares], reach=HALF, level=level),
     )
 
 
-def _moved_errors(sums: Floats) -> Floats:
-    return _errors(sums[:, ROWS], sums[:, SYNTHETIC] - sums[:, REAL], sums[:, MOVED_SQUARED], reach=TENTH)
+def _moved_errors(sums: Floats, level: float) -> Floats:
+    moved = sums[:, SYNTHETIC] - sums[:, REAL]
+    return _errors(sums[:, ROWS], moved, sums[:, MOVED_SQUARED], reach=TENTH, level=level)
 
 
-def _errors(rows: Floats, total: Floats, squares: Floats, *, reach: float) -> Floats:
+def _errors(rows: Floats, total: Floats, squares: Floats, *, reach: float, level: float) -> Floats:
     """Standard errors of means, as wide as Student's quantile makes them.
 
     Two rows are added to the spread, ``reach`` above and below the mean, so that a few rows that
@@ -130,7 +135,7 @@ def _errors(rows: Floats, total: Floats, squares: Floats, *, reach: float) -> Fl
     """
     n = np.maximum(rows, 1.0)
     spread = np.maximum(squares - total**2 / n, 0.0) + 2 * reach**2
-    wider = student.ppf(0.975, n + 1) / normal_quantile(0.975)
+    wider = student.ppf(0.5 + level / 2, n + 1) / normal_quantile(0.5 + level / 2)
     errors: Floats = np.where(rows > 0, wider * np.sqrt(spread / (n + 1) / n), np.inf)
     return errors
 

@@ -22,6 +22,7 @@ from counterproof.metrics.sample import Floats
 from counterproof.metrics.shared.partitions import CROWD
 from counterproof.metrics.shared.retraining import Change, refit_spreads, worst_change
 from counterproof.metrics.statistics.decidability import WIDEST, rows_to_decide
+from counterproof.metrics.statistics.proportions import difference_ends
 from counterproof.metrics.statistics.ratios import mover_ratio
 
 SHOWN = 24
@@ -369,8 +370,7 @@ def _put_together(parts: Sequence[float], how: Comparison, least: bool) -> float
 def _widest(rates: Rates, level: float) -> Ends:
     value, (low, high) = rates.values, rates.ends(level)
     gaps = value[:, None] - value[None, :]
-    down = gaps - np.hypot((value - low)[:, None], (high - value)[None, :])
-    up = gaps + np.hypot((high - value)[:, None], (value - low)[None, :])
+    down, up = difference_ends(value[:, None], low[:, None], high[:, None], value[None], low[None], high[None])
     np.fill_diagonal(down, -1.0)
     np.fill_diagonal(up, -1.0)
     return float(gaps.max()), float(max(0.0, down.max())), float(min(1.0, up.max()))
@@ -386,8 +386,7 @@ def _apart(first: Rates, second: Rates, scale: Floats, level: float) -> tuple[Fl
     """Newcombe's interval of each difference, times a factor."""
     (low, high), (other_low, other_high) = first.ends(level), second.ends(level)
     gaps = first.values - second.values
-    down = gaps - np.hypot(first.values - low, other_high - second.values)
-    up = gaps + np.hypot(high - first.values, second.values - other_low)
+    down, up = difference_ends(first.values, low, high, second.values, other_low, other_high)
     return scale * gaps, scale * down, scale * up
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,10 +11,10 @@ from numpy.typing import NDArray
 from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.leakage._copy_search.relative_distance import Nearness, nearness_of
 from counterproof.metrics.sample import Corpus, Mixed, Sample
+from counterproof.metrics.statistics.coincidence import COARSE, joint_code
 from counterproof.metrics.statistics.exact_tests import Tally
 from counterproof.metrics.workbench import Workbench
 
-COARSE = 0.05
 Flags = NDArray[np.bool_]
 Places = NDArray[np.intp]
 COLUMN_CODES: Work[Places] = Work("rows by what distances see")
@@ -118,36 +117,6 @@ def column_codes(mixed: Mixed | None, corpus: Corpus) -> Places:
     if mixed is None or not len(mixed.columns):
         return np.unique(corpus.digests, return_inverse=True)[1]
     return joint_code([np.unique(column, return_inverse=True)[1] for column in (*mixed.numeric.T, *mixed.codes.T)])
-
-
-def joint_code(columns: Sequence[Places]) -> Places:
-    """A number per row, the same for rows whose codes agree in every column.
-
-    >>> joint_code([np.array([0, 0, 1]), np.array([1, 1, 1])]).tolist()
-    [0, 0, 1]
-    """
-    code = columns[0]
-    for values in columns[1:]:
-        code = np.unique(code * (values.max() + 1) + values, return_inverse=True)[1]
-    return code
-
-
-def coincidental(sample: Sample) -> bool:
-    """Whether equal rows could arise by chance though none do: a table whose duplicates were removed.
-
-    Rows that agree in all columns but one tell of it; numbers that hardly ever repeat do not.
-    """
-    mixed = sample.corpus.mixed
-    if mixed is None or len(mixed.columns) < 2:
-        return False
-    columns = [np.unique(column[sample.rows], return_inverse=True)[1] for column in (*mixed.numeric.T, *mixed.codes.T)]
-    for left_out, removed in enumerate(columns):
-        if removed.max() >= len(removed) / 2:
-            continue  # a column that hardly ever repeats: leaving it out tells nothing
-        code = joint_code([*columns[:left_out], *columns[left_out + 1 :]])
-        if len(np.unique(code)) < (1 - COARSE / len(columns)) * len(code):
-            return True
-    return False
 
 
 def tally(bench: Workbench, known: Sample, found: Matches, member: Flags, matched: Flags, counted: Flags) -> Tally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -9,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from counterproof.metrics.engine.nearest_neighbours import Neighbours
-from counterproof.metrics.estimate import Estimate
 from counterproof.metrics.leakage._copy_search.augmented_pixels import Candidates, nearest_pixels
 from counterproof.metrics.leakage._copy_search.perceptual_hash import (
     alike,
@@ -18,16 +18,20 @@ from counterproof.metrics.leakage._copy_search.perceptual_hash import (
     pictures,
     smoothed,
 )
-from counterproof.metrics.sample import Floats, Rows, Sample
+from counterproof.metrics.sample import Floats, Mixed, Rows, Sample
 from counterproof.metrics.shared.closest_pairs import Pair
-from counterproof.metrics.statistics.exact_tests import tail_p, tails
 from counterproof.metrics.workbench import Workbench
 
 LOCAL = 5
 FOLLOWED = 50
 REACHED = 6  # the pass over all pairs that metrics share tells as many
 Flags = NDArray[np.bool_]
-Space = Literal["Gower distance", "distance of features", "pixels under shifts, flips and crops"]
+Space = Literal[
+    "Gower distance",
+    "distance of features",
+    "distance of numbers among rows of equal categories",
+    "pixels under shifts, flips and crops",
+]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -36,11 +40,11 @@ class Nearness:
 
     Attributes:
         space: The distance.
-        score: ``(n,)`` distance to the nearest release row that is no exact copy, over the mean
-            distance to the nearest other real rows; infinite where there is none.
+        score: ``(n,)`` distance to the nearest release row that is no exact copy, over ``local``;
+            infinite where there is none.
         distance: ``(n,)`` the distance itself.
         nearest: ``(n,)`` corpus row of that release row.
-        local: ``(n,)`` mean distance to the nearest other real rows.
+        local: ``(n,)`` mean distance to the nearest other real rows; 1 where the distance itself counts.
     """
 
     space: Space
@@ -73,6 +77,8 @@ def nearness_of(bench: Workbench, known: Sample, copied: Flags) -> list[Nearness
     made = [_by_rows(bench, known, copied, "distance of features", gower=False)]
     if bench.varying is not None and bench.varying.columns:
         made.insert(0, _by_rows(bench, known, copied, "Gower distance", gower=True))
+        if bench.varying.numeric.shape[1]:
+            made.append(_by_numbers(bench, bench.varying, known, copied))
     if bench.corpus.modality == "image" and bench.corpus.pixels is not None:
         made.insert(0, _by_pixels(bench, known, copied))
     return made
@@ -90,6 +96,65 @@ def _by_rows(bench: Workbench, known: Sample, copied: Flags, space: Space, *, go
         nearest=bench.release.rows[nearest],
         local=local,
     )
+
+
+def _by_numbers(bench: Workbench, mixed: Mixed, known: Sample, copied: Flags) -> Nearness:
+    """The rows of equal categories and equally missing numbers, by their numbers alone.
+
+    A copy whose numbers were moved a little keeps its categories, and in a table of many columns
+    that alone is rare. They are looked for among the rows nearest by Gower's distance, where a near
+    copy always stands. Numbers are taken as they are, not as ranks, which leap where many rows share
+    a value; and nothing is divided by the neighbourhood: one rule for crowded and lonely records
+    beside two that are relative.
+    """
+    found = bench.neighbours(known, bench.release, min(REACHED, len(bench.release)), gower=True)
+    between = number_distance(bench, mixed, known.rows, bench.release.rows[found.index])
+    between[copied[found.index]] = np.inf
+    at = between.argmin(1)[:, None]
+    distance = np.take_along_axis(between, at, axis=1)[:, 0]
+    return Nearness(
+        space="distance of numbers among rows of equal categories",
+        score=distance,
+        distance=distance,
+        nearest=bench.release.rows[np.take_along_axis(found.index, at, axis=1)[:, 0]],
+        local=np.ones(len(known)),
+    )
+
+
+def number_distance(bench: Workbench, mixed: Mixed, rows: Rows, others: Rows) -> Floats:
+    """``(n, k)`` Euclidean distance of numbers in standard deviations of real rows; infinite where categories differ.
+
+    Args:
+        bench: The samples.
+        mixed: The columns.
+        rows: ``(n,)`` rows.
+        others: ``(n, k)`` the rows that each is held against.
+    """
+    squares = np.zeros(others.shape)
+    for column in _numbers(bench, mixed):
+        known = column[bench.real.rows]
+        spread = float(np.nanstd(known)) if np.isfinite(known).any() else 0.0
+        here, there = column[rows][:, None] / (spread or 1.0), column[others] / (spread or 1.0)
+        missing, other_missing = np.isnan(here), np.isnan(there)
+        gap = np.where(missing | other_missing, 0.0, here - there)
+        squares += np.where(missing ^ other_missing, np.inf, gap**2)
+    for codes in mixed.codes.T:
+        squares[codes[rows][:, None] != codes[others]] = np.inf
+    return np.asarray(np.sqrt(squares))
+
+
+def _numbers(bench: Workbench, mixed: Mixed) -> Iterator[Floats]:
+    """Number columns as they were given, dates in seconds; what was read from text, as the encoder ranks it."""
+    frame = bench.corpus.frame
+    for at, ranks in enumerate(mixed.numeric.T):
+        column = None if frame is None else frame[mixed.columns[at]]
+        if column is not None and column.dtype.kind == "M":
+            yield np.asarray((column - column.min()).dt.total_seconds(), dtype=np.float64)
+        elif column is not None and column.dtype.kind in "iufb":
+            given = np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
+            yield np.where(np.isfinite(given), given, np.nan)
+        else:
+            yield np.asarray(ranks, dtype=np.float64)
 
 
 def first_not(copied: Flags, found: Neighbours) -> tuple[Floats, Rows]:
@@ -142,26 +207,35 @@ def _candidates(
     return Candidates.of(len(known), query[kept], base[kept])
 
 
-def followers(bench: Workbench, run: Run, pairs: list[Pair]) -> list[Pair]:
-    """All release rows that come as near to the records ahead of a run as no row does to a holdout record."""
-    ahead = [pair for pair in pairs if pair.distance < run.limit * pair.local]
+def followers(bench: Workbench, space: Space, limit: float, pairs: Sequence[Pair]) -> list[Pair]:
+    """All release rows that come as near to the records up to a score as the score says."""
+    ahead = [pair for pair in pairs if pair.distance <= limit * pair.local]
     if not ahead:
         return []
     records = Sample("records ahead", np.array([pair.real for pair in ahead]), bench.corpus)
-    reached = min(FOLLOWED, len(bench.release))
-    gower = run.space == "Gower distance"
-    index = bench.neighbours(records, bench.release, reached, gower=gower)
-    near, distance = index.index, index.distance
-    if run.space == "pixels under shifts, flips and crops":
-        distance, near = _pixels_between(bench, records, near)
+    near, distance = _reached(bench, space, records)
     made = []
     for pair, places, far in zip(ahead, near, distance, strict=True):
-        reach = min(run.limit, 1.0) * pair.local
+        reach = min(limit, 1.0) * pair.local
         for place, d in zip(places, far, strict=True):
             row = int(bench.release.rows[place])
-            if d < reach or row == pair.made:
+            if d <= reach or row == pair.made:
                 made.append(replace(pair, made=row, distance=float(d)))
     return made
+
+
+def _reached(bench: Workbench, space: Space, records: Sample) -> tuple[Rows, Floats]:
+    """Places of the release rows near to some records in one space, and their distances."""
+    reached = min(FOLLOWED, len(bench.release))
+    numbers = space == "distance of numbers among rows of equal categories"
+    found = bench.neighbours(records, bench.release, reached, gower=numbers or space == "Gower distance")
+    if numbers and bench.varying is not None:
+        others = bench.release.rows[found.index]
+        return found.index, number_distance(bench, bench.varying, records.rows, others)
+    if space == "pixels under shifts, flips and crops":
+        distance, near = _pixels_between(bench, records, found.index)
+        return near, distance
+    return found.index, found.distance
 
 
 def _pixels_between(bench: Workbench, records: Sample, near: Rows) -> tuple[Floats, Rows]:
@@ -174,70 +248,3 @@ def _pixels_between(bench: Workbench, records: Sample, near: Rows) -> tuple[Floa
     pairs = Candidates.of(len(records), query, base.ravel())
     distance, index = nearest_pixels(both[: len(records)], both[len(records) :], pairs, near.shape[1])
     return distance, places[index]
-
-
-# -- the test ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Run:
-    """Members that come nearer to the release than every non-member, in one space.
-
-    Attributes:
-        space: Where.
-        count: How many, each with a release row of its own: a row that the release repeats, or
-            that several records come near to, counts once.
-        sizes: Members and non-members (sources, with clusters) that took part.
-        limit: The score of the nearest non-member.
-    """
-
-    space: Space
-    count: int
-    sizes: tuple[int, int]
-    limit: float
-
-    @property
-    def p(self) -> float:
-        """The chance of it, or of more, if membership were dealt at random."""
-        return tail_p(self.count, *self.sizes)
-
-
-def run_of(nearness: Nearness, *, member: Flags, unit: Rows, release: Rows) -> Run:
-    """The run of members at the near end.
-
-    Args:
-        nearness: Of the records.
-        member: ``(n,)`` whether the generator learned from them.
-        unit: ``(n,)`` number of the source of each: rows of one source are not independent.
-        release: A number per corpus row, the same for equal rows.
-    """
-    names, inverse = np.unique(unit, return_inverse=True)
-    order = np.lexsort((nearness.score, inverse))
-    first = order[np.unique(inverse[order], return_index=True)[1]]  # the nearest record of each source
-    inside = np.zeros(len(names), dtype=bool)
-    np.logical_or.at(inside, inverse, member)
-    limit = float(nearness.score[first][~inside].min(initial=np.inf))
-    ahead = first[inside & (nearness.score[first] < limit)]
-    count = len(np.unique(release[nearness.nearest[ahead]]))
-    return Run(space=nearness.space, count=count, sizes=(int(inside.sum()), int((~inside).sum())), limit=limit)
-
-
-def number_of_near(runs: list[Run], level: float) -> Estimate:
-    """How many near copies the runs tell of, with an exact interval.
-
-    Copies that this search can see head a run, and chance lengthens it: the number of copies is no
-    more than the run, and less by no more than chance would add. The interval inverts the tail
-    test, at the level shared among the spaces; the value leaves out what chance adds on average.
-    """
-    longest = max(runs, key=lambda run: run.count)
-    tail = (1 - level) / 2 / len(runs)
-    chance = tails(min(2000, longest.sizes[0]), *longest.sizes)
-    added = int((chance > tail).sum())
-    value = max(0.0, longest.count - float(chance.sum()))
-    return Estimate(
-        value=value,
-        low=float(max(0, longest.count - added)),
-        high=float(longest.count),
-        level=level,
-        method="inverted tail test",
-    )

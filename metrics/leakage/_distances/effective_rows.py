@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from counterproof.metrics.leakage._distances.known_neighbours import LEAST, Proximity
 from counterproof.metrics.sample import Rows, Sample
-from counterproof.metrics.statistics.variance import even_count
+from counterproof.metrics.statistics.variance import effective_sample_size
 
 
 def place_of(near: Proximity, index: Rows) -> Rows:
@@ -29,7 +29,7 @@ def too_crowded(place: Rows, what: str, means: int = 1) -> str:
     Below 20 places, and one more for each further mean that is taken, intervals held 76-93 % of the
     time where 95 was asked.
     """
-    count, least = even_count(place), LEAST + means - 1
+    count, least = effective_sample_size(place), LEAST + means - 1
     if count >= least:
         return ""
     told = f"the {len(place)} release rows stand at {count:.3g} places, by their nearest training record"

@@ -18,12 +18,12 @@ from helpers.cli import python
 from PIL import Image
 from torch import Tensor, nn
 
-from counterproof.encoders.base import BATCH, Encoder, at_once
+from counterproof.encoders.base import BATCH, Encoder, images_per_call
 from counterproof.encoders.batches import HUGE, encode, resized
 from counterproof.encoders.registry import encoder_for
 from counterproof.inputs.image_sources import Files
 from counterproof.inputs.images import Pixels
-from counterproof.inputs.timings import Journal
+from counterproof.inputs.timings import Timings
 from counterproof.loading import load_images as gallery
 from counterproof.loading.load import take_in
 from counterproof.refusal import Refusal
@@ -58,19 +58,22 @@ def test_images_may_be_read_by_the_worker_that_encodes_them(network: Encoder) ->
 
 
 def test_fewer_large_images_go_through_at_once(network: Encoder) -> None:
-    sizes = {side: at_once(replace(network, conventions=replace(network.conventions, side=side))) for side in (32, 64)}
+    sizes = {
+        side: images_per_call(replace(network, conventions=replace(network.conventions, side=side)))
+        for side in (32, 64)
+    }
     assert sizes == {32: 32, 64: 32}
-    assert at_once(replace(network, conventions=replace(network.conventions, side=224))) == 4
-    assert at_once(replace(network, conventions=replace(network.conventions, side=1024))) == 1
-    assert at_once(replace(network, device=torch.device("meta"))) == BATCH
+    assert images_per_call(replace(network, conventions=replace(network.conventions, side=224))) == 4
+    assert images_per_call(replace(network, conventions=replace(network.conventions, side=1024))) == 1
+    assert images_per_call(replace(network, device=torch.device("meta"))) == BATCH
 
 
 def test_the_journal_counts_every_stage(network: Encoder) -> None:
-    journal = Journal()
-    encode(network, photos(40, 300), journal=journal)
-    assert set(journal.spent) == {"decode", "resize", "encode"}
-    assert journal.spent["encode"] > 0
-    assert journal.spent["resize"] > 0
+    timings = Timings()
+    encode(network, photos(40, 300), timings=timings)
+    assert set(timings.seconds) == {"decode", "resize", "encode"}
+    assert timings.seconds["encode"] > 0
+    assert timings.seconds["resize"] > 0
     found = take_in({"real": np.array(photos(8)), "synthetic": np.array(photos(8))}, encoder="pixels", cache=None)
     assert found.stages["decode"] > 0
 
@@ -81,19 +84,19 @@ def test_the_journal_counts_every_stage(network: Encoder) -> None:
 class Tight(nn.Module):
     """A network for which a device has memory for a few images only."""
 
-    room = 5
+    budget = 5
     seen: list[int]
 
     def forward(self, x: Tensor) -> Tensor:
         Tight.seen.append(len(x))
-        if len(x) > Tight.room:
+        if len(x) > Tight.budget:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB")
         return x.flatten(1)[:, :8]
 
 
 @pytest.fixture(autouse=True)
 def _tight() -> None:
-    Tight.seen, Tight.room = [], 5
+    Tight.seen, Tight.budget = [], 5
 
 
 def taken(images: list[Pixels]) -> Any:
@@ -106,18 +109,18 @@ def test_a_full_device_gets_fewer_images_at_once_and_the_record_says_so() -> Non
     found = taken(photos(200, 8))
     assert found.findings == ["the GPU ran out of memory: images were encoded 4 at a time"]
     assert Tight.seen.count(32) <= 8, "what does not fit is tried by the threads under way, not by every batch"
-    Tight.room = 99
+    Tight.budget = 99
     assert np.array_equal(found.corpus.features, taken(photos(200, 8)).corpus.features)
 
 
 def test_where_not_one_fits_the_cpu_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    Tight.room = 0
+    Tight.budget = 0
     plain = gallery.encoder_for
 
     def roomier(*args: Any, device: str, **options: Any) -> Encoder:
         if Tight.seen:
             assert device == "cpu"
-            Tight.room = 99
+            Tight.budget = 99
         return plain(*args, device=device, **options)
 
     monkeypatch.setattr(gallery, "encoder_for", roomier)

@@ -130,7 +130,7 @@ KILLED = """
 import os, sys
 import numpy as np, torch
 from torch import nn
-from counterproof import shards
+from counterproof.encoders import feature_shards as shards
 from counterproof.loading.load import take_in
 
 class Counted(nn.Module):

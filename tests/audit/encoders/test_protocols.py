@@ -29,7 +29,7 @@ from counterproof.encoders.protocols import (
     protocol_named,
 )
 from counterproof.encoders.registry import encoder_for
-from counterproof.encoders.weight_files import fitted, load
+from counterproof.encoders.weight_files import load, matched_state
 from counterproof.refusal import Refusal
 
 STORED: dict[str, Any] = json.loads((Path(__file__).parents[2] / "data" / "protocols.json").read_text())
@@ -49,7 +49,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def features(weights: Path) -> dict[str, np.ndarray[Any, Any]]:
     """In float64: what is left between two packages is no rounding."""
-    network = inception(fitted(load(str(weights)), empty().state_dict())).double()
+    network = inception(matched_state(load(str(weights)), empty().state_dict())).double()
     with torch.inference_mode():
         return {name: network(seen(NAMED[name]).double()).numpy() for name in NAMES}
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from counterproof import Record, audit
-from counterproof.encoders.reencoding import SMALLEST, Recoding, plan_for
+from counterproof.encoders.reencoding import SMALLEST, Reencoding, plan_reencoding
 from counterproof.inputs.images import Pixels, decode
 from counterproof.loading.intake import Intake
 from counterproof.loading.load import take_in
@@ -52,7 +52,7 @@ def of(count: int, kind: str) -> Formats:
 
 @pytest.mark.parametrize("quality", [30, 75, 90])
 def test_jpeg_of_that_quality_changes_less_than_png_does(quality: int) -> None:
-    recoding = Recoding(quality)
+    recoding = Reencoding(quality)
     image = smooth(0)
     once = recoding(image)
     lost = np.abs(once.astype(int) - image).mean()
@@ -63,16 +63,16 @@ def test_jpeg_of_that_quality_changes_less_than_png_does(quality: int) -> None:
 def test_what_pillow_stores_is_what_recoding_makes() -> None:
     file = io.BytesIO()
     Image.fromarray(smooth(1)).save(file, "JPEG", quality=75)  # Pillow's own subsampling is 4:2:0
-    assert np.array_equal(decode(file.getvalue(), "x").pixels, Recoding(75)(smooth(1)))
+    assert np.array_equal(decode(file.getvalue(), "x").pixels, Reencoding(75)(smooth(1)))
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 50), (17, 16)])
 def test_any_shape_keeps_its_shape(shape: tuple[int, int]) -> None:
-    assert Recoding(75)(np.full((*shape, 3), 9, dtype=np.uint8)).shape == (*shape, 3)
+    assert Reencoding(75)(np.full((*shape, 3), 9, dtype=np.uint8)).shape == (*shape, 3)
 
 
 def test_grey_stays_grey() -> None:
-    made = Recoding(50)(smooth(3).mean(axis=2, keepdims=True).astype(np.uint8).repeat(3, axis=2))
+    made = Reencoding(50)(smooth(3).mean(axis=2, keepdims=True).astype(np.uint8).repeat(3, axis=2))
     assert (made == made[..., :1]).all()
 
 
@@ -92,24 +92,24 @@ def test_grey_stays_grey() -> None:
     ],
 )
 def test_the_quality_is_the_lowest_of_the_roles(formats: dict[str, Formats], quality: int) -> None:
-    plan = plan_for(formats, largest=64)
-    assert plan.before == plan.alike == Recoding(quality)
-    assert plan_for(formats, largest=64, recode="never").before is None
+    plan = plan_reencoding(formats, largest=64)
+    assert plan.before == plan.alike == Reencoding(quality)
+    assert plan_reencoding(formats, largest=64, recode="never").before is None
 
 
 def test_roles_stored_alike_are_left_alone() -> None:
-    plan = plan_for({"real": of(50, "PNG"), "synthetic": of(50, "array")}, largest=64)
+    plan = plan_reencoding({"real": of(50, "PNG"), "synthetic": of(50, "array")}, largest=64)
     assert (plan.alike, plan.before, plan.findings) == (None, None, ())
 
 
 def test_the_finding_says_who_is_stored_how_and_what_was_done() -> None:
     formats = {"train": of(9, "JPEG q75"), "holdout": of(9, "JPEG q75"), "synthetic": of(9, "PNG")}
-    (told,) = plan_for(formats, largest=64).findings
+    (told,) = plan_reencoding(formats, largest=64).findings
     assert told == (
         "train and holdout are stored as JPEG q75, synthetic as PNG: all were re-encoded as JPEG q75 4:2:0 "
         "before encoding, so that compression is not mistaken for fakeness"
     )
-    (told,) = plan_for(formats, largest=64, recode="never").findings
+    (told,) = plan_reencoding(formats, largest=64, recode="never").findings
     assert 'compared as stored (recode = "never")' in told
 
 
@@ -147,7 +147,7 @@ def test_a_network_of_ones_own_sees_images_stored_alike(both: dict[str, Path]) -
     auto, never = read(**both).corpus, read(**both, recode="never").corpus
     assert auto.pixels is not None
     assert never.pixels is not None
-    assert np.array_equal(auto.pixels(40), Recoding(60)(never.pixels(40)))
+    assert np.array_equal(auto.pixels(40), Reencoding(60)(never.pixels(40)))
 
 
 def test_both_states_are_cached_apart(both: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

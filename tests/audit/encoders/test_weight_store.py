@@ -18,7 +18,7 @@ from torch import Tensor
 
 from counterproof.cli.main import main
 from counterproof.encoders import weight_store as weights
-from counterproof.encoders.weight_files import fitted, load
+from counterproof.encoders.weight_files import load, matched_state
 from counterproof.encoders.weight_store import PUBLISHED, Published, add, entry, fetch, stored, verify
 from counterproof.refusal import Refusal
 
@@ -245,13 +245,13 @@ def test_what_is_no_state_dict_is_refused(tmp_path: Path, state: Any, words: str
 def test_weights_of_another_network_are_refused(tmp_path: Path, change: dict[str, Tensor], words: str) -> None:
     state = {name: value for name, value in {**STATE, **change}.items() if value is not None}
     with pytest.raises(Refusal, match=words):
-        fitted(load(str(saved(tmp_path / "w.pth", state))), STATE)
+        matched_state(load(str(saved(tmp_path / "w.pth", state))), STATE)
 
 
 def test_counters_of_batches_may_be_missing_and_halves_become_floats(tmp_path: Path) -> None:
     state = {name: value.half() for name, value in STATE.items()}
     wanted = {**STATE, "n.num_batches_tracked": torch.tensor(0)}
-    found = fitted(load(str(saved(tmp_path / "w.pth", state))), wanted)
+    found = matched_state(load(str(saved(tmp_path / "w.pth", state))), wanted)
     assert found.keys() == wanted.keys()
     assert found["a.weight"].dtype == torch.float32
     assert torch.equal(found["a.weight"], STATE["a.weight"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 
 from counterproof.loading.intake import Intake
 from counterproof.loading.load import take_in
+from counterproof.metrics.sample import Mismatch
 
 
 def people(n: int, seed: int) -> pd.DataFrame:
@@ -158,22 +161,58 @@ def test_what_does_not_fit_is_told_by_name(frames: dict[str, pd.DataFrame]) -> N
     made = frames["synthetic"].drop(columns="born").assign(extra=1, zip="00000", married=frames["synthetic"]["note"])
     made["age"] = ["old"] * 3 + [float(age) + 0.5 for age in made["age"][3:]]
     found = take_in({**frames, "synthetic": made})
-    assert "missing from synthetic" in finding(found, "born")
-    assert "only in synthetic" in finding(found, "extra")
+    assert "missing from the release" in finding(found, "born")
+    assert "only in the release" in finding(found, "extra")
     assert "never seen in real data, in 40 rows (first in row 0, where the first row is 0)" in finding(found, "zip")
     assert "40 categories never seen" in finding(found, "married")
     assert "3 of 40 values in synthetic are no number and count as missing (first in row 0" in finding(found, "age")
     assert any("fractions in 37 synthetic rows" in text for text in found.findings)
     assert found.corpus.frame is not None
     rows = found.roles["synthetic"]
-    assert found.corpus.frame["born"].iloc[rows].isna().all()
+    assert "born" not in found.corpus.frame
     assert found.corpus.frame["age"].iloc[rows].isna().sum() == 3
     assert "extra" not in found.corpus.frame
 
 
-def test_a_column_of_another_type_is_told(frames: dict[str, pd.DataFrame]) -> None:
-    found = take_in({**frames, "synthetic": frames["synthetic"].assign(age="young")})
-    assert "another type in synthetic: number in real data, text there" in finding(found, "age")
+def mismatches(found: Intake) -> dict[str, Mismatch]:
+    return {one.column: one for one in found.corpus.schema}
+
+
+def test_a_column_of_another_type_is_left_out_and_told(frames: dict[str, pd.DataFrame]) -> None:
+    made = frames["synthetic"].assign(age="young", job=np.arange(40) + 0.5, born=True)
+    found = take_in({**frames, "synthetic": made})
+    assert {name: one.sentence for name, one in mismatches(found).items()} == {
+        "age": "column 'age' is a number in real data and text in the release",
+        "job": "column 'job' is a category in real data and a number in the release",
+        "born": "column 'born' is a date in real data and a truth value in the release",
+    }
+    assert all(one.fails and one.left_out for one in mismatches(found).values())
+    assert found.corpus.frame is not None
+    assert not {"age", "job", "born"} & set(found.corpus.frame)
+    assert {"income", "married"} <= set(found.corpus.block_names)
+
+
+def test_a_missing_column_is_left_out_of_all_roles_and_one_like_it_is_named(frames: dict[str, pd.DataFrame]) -> None:
+    made = frames["synthetic"].rename(columns={"income": "In come", "job": "profession"}).drop(columns="person_id")
+    found = take_in({**frames, "synthetic": made})
+    told = mismatches(found)
+    assert told["income"].sentence == "column 'income' is missing from the release; 'In come' looks like it"
+    assert told["job"].sentence == "column 'job' is missing from the release"
+    assert told["profession"].sentence == "column 'profession' is only in the release: left out of the audit"
+    assert {name: one.fails for name, one in told.items()} == {
+        "income": True,
+        "job": True,
+        "person_id": False,
+        "profession": False,
+    }
+    assert found.corpus.frame is not None
+    assert not {"income", "job", "In come"} & set(found.corpus.frame)
+
+
+def test_a_group_of_another_type_stays_as_missing(frames: dict[str, pd.DataFrame]) -> None:
+    found = take_in({**frames, "synthetic": frames["synthetic"].assign(age="young")}, groups=["age"])
+    assert not mismatches(found)["age"].left_out
+    assert set(found.corpus.groups["age"][found.roles["synthetic"]]) == {""}
 
 
 def test_findings_never_quote_real_values(frames: dict[str, pd.DataFrame]) -> None:
@@ -229,11 +268,61 @@ def test_a_numeric_label_is_a_class_only_while_values_are_few(frames: dict[str, 
     quantity = take_in(frames, label="income")
     assert quantity.corpus.labels is None
     assert quantity.corpus.label == ""
-    assert any("need a categorical label" in text for text in quantity.findings)
+    assert quantity.corpus.no_labels == "income is a number, not a class"
+    assert "income is a number, not a class: utility and fairness were not judged" in quantity.findings
     scored = {role: frame.assign(score=np.arange(len(frame)) % 5) for role, frame in frames.items()}
     classes = take_in(scored, label="score")
     assert classes.corpus.labels is not None
     assert set(classes.corpus.labels) == set("01234")
+
+
+BINARY: dict[str, Callable[[Any], Any]] = {
+    "whole": lambda y: y.astype(int),
+    "float": lambda y: y.astype(float),
+    "single": lambda y: y.astype("float32"),
+    "text": lambda y: y.astype(int).astype(str),
+    "float text": lambda y: y.astype(float).astype(str),
+    "boolean": lambda y: y.astype(bool),
+    "boolean text": lambda y: y.astype(bool).astype(str),
+}
+
+
+@pytest.mark.parametrize(
+    "forms",
+    [*itertools.product(["whole"], BINARY, BINARY), *itertools.product(["boolean text"], BINARY, ["float"])],
+    ids="-".join,
+)
+def test_labels_are_reconciled_where_their_values_agree(forms: tuple[str, ...]) -> None:
+    y = pd.Series(np.arange(60) % 2)
+    x = np.random.default_rng(0).normal(size=60)
+    roles = ("train", "holdout", "synthetic")
+    found = take_in(
+        {role: pd.DataFrame({"x": x, "y": BINARY[form](y)}) for role, form in zip(roles, forms, strict=True)}, label="y"
+    )
+    labels = found.corpus.labels
+    assert labels is not None
+    assert len(set(labels)) == 2
+    assert np.array_equal(labels == labels[1], np.tile(y, 3) == 1)
+    assert not found.corpus.schema
+
+
+def test_single_precision_is_the_number_that_it_rounds() -> None:
+    real = pd.DataFrame({"dose": np.arange(60) % 3 / 10, "x": np.random.default_rng(0).normal(size=60)})
+    found = take_in({"real": real, "synthetic": real.astype({"dose": "float32"})}, label="dose")
+    assert found.corpus.labels is not None
+    assert set(found.corpus.labels) == {"0", "0.1", "0.2"}
+
+
+def test_a_label_that_the_release_holds_as_a_quantity_is_no_label(frames: dict[str, pd.DataFrame]) -> None:
+    rng = np.random.default_rng(0)
+    real = {role: frame.assign(y=np.arange(len(frame)) % 2) for role, frame in frames.items()}
+    made = pd.DataFrame(
+        {**{c: np.resize(frames["synthetic"][c], 200) for c in frames["synthetic"]}, "y": rng.random(200)}
+    )
+    found = take_in({**real, "synthetic": made}, label="y")
+    sentence = "label 'y' has 2 classes in real data and 200 other values in the release"
+    assert mismatches(found)["y"].sentence == found.corpus.no_labels == sentence
+    assert found.corpus.labels is None
 
 
 def test_sources_of_rows_are_numbered(frames: dict[str, pd.DataFrame]) -> None:

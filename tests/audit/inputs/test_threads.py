@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from counterproof.inputs.threads import AHEAD, cores, ordered
+from counterproof.inputs.threads import AHEAD, cores, results_in_order
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
@@ -22,8 +22,8 @@ def test_results_come_in_order_whoever_is_first(workers: int) -> None:
         time.sleep(0.002 * (x % 2 == 0))
         return x * x
 
-    assert list(ordered(slow_if_even, range(40), workers=workers)) == [x * x for x in range(40)]
-    assert list(ordered(slow_if_even, [], workers=workers)) == []
+    assert list(results_in_order(slow_if_even, range(40), workers=workers)) == [x * x for x in range(40)]
+    assert list(results_in_order(slow_if_even, [], workers=workers)) == []
 
 
 def test_no_more_is_taken_than_the_threads_can_hold() -> None:
@@ -35,7 +35,7 @@ def test_no_more_is_taken_than_the_threads_can_hold() -> None:
             taken += 1
             yield taken
 
-    for count, _ in enumerate(ordered(lambda x: x, items(), workers=3)):
+    for count, _ in enumerate(results_in_order(lambda x: x, items(), workers=3)):
         assert taken - count <= 3 * AHEAD
         if count > 100:
             break
@@ -52,7 +52,7 @@ def test_items_are_taken_in_the_callers_thread_and_worked_on_in_others() -> None
             if x % 2 == 0:
                 yield x
 
-    list(ordered(lambda x: workers.add(threading.get_ident()), items(), workers=2))
+    list(results_in_order(lambda x: workers.add(threading.get_ident()), items(), workers=2))
     assert takers == {here}
     assert here not in workers
 
@@ -69,7 +69,7 @@ def test_trouble_is_raised_in_its_place_and_ends_the_work(trouble: type[Exceptio
 
     made: list[int] = []
     with pytest.raises(trouble, match="five"):
-        made.extend(ordered(work, range(1000), workers=2))
+        made.extend(results_in_order(work, range(1000), workers=2))
     assert made == [0, 1, 2, 3, 4]
     assert len(begun) < 20
 

@@ -53,6 +53,19 @@ def test_the_worst_decides_and_families_exit_code_and_sentence_agree(verdicts: t
     assert not found.warnings
 
 
+def test_a_schema_that_does_not_match_is_said_before_copies_and_before_what_misses_its_limit() -> None:
+    facts = (
+        reading("coverage.recall", 0.5, title="recall"),
+        reading("leakage.copies", 1.0, alarm="12 rows are copies"),
+        reading("fidelity.schema", 1.0, alarm="column 'tenure' is missing from the release"),
+    )
+    asked = [parse_gate(f"{one.metric} <= 0", known={fact.metric for fact in facts}) for one in facts]
+    found = audited(*asked, measured=facts)
+    assert found.because == (
+        "fidelity fails: column 'tenure' is missing from the release (fidelity.schema); 2 more gates fail"
+    )
+
+
 def test_nothing_required_or_nothing_decided_is_never_a_pass() -> None:
     assert (audited().verdict, audited().because[:20]) == ("inconclusive", "nothing was required")
     assert audited(*gates("not_applicable")).because.startswith("nothing could be decided")

@@ -12,7 +12,7 @@ import pytest
 import counterproof as cp
 from counterproof.loading.intake import Intake
 from counterproof.loading.load import take_in
-from counterproof.loading.suppression import discreet, quoted
+from counterproof.loading.suppression import pool_rare_values, quoted
 from counterproof.reports.record import Record
 
 
@@ -36,7 +36,7 @@ def frames(n: int = 300, *, rare: int = 1) -> dict[str, pd.DataFrame]:
 
 def taken(sources: dict[str, pd.DataFrame], **options: Any) -> Intake:
     intake = take_in(sources, label="lab", groups=["s"])
-    return discreet(intake, **({"small_cell": 10, "show_real": False} | options))
+    return pool_rare_values(intake, **({"small_cell": 10, "show_real": False} | options))
 
 
 def audited(sources: dict[str, pd.DataFrame], **run: Any) -> Record:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from importlib.metadata import EntryPoint
 from typing import Any
 
 import numpy as np
@@ -17,8 +20,10 @@ import counterproof as cp
 from counterproof.measuring.measure import HALVED, crash, excess, measure, null_floors, what_is_missing
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Estimate, Floor, Measurement
-from counterproof.metrics.metric import Metric, Needs, Tolerance, Value, metric
+from counterproof.metrics.metric import ENTRY_POINTS, Metric, Needs, Tolerance, Value, installed, metric
 from counterproof.metrics.workbench import Workbench
+from counterproof.refusal import Refusal
+from counterproof.run import choose, not_imported
 from counterproof.state import count_audit
 
 Z = 1.959963984540054
@@ -325,6 +330,48 @@ def test_a_crash_keeps_the_other_metrics(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert [entry.metric for entry in record.not_assessed] == ["acme.bad"]
 
 
+def test_what_leaves_a_full_gpu_plans_its_resplits_on_the_cpu() -> None:
+    planned: list[str] = []
+
+    def crowded(bench: Workbench) -> Iterator[Value]:
+        if bench.device != "cpu":
+            bench.resplit(0)  # as other metrics did before: the store knows the view on the GPU
+            raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB")
+        if bench.is_null:
+            planned.append(bench.measured.device)
+        yield Value(estimate=estimate(bench.candidate.features.mean()))
+
+    there = replace(a_bench(), device="cuda")
+    found = measured(made(crowded), there)["value", ()]
+    assert found.reason == "the device ran out of memory: measured on the CPU"
+    assert planned == ["cpu"] * 20
+    here = measured(made(crowded), a_bench())["value", ()]
+    assert (found.estimate, found.floor) == (here.estimate, here.floor)
+    assert there.resplit(0).measured.device == "cuda"
+
+
+def test_a_broken_metric_of_somebody_else_stops_no_audit_that_did_not_ask_for_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    monkeypatch.setenv("COUNTERPROOF_CACHE", str(tmp_path))
+    broken = EntryPoint("acme.broken", "no_such_module:thing", ENTRY_POINTS)
+    for known in ({"acme.broken": broken}, {"acme.broken": broken, "leakage.broken": broken}):
+        found = {**installed(), **known}
+        for place in ("counterproof.run", "counterproof.metrics.metric"):
+            monkeypatch.setattr(f"{place}.installed", lambda found=found: found)
+        assert [m.id for m in choose(["fidelity.marginals"])] == ["fidelity.marginals"]
+        assert not_imported(["fidelity.marginals"]) == []
+        assert {m.family for m in choose(["coverage", "utility"])} == {"coverage", "utility"}
+        (told,) = not_imported(["coverage"])
+        assert told.startswith("acme.broken (no_such_module:thing) cannot be imported: ")
+        assert told.endswith(": not measured")
+    record = cp.audit(**three(normal_rows, 30, 0), metrics=["utility"])
+    assert told in record.manifest.findings
+    for asked in ([], ["acme.broken"], ["leakage"]):
+        with pytest.raises(Refusal, match=r"broken.*cannot be imported"):
+            choose(asked)
+
+
 def test_every_measurement_says_how_it_was_made() -> None:
     def with_option(bench: Workbench, *, k: int = 3) -> Iterator[Value]:
         yield from means(bench)
@@ -398,11 +445,21 @@ def test_the_ledger_counts_distinct_releases_of_one_holdout(tmp_path: Any) -> No
     assert count_audit(tmp_path, "h", "a") == 3
 
 
-@pytest.mark.parametrize("text", ["", "not json", "[1, 2]", '{"h": 3}', '{"h": null}', "\x00"])
-def test_a_broken_ledger_starts_anew(tmp_path: Any, text: str) -> None:
-    (tmp_path / "audits.json").write_text(text, encoding="utf-8")
+@pytest.mark.parametrize("text", ["", "h", "not a ledger", "h a b c", "\x00 h", "h\nh"])
+def test_lines_of_the_ledger_that_cannot_be_read_count_for_nothing(tmp_path: Any, text: str) -> None:
+    (tmp_path / "audits.txt").write_text(text, encoding="utf-8")
     assert count_audit(tmp_path, "h", "a") == 1
     assert count_audit(tmp_path, "h", "b") == 2
+
+
+def test_parallel_audits_lose_no_count(tmp_path: Any) -> None:
+    note = (
+        "import sys; from pathlib import Path; from counterproof.state import count_audit\n"
+        "for at in range(25): count_audit(Path(sys.argv[1]), 'h', f'{sys.argv[2]}{at}')"
+    )
+    runs = [subprocess.Popen([sys.executable, "-c", note, str(tmp_path), name]) for name in "abcd"]
+    assert [run.wait() for run in runs] == [0] * 4
+    assert count_audit(tmp_path, "h", "last") == 101
 
 
 def test_a_ledger_that_cannot_be_written_stops_nothing(tmp_path: Any) -> None:

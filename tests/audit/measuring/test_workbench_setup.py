@@ -9,7 +9,12 @@ import pandas as pd
 import pytest
 from helpers.records import desk, normal_rows, three
 
-from counterproof.measuring.contamination import check_contamination, check_overlap, overlap_of
+from counterproof.measuring.contamination import (
+    chance_of_sharing,
+    check_contamination,
+    check_overlap,
+    overlap_of,
+)
 from counterproof.metrics.sample import Sample
 from counterproof.metrics.workbench import Workbench
 from counterproof.refusal import Refusal
@@ -19,7 +24,7 @@ NAMES = {role: f"{role}.csv" for role in ("train", "holdout", "test", "synthetic
 
 
 def sizes(bench: Workbench) -> dict[str, int]:
-    roles = ("reference", "candidate", "real", "release", "learning", "studying", "trial")
+    roles = ("reference", "candidate", "real", "release", "learning", "synthetic_train", "test")
     return {role: len(getattr(bench, role)) for role in roles}
 
 
@@ -54,8 +59,8 @@ def test_sizes_are_matched_whatever_the_release(made: int) -> None:
         "real": 160,
         "release": made,
         "learning": min(100, made),
-        "studying": min(made, 100),
-        "trial": 60,
+        "synthetic_train": min(made, 100),
+        "test": 60,
     }
     assert bench.train is not None
     assert len(bench.train) == 100
@@ -187,6 +192,29 @@ def test_natural_duplicates_are_no_refusal(train: int, holdout: int, levels: int
         assert natural == pytest.approx(shared, rel=0.2)
     else:
         assert natural > 0.8 * shared
+
+
+def test_the_chance_of_sharing_is_that_of_dealing_the_rows_at_random() -> None:
+    frames = {"train": coarse(60, 1, 4), "holdout": coarse(40, 2, 4), "synthetic": coarse(10, 3, 4)}
+    roles = roles_of(desk(sources=frames))
+    train, holdout = roles["train"], roles["holdout"]
+    digests = np.concatenate([train.digests, holdout.digests])
+    rng = np.random.default_rng(0)
+
+    def on_both_sides(order: np.ndarray) -> int:
+        left, right = digests[order[:60]], digests[order[60:]]
+        return len(np.intersect1d(left, right))
+
+    seen = on_both_sides(np.arange(100))
+    share = np.mean([on_both_sides(rng.permutation(100)) >= seen for _ in range(4000)])
+    assert chance_of_sharing(train, holdout) == pytest.approx(share, abs=0.06)
+
+
+@pytest.mark.parametrize(("k", "refused"), [(6, False), (60, True)])
+def test_few_chance_twins_across_the_roles_of_a_coarse_table_are_no_refusal(k: int, refused: bool) -> None:
+    frames = {"train": coarse(400, 1, 60), "holdout": coarse(400, 2, 60), "synthetic": coarse(50, 3, 60)}
+    roles = roles_of(desk(sources=share(frames, k)))
+    assert overlap_of(roles["train"], roles["holdout"]).beyond_chance == refused
 
 
 def test_shared_rows_beyond_natural_duplicates_are_refused() -> None:

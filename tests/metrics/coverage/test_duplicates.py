@@ -20,7 +20,7 @@ from counterproof.metrics.coverage._near_duplicates import clumps_of
 from counterproof.metrics.coverage.duplicates import duplicates, repeats
 from counterproof.metrics.coverage.effective_samples import effective_samples
 from counterproof.metrics.metric import Value
-from counterproof.metrics.statistics.design_effect import clusters_of, effective_rows, one_kind
+from counterproof.metrics.statistics.design_effect import clusters_of, clusters_of_equal_rows, effective_rows
 from counterproof.metrics.workbench import Workbench
 
 Frames = dict[str, pd.DataFrame]
@@ -90,7 +90,7 @@ def test_the_error_leaves_out_each_cluster_in_turn() -> None:
         for i in range(40)
     ]
     assert sums.share()[1] == pytest.approx(np.sqrt(39 / 40 * np.sum((np.array(left) - np.mean(left)) ** 2)))
-    assert one_kind(label).correlation == 1
+    assert clusters_of_equal_rows(label).correlation == 1
 
 
 def test_of_many_rows_whole_sources_tell_the_correlation(monkeypatch: pytest.MonkeyPatch) -> None:

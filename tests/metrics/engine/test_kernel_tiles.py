@@ -5,23 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from counterproof.metrics.engine.kernel_tiles import Cubes, SumWish
+from counterproof.metrics.engine.kernel_tiles import KernelSumQuery, KernelTileSums
 from counterproof.metrics.engine.tiles import Nodes, Part, Products, make_blocks
 
 SIDE = 16
 
 
-def tiled(features: np.ndarray, parts: list[np.ndarray], wishes: list[SumWish]) -> list[dict[int, np.ndarray]]:
+def tiled(features: np.ndarray, parts: list[np.ndarray], queries: list[KernelSumQuery]) -> list[dict[int, np.ndarray]]:
     """Every tile once, as the pass over all pairs reads them."""
     nodes = Nodes.of([Part(features, rows) for rows in parts])
     products = Products(nodes)
-    cubes = Cubes(nodes, products, wishes)
+    sums = KernelTileSums(nodes, products, queries)
     tiles = make_blocks(nodes, SIDE)
     for at, rows in enumerate(tiles):
         for columns in tiles[at:]:
-            if cubes.wants(rows.part, columns.part):
-                cubes.see(products.tile(rows, columns), rows, columns)
-    return cubes.finish()
+            if sums.wants(rows.part, columns.part):
+                sums.add_tile(products.tile(rows, columns), rows, columns)
+    return sums.finish()
 
 
 def kernel(features: np.ndarray) -> np.ndarray:
@@ -39,7 +39,7 @@ def test_sums_of_weighted_rows_equal_the_kernel_matrix(shift: float, scale: floa
     features[10:20] = features[0:10]  # twins
     parts = [np.arange(50), np.arange(50, 90)]
     weights = {0: rng.random((50, 3)) < 0.5, 1: rng.random((40, 3)) < 0.5}
-    (found,) = tiled(features, parts, [SumWish(rows=frozenset({0, 1}), weights=weights)])
+    (found,) = tiled(features, parts, [KernelSumQuery(rows=frozenset({0, 1}), weights=weights)])
     whole = kernel(features) @ np.concatenate([weights[0], weights[1]]).astype(np.float64)
     np.testing.assert_allclose(np.concatenate([found[0], found[1]]), whole, rtol=2e-6)
 
@@ -49,17 +49,17 @@ def test_far_features_lose_nothing_to_float32() -> None:
     rng = np.random.default_rng(6)
     features = 300 + rng.normal(size=(60, 5))
     weights = np.ones((60, 1), dtype=bool)
-    (found,) = tiled(features, [np.arange(60)], [SumWish(rows=frozenset({0}), weights={0: weights})])
+    (found,) = tiled(features, [np.arange(60)], [KernelSumQuery(rows=frozenset({0}), weights={0: weights})])
     whole = kernel(features).sum(1)
     np.testing.assert_allclose(found[0][:, 0] - found[0].mean(), whole - whole.mean(), atol=1e-6 * whole.std())
 
 
-def test_each_wish_gets_its_own_rows_and_columns() -> None:
+def test_each_query_gets_its_own_rows_and_columns() -> None:
     rng = np.random.default_rng(7)
     features = rng.normal(size=(60, 4))
     parts = [np.arange(25), np.arange(25, 60)]
-    across = SumWish(rows=frozenset({1}), weights={0: np.ones((25, 1), dtype=bool)})
-    within = SumWish(rows=frozenset({0}), weights={0: np.ones((25, 2), dtype=bool)})
+    across = KernelSumQuery(rows=frozenset({1}), weights={0: np.ones((25, 1), dtype=bool)})
+    within = KernelSumQuery(rows=frozenset({0}), weights={0: np.ones((25, 2), dtype=bool)})
     found = tiled(features, parts, [across, within])
     whole = kernel(features)
     assert [sorted(sums) for sums in found] == [[1], [0]]
@@ -70,9 +70,9 @@ def test_each_wish_gets_its_own_rows_and_columns() -> None:
 def test_pairs_that_no_sum_uses_are_not_wanted() -> None:
     features = np.random.default_rng(8).normal(size=(20, 2))
     nodes = Nodes.of([Part(features, np.arange(10)), Part(features, np.arange(10, 20))])
-    wish = SumWish(rows=frozenset({0}), weights={0: np.ones((10, 1), dtype=bool)})
-    cubes = Cubes(nodes, Products(nodes), [wish])
-    assert wish.columns == 1
-    assert cubes.wants(0, 0)
-    assert not cubes.wants(0, 1)
-    assert not cubes.wants(1, 1)
+    query = KernelSumQuery(rows=frozenset({0}), weights={0: np.ones((10, 1), dtype=bool)})
+    sums = KernelTileSums(nodes, Products(nodes), [query])
+    assert query.columns == 1
+    assert sums.wants(0, 0)
+    assert not sums.wants(0, 1)
+    assert not sums.wants(1, 1)

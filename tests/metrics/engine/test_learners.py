@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from helpers.staged_models import bench_of, table
 
-from counterproof.metrics.engine.learners import LEARNERS, Forecast, chosen_learners, fit_forecast
+from counterproof.metrics.engine.learners import LEARNERS, Forecast, chosen_learners, fit_forecast, no_library_warnings
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.workbench import Workbench
 
@@ -129,3 +131,15 @@ def test_learners_are_chosen_by_modality_and_by_name() -> None:
         chosen_learners(space, ("boosting",))
     with pytest.raises(MetricError, match="models is empty"):
         chosen_learners(tabular, ())
+
+
+@pytest.mark.parametrize("learner", TABLE)
+def test_what_libraries_say_of_classes_of_one_row_stays_inside(learner: str) -> None:
+    labels = np.arange(80).astype(str)  # scikit-learn warns of more classes than half the rows
+    forecast = _fit(bench_of(table(_noise(80), labels), learning=40, synthetic_train=0), learner)
+    assert forecast.probability.sum(1) == pytest.approx(1.0)
+
+
+def test_other_warnings_pass() -> None:
+    with pytest.warns(UserWarning, match="ours"), no_library_warnings():
+        warnings.warn("ours", UserWarning, stacklevel=1)

@@ -197,8 +197,8 @@ def test_lists_hold_all_rows_up_to_the_depth_and_no_others(name: str, sided: boo
         own = np.unique(x[sides == sides[row]] + 0.0, axis=0)
         rim = np.sort(cdist(x[row : row + 1], own)[0])[min(10, len(own) - 1)]
         start, end = graph.indptr[graph.node[row]], graph.indptr[graph.node[row] + 1]
-        listed = np.isin(graph.node, graph.index[start:end])
-        np.testing.assert_array_equal(listed, exact[row] <= rim * (1 + 1e-9))
+        neighbours_from_lists = np.isin(graph.node, graph.index[start:end])
+        np.testing.assert_array_equal(neighbours_from_lists, exact[row] <= rim * (1 + 1e-9))
         assert (np.diff(graph.distance[start:end]) >= 0).all()
 
 

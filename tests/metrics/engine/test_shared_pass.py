@@ -14,15 +14,14 @@ from scipy.spatial.distance import cdist
 from counterproof.metrics.engine import pairwise_pass as passes
 from counterproof.metrics.engine.exact_distances import distances
 from counterproof.metrics.engine.kernel_sums import kernel_sums, split_sums
-from counterproof.metrics.engine.knn_graph import neighbour_graph
 from counterproof.metrics.engine.nearest_neighbours import nearest
-from counterproof.metrics.engine.shared_pass import Geometry
+from counterproof.metrics.engine.shared_pass import SharedPass
 from counterproof.metrics.engine.tiles import Nodes, Part, Products, make_blocks
 from counterproof.metrics.prdc.balls import balls_between
 from counterproof.metrics.workbench import GEOMETRY, Workbench
 
 
-def geometry(at: Workbench) -> Geometry:
+def geometry(at: Workbench) -> SharedPass:
     return next(found for _, found in at.work.results(GEOMETRY))
 
 
@@ -149,34 +148,21 @@ def test_lists_that_outgrow_the_budget_leave_the_kernel() -> None:
     )
 
 
-# -- devices and precisions -------------------------------------------------------------------------
+# -- devices and rounding ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("precision", ["tf32", "bfloat16"])
-@pytest.mark.parametrize("d", [3, 200])
-def test_coarse_candidates_give_the_same_lists(precision: Any, d: int) -> None:
-    rng = np.random.default_rng(1)
-    x = rng.normal(size=(700, d)) * rng.uniform(0.1, 3, size=(700, 1)) + 1.0
-    x[50:70] = x[200:220]
-    exact, coarse = (neighbour_graph(x, None, depth=12, precision=each) for each in ("float32", precision))
-    for name in ("node", "indptr", "index", "distance"):
-        assert getattr(exact, name).tobytes() == getattr(coarse, name).tobytes()
-    assert coarse.remark == f"candidates in {precision}, decided in float64"
-
-
-def test_coarse_products_stay_within_their_bound() -> None:
+def test_products_stay_within_their_bound() -> None:
     rng = np.random.default_rng(2)
     x = rng.normal(size=(300, 40)) * 10.0 ** rng.integers(-3, 3, size=(300, 1))
     nodes = Nodes.of([Part(x, np.arange(300))])
     (block,) = make_blocks(nodes, 300)
     exact = cdist(x, x, "sqeuclidean")[np.ix_(nodes.first[0], nodes.first[0])]
-    for precision in ("float32", "tf32", "bfloat16"):
-        products = Products(nodes, precision=precision)
-        values = products.tile(block, block, exactly=False).double().numpy()
-        order = np.argsort(exact, axis=1)
-        for k in (1, 7, 100):
-            reach = products.reach(block, np.sort(values, 1)[:, k - 1])
-            assert (np.take_along_axis(values, order[:, :k], 1) <= reach[:, None]).all()
+    products = Products(nodes)
+    values = products.tile(block, block).double().numpy()
+    order = np.argsort(exact, axis=1)
+    for k in (1, 7, 100):
+        reach = products.reach(block, np.sort(values, 1)[:, k - 1])
+        assert (np.take_along_axis(values, order[:, :k], 1) <= reach[:, None]).all()
 
 
 def test_a_device_out_of_memory_gets_smaller_blocks_and_then_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers.reference_statistics import newcombe_sidak
 from helpers.staged_models import bench_of, decisions, staged, table, unsteady
 from scipy.stats import norm
 from simulations.simulate_change_coverage import simulate
@@ -23,7 +24,7 @@ from counterproof.metrics.fairness.group_gaps import (
     worst_group_accuracy,
 )
 from counterproof.metrics.metric import Metric, Value
-from counterproof.metrics.statistics.proportions import newcombe_sidak, paired_error
+from counterproof.metrics.statistics.proportions import paired_error
 from counterproof.metrics.workbench import Workbench
 from counterproof.reports.model import GateReading, Reading
 

@@ -339,7 +339,7 @@ def test_calibration_is_asked_of_a_model_that_decides_the_same_for_all() -> None
 
 def test_minimax_is_the_move_of_the_worst_groups_accuracy() -> None:
     rows = people()
-    found = found_by(worst_group_accuracy, unsteady(bench_for(rows), 0.2))
+    found = found_by(worst_group_accuracy, unsteady(bench_for(rows), 0.16))
     large = pd.Series(
         {
             tuple(str(group[0][1]).split(", ")): value.decidable
@@ -347,13 +347,13 @@ def test_minimax_is_the_move_of_the_worst_groups_accuracy() -> None:
             if field == "change" and group and group[0][0] == "sex, race" and group[0][1]
         }
     ).sort_index()
-    assert 0 < large.sum() < 6
+    assert large.sum() == 4
     right = {m: (rows[m] == rows["truth"]).groupby([rows["sex"], rows["race"]]).mean()[large] for m in MODELS}
     value = found["minimax", (("sex, race", None), LINEAR)]
     assert value.estimate is not None
     assert value.estimate.value == pytest.approx(right["synthetic"].min() - right["real"].min())
     assert value.estimate.low < value.estimate.value < value.estimate.high
-    assert (value.better, value.reason) == ("higher", f"without {6 - large.sum()} smaller groups")
+    assert (value.better, value.reason) == ("higher", "without 2 smaller groups")
     assert value.estimate.low < 0 < value.estimate.high
     assert value.estimate.high - value.estimate.low < 0.25
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers.records import desk
+from helpers.reference_statistics import tail_mean
 from helpers.staged_models import decisions, staged
 from scipy.optimize import linprog
 from scipy.stats import norm
@@ -19,7 +20,7 @@ from counterproof.metrics.estimate import Measurement
 from counterproof.metrics.fairness._shifts.population import mix_of
 from counterproof.metrics.fairness.worst_shift import worst_shift
 from counterproof.metrics.metric import Value
-from counterproof.metrics.statistics.cvar import FOLDS, STRETCH, Tail, folds_of, tail_mean, worst_weights
+from counterproof.metrics.statistics.cvar import FOLDS, STRETCH, Tail, folds_of, worst_weights
 from counterproof.metrics.workbench import Workbench
 
 N = 2000

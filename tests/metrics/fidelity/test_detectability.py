@@ -20,9 +20,9 @@ from counterproof.metrics.shared.two_sample import (
     RIDGE,
     Task,
     boosting_scores,
-    giveaways,
     linear_scores,
     linear_tables,
+    separating_columns,
     tree_codes,
 )
 from counterproof.metrics.workbench import Workbench
@@ -190,7 +190,7 @@ def test_the_policy_fails_flaws_and_passes_fresh_rows(monkeypatch: pytest.Monkey
 
 
 def test_giveaways_of_fresh_rows_name_hardly_anything() -> None:
-    labels, drops = giveaways(set_task(desk(sources=three(people, 500, 10))), 0)
+    labels, drops = separating_columns(set_task(desk(sources=three(people, 500, 10))), 0)
     assert len(labels) == len(drops)
     assert all(drop < 0.12 for drop in drops)
     assert drops == sorted(drops, reverse=True)

@@ -13,10 +13,10 @@ from counterproof.metrics.errors import MetricError
 from counterproof.metrics.fidelity.frechet_distance import frechet_distance, frechet_distance_between
 from counterproof.metrics.frechet.moments import (
     Moments,
-    deal,
     frechet_of_moments,
     grouped_moments,
     moments_of,
+    random_groups,
     shared_root,
 )
 from counterproof.metrics.workbench import Workbench
@@ -94,7 +94,7 @@ def test_low_ranks_and_dead_columns_are_those_of_a_singular_value_decomposition(
 def test_a_group_is_left_out_by_subtraction() -> None:
     rng = np.random.default_rng(3)
     x = rng.normal(size=(203, 5)) + 1e4
-    group = deal(203, 20, rng)
+    group = random_groups(203, 20, rng)
     sums = grouped_moments(x, group, 20)
     for left_out in (None, 0, 19):
         expected = moments_of(x[group != left_out] if left_out is not None else x)
@@ -106,7 +106,7 @@ def test_a_group_is_left_out_by_subtraction() -> None:
 
 def test_rows_of_one_source_are_left_out_together() -> None:
     clusters = np.random.default_rng(0).integers(0, 90, 1000)
-    group = deal(1000, 20, np.random.default_rng(1), clusters)
+    group = random_groups(1000, 20, np.random.default_rng(1), clusters)
     assert all(len(set(group[clusters == c])) == 1 for c in range(90))
     assert set(group) == set(range(20))
     assert np.bincount(group).max() < 110
@@ -141,8 +141,8 @@ def test_wide_features_are_seen_through_principal_components() -> None:
     assert next(frechet_distance.values(at, {"components": 8})).reason == "8 principal components"
     _, vectors = np.linalg.eigh(np.cov(np.vstack(parts).T))
     axes = vectors[:, -8:]
-    turned = bench(*(part @ axes for part in parts))
-    for one, other in ((at, turned), (at.resplit(3), turned.resplit(3))):
+    rotated = bench(*(part @ axes for part in parts))
+    for one, other in ((at, rotated), (at.resplit(3), rotated.resplit(3))):
         assert value(one, components=8) == pytest.approx(value(other), rel=1e-6)
     assert np.isfinite(value(at.permuted(), components=8))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ from numpy.testing import assert_allclose
 from scipy.stats import binomtest, ks_2samp, norm
 
 import counterproof as cp
-from counterproof.metrics.fidelity.marginals import kolmogorov_smirnov, marginals, total_variation
+from counterproof.metrics.fidelity.marginals import _log_chance, kolmogorov_smirnov, marginals, total_variation
 from counterproof.metrics.metric import Value
 from counterproof.metrics.shared.column_histograms import _hidden, column_panel
 from counterproof.reports.record import Record
@@ -271,13 +272,28 @@ def invented(frame: pd.DataFrame, rng: np.random.Generator) -> None:
     frame.loc[rng.permutation(len(frame))[: len(frame) // 20], "job"] = "unheard of"
 
 
+def beyond(frame: pd.DataFrame, rng: np.random.Generator) -> None:
+    frame.loc[rng.permutation(len(frame))[: len(frame) // 25], "age"] = 140.0
+
+
+def misspelt(frame: pd.DataFrame, rng: np.random.Generator) -> None:
+    rows = rng.permutation(len(frame))[: len(frame) // 20]
+    frame.loc[rows, "job"] = [f"clerk{row}" for row in rows]
+
+
 def filled(frame: pd.DataFrame, rng: np.random.Generator) -> None:
     frame.loc[rng.random(len(frame)) < 0.35, "income"] = np.nan
 
 
 @pytest.mark.parametrize(
     ("flaw", "field"),
-    [(shifted, "excess"), (invented, "unseen_excess"), (filled, "missing_excess")],
+    [
+        (shifted, "excess"),
+        (invented, "invented"),
+        (beyond, "invented"),
+        (misspelt, "unseen_excess"),
+        (filled, "missing_excess"),
+    ],
 )
 def test_planted_flaws_fail(flaw: Flaw, field: str) -> None:
     frames = three(people, 800, 13)
@@ -288,7 +304,7 @@ def test_planted_flaws_fail(flaw: Flaw, field: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("constant", "made", "field"), [(5.0, 5.001, "excess"), ("US", "Mars", "excess"), ("US", "Mars", "unseen_excess")]
+    ("constant", "made", "field"), [(5.0, 5.001, "excess"), ("US", "Mars", "excess"), ("US", "Mars", "invented")]
 )
 def test_columns_that_real_rows_hold_constant_are_judged(constant: Any, made: Any, field: str) -> None:
     frames = {role: frame.assign(k=constant) for role, frame in three(people, 800, 11).items()}
@@ -302,7 +318,7 @@ def test_columns_that_real_rows_hold_constant_are_judged(constant: Any, made: An
 def test_an_unseen_category_in_two_percent_of_rows_fails() -> None:
     frames = three(people, 3000, 14)
     frames["synthetic"].loc[np.random.default_rng(0).permutation(3000)[:60], "job"] = "unheard of"
-    assert verdicts(audited(frames))["unseen_excess"] == "fail"
+    assert verdicts(audited(frames))["invented"] == "fail"
 
 
 def surnames(n: int, seed: int) -> pd.DataFrame:
@@ -314,10 +330,49 @@ def surnames(n: int, seed: int) -> pd.DataFrame:
 
 def test_invented_categories_fail_beside_a_long_tail_and_fresh_rows_do_not() -> None:
     frames = three(surnames, 1500, 3)
-    assert "fail" not in verdicts(audited(frames)).values()
-    frames["synthetic"].loc[:179, "name"] = "GARBAGE"
-    assert verdicts(audited(frames))["unseen_excess"] == "fail"
-    assert values(frames)["unseen", ""].evidence[0].rows[0] == ("name", "GARBAGE", 180)
+    fresh = audited(frames)
+    assert "fail" not in verdicts(fresh).values()
+    assert verdicts(fresh)["invented"] == "pass"
+    frames["synthetic"].loc[:59, "name"] = "GARBAGE"  # 4 %, where four rows in ten have a name that the holdout lacks
+    record = audited(frames)
+    assert verdicts(record)["invented"] == "fail"
+    assert verdicts(record)["unseen_excess"] != "fail"  # one flaw fails one gate
+    found = values(frames)
+    assert point(found["invented", "name"]) == 60 / 1500
+    assert found["unseen", ""].evidence[0].rows[0] == ("name", "GARBAGE", 60)
+    assert found["invented", ""].evidence[0].rows == (("name", "categories that no real row has", 60),)
+
+
+def test_values_beyond_the_real_range_are_invented_unless_chance_explains_them() -> None:
+    frames = three(people, 500, 3)
+    frames["synthetic"].loc[:4, "age"] = 140.0  # each of the five greatest of 1500 in the release: (1/3)^5
+    assert point(values(frames)["invented", "age"]) == 0
+    frames["synthetic"].loc[:39, "age"] = 140.0
+    frames["synthetic"].loc[40:59, "income"] = -1.0
+    found = values(frames)
+    least = min(frames[role]["income"].min() for role in ("train", "holdout"))
+    below = int((frames["synthetic"]["income"] < least).sum())
+    assert 20 <= below <= 22
+    assert (point(found["invented", "age"]), point(found["invented", "income"])) == (40 / 500, below / 500)
+    assert point(found["invented", ""]) == pytest.approx((40 + below) / 500)
+
+
+def test_rows_of_one_source_bring_an_unseen_category_together() -> None:
+    frames = {role: frame.assign(person=np.arange(500) // 25) for role, frame in three(people, 500, 3).items()}
+    frames["synthetic"].loc[:49, "city"] = "Z"  # 50 rows, but two people of twenty
+    alike = values(frames)
+    assert point(alike["invented", "city"]) == 50 / 500
+    found = {
+        (v.field, v.group[0][1] if v.group else ""): v
+        for v in marginals.values(desk(sources=frames, cluster="person"), {})
+    }
+    assert point(found["invented", "city"]) == 0
+    assert point(found["unseen", "city"]) == 50 / 500
+
+
+def test_chance_is_that_of_drawing_without_replacement() -> None:
+    assert math.exp(_log_chance(2, 3, 4)) == pytest.approx(3 / 7 * 2 / 6)
+    assert _log_chance(0, 5, 9) == 0
 
 
 def test_dropped_categories_warn_and_do_not_stop_a_release() -> None:

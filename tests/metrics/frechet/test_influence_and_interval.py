@@ -13,7 +13,7 @@ from counterproof.metrics.errors import MetricError
 from counterproof.metrics.fidelity.frechet_distance import frechet_distance, frechet_distance_between
 from counterproof.metrics.frechet.bias_corrected import (
     both_estimates,
-    dealt,
+    grouped_side,
     plain_and_corrected,
     unbiased_frechet_distance,
 )
@@ -166,14 +166,14 @@ def test_rows_of_one_source_widen_the_interval() -> None:
     rng = np.random.default_rng(6)
     sides = [np.repeat(rng.normal(size=(100, 5)), 4, axis=0) for _ in range(2)]
     sources = np.repeat(np.arange(100), 4)
-    alone = both_estimates(*(dealt(s, np.random.default_rng(0)) for s in sides), level=0.95)[1]
-    together = both_estimates(*(dealt(s, np.random.default_rng(0), sources) for s in sides), level=0.95)[1]
+    alone = both_estimates(*(grouped_side(s, np.random.default_rng(0)) for s in sides), level=0.95)[1]
+    together = both_estimates(*(grouped_side(s, np.random.default_rng(0), sources) for s in sides), level=0.95)[1]
     # Four copies of each row carry the information of one: twice the error.
     assert together.high - together.low == pytest.approx(2 * (alone.high - alone.low), rel=0.05)
 
 
 def test_values_alone_are_those_of_the_measurement() -> None:
-    sides = [dealt(side, np.random.default_rng(0)) for side in pair(90, 80, 5)]
+    sides = [grouped_side(side, np.random.default_rng(0)) for side in pair(90, 80, 5)]
     plain, full = plain_and_corrected(sides[0], sides[1])
     estimates = both_estimates(sides[0], sides[1], level=0.95)
     assert plain == pytest.approx(estimates[0].value, rel=1e-9)
@@ -224,7 +224,7 @@ def test_the_intervals_cover_the_closed_form(n: int, d: int, shift: float) -> No
     for seed in range(100):
         rng = np.random.default_rng([seed, n])
         left, right = rng.normal(size=(n, d)), rng.normal(size=(n, d)) * 1.2 + shift
-        sides = dealt(left, rng), dealt(right, rng)
+        sides = grouped_side(left, rng), grouped_side(right, rng)
         _, full, rows = both_estimates(*sides, level=0.95)
         for place, found in enumerate((full, frechet_infinity(left, right, rng, rows=rows))):
             hits[place] += found.low <= truth <= found.high

@@ -27,7 +27,7 @@ from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Estimate, Measurement
 from counterproof.metrics.fidelity.frechet_distance import frechet_distance_between
 from counterproof.metrics.integrations.from_predictions import from_torchmetrics_of_predictions
-from counterproof.metrics.integrations.from_torchmetrics import from_torchmetrics
+from counterproof.metrics.integrations.from_torchmetrics import from_torchmetrics, seeded_torch
 from counterproof.metrics.metric import ENTRY_POINTS, Metric, load
 from counterproof.metrics.workbench import Workbench
 
@@ -285,3 +285,19 @@ def test_the_interval_holds_the_value() -> None:
         found.append(next(iter(fid().values(bench(rows[0], rows[1], rows[2], seed=seed), {"halves": 30}))).estimate)
     truth = np.mean([e.value for e in found if e is not None])
     assert sum(e.low <= truth <= e.high for e in found if e is not None) >= 70
+
+
+def test_the_generators_of_the_users_gpus_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def seeded(*_: Any) -> None:
+        raise AssertionError("the generators of all GPUs were seeded")
+
+    for module in (torch.cuda, torch.mps):
+        for name in ("manual_seed", "manual_seed_all"):
+            monkeypatch.setattr(module, name, seeded, raising=False)
+    with seeded_torch(3):
+        first = torch.rand(2).tolist()
+    before = torch.get_rng_state()
+    with seeded_torch(3):
+        assert torch.rand(2).tolist() == first
+    assert torch.equal(torch.get_rng_state(), before)
+    assert measured(fid(), three(60, 3))["value"].status == "measured"

@@ -126,6 +126,23 @@ def test_estimates_hold_the_value() -> None:
     assert four["recall"] == fed(Recall(), real, fake).estimate()
 
 
+@pytest.mark.parametrize("kind", [FrechetDistance, KernelDistance, Coverage])
+def test_the_interval_is_of_the_asked_level(kind: Callable[..., Comparison]) -> None:
+    made = [kind(level=level) for level in (0.8, 0.95, 0.99)]
+    x = torch.randn(300, 3, generator=torch.Generator().manual_seed(0))
+    for meter in made:
+        meter.update(x, real=True)
+        meter.update(x + torch.randn(300, 3, generator=torch.Generator().manual_seed(1)), real=False)
+    found = [meter.estimate() for meter in made]
+    assert [e.level for e in found] == [0.8, 0.95, 0.99]
+    assert len({e.value for e in found}) == 1
+    widths = [e.high - e.low for e in found]
+    assert widths == sorted(widths)
+    assert widths[0] < 0.8 * widths[2]
+    with pytest.raises(MetricError, match="level = 95"):
+        kind(level=95)
+
+
 def test_a_collection_shares_states_and_flattens() -> None:
     real, fake = two()
     collection = MetricCollection([make() for make in METERS.values()])

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from helpers.workbenches import bench
 
-from counterproof.metrics.shared.closest_pairs import LISTED, NAMED, Pair, by_source, listed, pair_panel
+from counterproof.metrics.shared.closest_pairs import LISTED, NAMED, Pair, listed, pair_panel, pairs_by_record
 from counterproof.metrics.workbench import Workbench
 
 TABLE = pd.DataFrame(
@@ -76,7 +76,7 @@ def test_pairs_are_listed_by_name_up_to_a_limit() -> None:
 
 def test_the_record_with_the_most_release_rows_comes_first() -> None:
     pairs = [pair(4, 0), *[pair(5, 1)] * (NAMED + 2), pair(5, 0), pair(4, 2)]
-    (found,) = by_source(view(), pairs, "Training records with copies")
+    (found,) = pairs_by_record(view(), pairs, "Training records with copies")
     assert found.title == "Training records with copies: 3"
     assert found.rows == (("1", NAMED + 2, ", ".join("5" * NAMED)), ("0", 2, "4, 5"), ("2", 1, "4"))
-    assert by_source(view(), [], "none") == ()
+    assert pairs_by_record(view(), [], "none") == ()

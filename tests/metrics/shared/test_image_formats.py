@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counterproof.metrics.shared.image_formats import LOSSLESS, UNTOLD, in_words, qualities, quality_of, stored_alike
+from counterproof.metrics.shared.image_formats import (
+    LOSSLESS,
+    UNKNOWN_QUALITY,
+    describe_formats,
+    qualities,
+    quality_of,
+    stored_alike,
+)
 
 Formats = np.ndarray[tuple[int], np.dtype[np.str_]]
 
@@ -25,9 +32,9 @@ def of(*parts: tuple[int, str]) -> Formats:
         ("WEBP lossless", LOSSLESS),
         ("JPEG q75", 75),
         ("JPEG q100", 100),
-        ("JPEG", UNTOLD),
-        ("TIFF jpeg", UNTOLD),
-        ("WEBP lossy", UNTOLD),
+        ("JPEG", UNKNOWN_QUALITY),
+        ("TIFF jpeg", UNKNOWN_QUALITY),
+        ("WEBP lossy", UNKNOWN_QUALITY),
     ],
 )
 def test_every_format_has_a_place_on_the_scale(kind: str, quality: int) -> None:
@@ -65,7 +72,7 @@ def test_two_draws_of_one_mixture_are_alike(seed: int, share: float) -> None:
 
 
 def test_formats_in_words() -> None:
-    assert in_words(of((5, "PNG"))) == "PNG"
-    assert in_words(of((5, "JPEG q75"))) == "JPEG q75"
-    assert in_words(of((5, "JPEG q95"), (5, "JPEG q60"))) == "JPEG q60 to q95"
-    assert in_words(of((999, "PNG"), (1, "WEBP lossy"))) == "99 % PNG, under 1 % WEBP lossy"
+    assert describe_formats(of((5, "PNG"))) == "PNG"
+    assert describe_formats(of((5, "JPEG q75"))) == "JPEG q75"
+    assert describe_formats(of((5, "JPEG q95"), (5, "JPEG q60"))) == "JPEG q60 to q95"
+    assert describe_formats(of((999, "PNG"), (1, "WEBP lossy"))) == "99 % PNG, under 1 % WEBP lossy"

@@ -6,17 +6,17 @@ import math
 
 import numpy as np
 import pytest
+from helpers.reference_statistics import delong_change, newcombe_sidak
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import brentq
 from scipy.stats import binom, norm, poisson
 from scipy.stats import t as student
 
-from counterproof.metrics.statistics.auc import auc_parts, delong_auc, delong_change
+from counterproof.metrics.statistics.auc import auc_parts, delong_auc
 from counterproof.metrics.statistics.proportions import (
     clopper_pearson,
     newcombe,
-    newcombe_sidak,
     paired_error,
     poisson_upper,
     wilson,

@@ -10,7 +10,13 @@ from scipy.stats import beta, binom, t
 from counterproof.metrics.estimate import Estimate
 from counterproof.metrics.leakage._distances.effective_rows import place_of, source_of, too_crowded
 from counterproof.metrics.leakage._distances.known_neighbours import pool_of, proximity_of
-from counterproof.metrics.statistics.variance import difference, error_of, even_count, quantile_of, student_estimate
+from counterproof.metrics.statistics.proportions import difference
+from counterproof.metrics.statistics.variance import (
+    clustered_error,
+    effective_sample_size,
+    quantile_of,
+    student_estimate,
+)
 
 
 def test_rows_repeated_tell_no_more_than_once() -> None:
@@ -20,14 +26,14 @@ def test_rows_repeated_tell_no_more_than_once() -> None:
     assert thrice.low == pytest.approx(once.low, abs=0.02)
     assert thrice.high == pytest.approx(once.high, abs=0.02)
     parts = values - values.mean()
-    assert error_of(np.repeat(parts, 3) / 3, np.repeat(np.arange(200), 3)) == pytest.approx(
-        error_of(parts, np.arange(200))
+    assert clustered_error(np.repeat(parts, 3) / 3, np.repeat(np.arange(200), 3)) == pytest.approx(
+        clustered_error(parts, np.arange(200))
     )
 
 
 def test_the_larger_error_counts() -> None:
     parts = np.array([1.0, 1.0, -1.0, -1.0])
-    assert error_of(parts, np.arange(4), np.array([0, 0, 1, 1])) == pytest.approx(np.sqrt(8 * 2))
+    assert clustered_error(parts, np.arange(4), np.array([0, 0, 1, 1])) == pytest.approx(np.sqrt(8 * 2))
 
 
 def test_ends_of_a_quantile_are_the_exact_order_statistics() -> None:
@@ -62,7 +68,7 @@ def test_the_ends_of_a_quantile_hold_it() -> None:
 
 
 def test_few_places_are_told() -> None:
-    assert even_count(np.repeat(np.arange(25), 8)) == 25
+    assert effective_sample_size(np.repeat(np.arange(25), 8)) == 25
     assert too_crowded(np.repeat(np.arange(20), 10), "it") == ""
     told = too_crowded(np.repeat(np.arange(20), 10), "it", 3)
     assert told.startswith("the 200 release rows stand at 20 places")

@@ -23,7 +23,7 @@ from counterproof.metrics.sample import Floats
 from counterproof.metrics.shared.partitions import partition_by
 from counterproof.metrics.subgroups.losses import coverage_of_real_rows
 from counterproof.metrics.subgroups.plan import LEAST, MOST, plan_cells
-from counterproof.metrics.subgroups.scores import FIELDS, likeness
+from counterproof.metrics.subgroups.scores import FIELDS, group_scores
 from counterproof.metrics.subgroups.small_samples import Distances
 from counterproof.metrics.workbench import Workbench
 
@@ -86,7 +86,7 @@ def test_the_kernel_distance_takes_all_rows_of_the_cell() -> None:
     bench_ = desk_of()
     plan = plan_cells(bench_, (partition_by(bench_, ("kind",)),))
     cell = next(c for c in plan.compared if str(c) == "kind=b")
-    found = likeness(bench_, plan, cell, 5)
+    found = group_scores(bench_, plan, cell, 5)
     assert found is not None
     sides = [s.features[s.group("kind") == "b"] for s in (bench_.reference, bench_.candidate)]
     real = bench_.real.features[bench_.real.group("kind") == "b"]
@@ -95,7 +95,7 @@ def test_the_kernel_distance_takes_all_rows_of_the_cell() -> None:
     assert found.values[0] == pytest.approx(alone.value, rel=1e-9)
     assert 1.96 * found.errors[0] == pytest.approx(alone.high - alone.value, rel=1e-3)
     view = bench_.resplit(3)
-    again = likeness(view, plan, cell, 5)
+    again = group_scores(view, plan, cell, 5)
     assert again is not None
     sides = [s.features[s.group("kind") == "b"] for s in (view.reference, view.candidate)]
     assert again.values[0] == pytest.approx(
@@ -109,7 +109,7 @@ def test_a_cell_of_just_equal_n_equals_the_four_quantities_of_its_rows() -> None
     parts = [rng.normal(size=(100, 3)) for _ in range(3)]
     bench_ = bench(*parts, groups={"g": np.repeat("x", 300)})
     plan = plan_cells(bench_, (partition_by(bench_, ("g",)),))
-    cells = [likeness(bench_, plan, cell, 5) for cell in plan.compared]
+    cells = [group_scores(bench_, plan, cell, 5) for cell in plan.compared]
     assert plan.equal == {"g": 80}
     assert cells[0] is not None
     draws = [
@@ -171,10 +171,10 @@ def test_distances_kept_give_the_same_balls_as_the_search(scale: float) -> None:
         if turn % 4 == 0:
             x, y = scale * rng.normal(size=(n, 3)), scale * rng.normal(size=(m, 3))
         kept = Distances.between(x, y)
-        assert kept.four(k) == pytest.approx(balls_between(x, y, k).values, abs=1e-12)
+        assert kept.prdc(k) == pytest.approx(balls_between(x, y, k).values, abs=1e-12)
         left, right = rng.permutation(n)[:12], rng.permutation(m)[:13]
         part = balls_between(x[left], y[right], k)
-        assert kept.of(left, right).four(k) == pytest.approx(part.values, abs=1e-12)
+        assert kept.of(left, right).prdc(k) == pytest.approx(part.values, abs=1e-12)
         assert kept.of(left, right).density(k) == pytest.approx(part.density, abs=1e-12)
 
 
@@ -223,7 +223,7 @@ def test_images_show_the_worst_renders_of_each_group_only_when_told_to() -> None
         pictured = replace(bench_.corpus, thumbnail=lambda at: b"\x89PNG\r\n\x1a\n%d" % at, modality="image")
         sides = {
             name: replace(sample, corpus=pictured)
-            for name in ("reference", "candidate", "real", "release", "learning", "trial", "studying")
+            for name in ("reference", "candidate", "real", "release", "learning", "test", "synthetic_train")
             if (sample := getattr(bench_, name)) is not None
         }
         panel = at(measured(subgroup_fidelity, replace(bench_, **sides)), "gap").panels[1]
@@ -324,3 +324,70 @@ def test_faithful_groups_rarely_alarm_and_their_intervals_hold() -> None:
     assert alarms <= 1
     assert seen == 10
     assert np.mean(held) > 0.92
+
+
+# -- the gate ---------------------------------------------------------------------------------------
+
+
+def fails(found: Found, field: str, column: str) -> bool:
+    """Whether the gap fails its tolerance where 40 gates and cells are judged."""
+    (tolerance,) = (t for t in subgroup_fidelity.tolerances if t.field == field)
+    e = found[field, (("column", column),)].estimate
+    assert e is not None
+    return e.bound("low", 1 - 0.05 / 40) > tolerance.limit
+
+
+@pytest.mark.parametrize(
+    ("field", "noise"), [("density_gap", 1.2), ("kernel_distance_gap", 2.5)], ids=["density", "kernel distance"]
+)
+def test_a_group_rendered_worse_fails_and_fresh_rows_do_not(calm: Found, field: str, noise: float) -> None:
+    bad = measured(subgroup_fidelity, desk_of(2, blurred="b", noise=noise))
+    assert fails(bad, field, "kind")
+    assert bad[field, (("column", "kind"),)].reason.startswith("worst: kind=b, best: kind=")
+    for column in ("kind", "side"):
+        assert not fails(calm, field, column)
+        e = calm[field, (("column", column),)].estimate
+        assert e is not None
+        assert e.low < 0 < e.high
+    assert {t.level for t in subgroup_fidelity.tolerances} == {"fail"}
+
+
+def test_the_gap_beyond_real_rows_is_the_gap_less_that_of_resplits(calm: Found) -> None:
+    for field, by in (("density_gap", "density"), ("kernel_distance_gap", "kernel_distance")):
+        options = subgroup_fidelity.configure({"by": by})
+        found = {(m.field, m.group): m for m in measure(subgroup_fidelity, desk_of(2), options)}
+        gap = at(found, "gap", "kind")
+        assert gap.estimate is not None
+        assert gap.floor is not None
+        beyond = calm[field, (("column", "kind"),)]
+        assert beyond.estimate is not None
+        assert beyond.estimate.value == pytest.approx(gap.estimate.value - gap.floor.value, abs=1e-9)
+        assert beyond.expected is not None
+        assert 0 < beyond.expected.spread <= beyond.expected.error
+        reach = (beyond.estimate.high - beyond.estimate.low) / 2
+        assert reach >= 1.95 * beyond.expected.spread
+
+
+def test_what_a_faithful_release_shows_is_told_by_real_rows_alone(calm: Found) -> None:
+    bad = measured(subgroup_fidelity, shrunk(desk_of(2), "b"))
+    for field in ("density_gap", "kernel_distance_gap"):
+        place = (field, (("column", "kind"),))
+        assert bad[place].expected == calm[place].expected
+
+
+def test_one_group_has_no_gap_beyond_real_rows() -> None:
+    rng = np.random.default_rng(11)
+    alone = bench(*(rng.normal(size=(200, 3)) for _ in range(3)), groups={"g": np.repeat("x", 600)})
+    found = measured(subgroup_fidelity, alone)
+    assert (found["density_gap", ()].status, found["density_gap", ()].decidable) == ("not_assessable", False)
+
+
+@pytest.mark.slow
+def test_in_sixty_fresh_draws_no_gap_fails() -> None:
+    for seed in range(60):
+        found = measured(subgroup_fidelity, desk_of(200 + seed))
+        assert not any(
+            fails(found, field, column)
+            for field in ("density_gap", "kernel_distance_gap")
+            for column in ("kind", "side")
+        )

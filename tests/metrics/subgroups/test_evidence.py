@@ -12,9 +12,9 @@ from scipy.spatial.distance import cdist
 from counterproof.metrics.estimate import Estimate
 from counterproof.metrics.shared.partitions import partition_by
 from counterproof.metrics.subgroups.comparison import GroupComparison
-from counterproof.metrics.subgroups.evidence import PICTURED, WORST_ROWS, evidence_of, panels_of, strays
+from counterproof.metrics.subgroups.evidence import PICTURED, WORST_ROWS, evidence_of, far_rows, panels_of
 from counterproof.metrics.subgroups.losses import Losses
-from counterproof.metrics.subgroups.plan import Plan, plan_cells
+from counterproof.metrics.subgroups.plan import ComparisonPlan, plan_cells
 from counterproof.metrics.workbench import Workbench
 
 N, K = 300, 5
@@ -36,13 +36,13 @@ def view() -> Workbench:
 
 
 @pytest.fixture(scope="module")
-def plan(view: Workbench) -> Plan:
+def plan(view: Workbench) -> ComparisonPlan:
     return plan_cells(view, (partition_by(view, ("kind",)),))
 
 
-def test_rows_are_far_from_the_real_rows_of_their_own_group(view: Workbench, plan: Plan) -> None:
+def test_rows_are_far_from_the_real_rows_of_their_own_group(view: Workbench, plan: ComparisonPlan) -> None:
     near = next(cell for cell in plan.compared if str(cell) == "kind=near")
-    found = strays(view, plan, near, K)
+    found = far_rows(view, plan, near, K)
     assert len(found) == WORST_ROWS
     assert found[0].made == view.candidate.rows[0], "a likely row of another group is none of this one"
     real, made = (side.features[side.group("kind") == "near"] for side in (view.reference, view.candidate))
@@ -50,14 +50,14 @@ def test_rows_are_far_from_the_real_rows_of_their_own_group(view: Workbench, pla
     gap, radius = cdist(made, real), np.sort(cdist(real, real), 1)[:, K]
     times = gap.min(1) / radius[gap.argmin(1)]
     order = np.argsort(-times)[:WORST_ROWS]
-    assert [stray.made for stray in found] == rows[1][order].tolist()
-    assert [stray.real for stray in found] == rows[0][gap.argmin(1)[order]].tolist()
-    assert [stray.times for stray in found] == pytest.approx(times[order])
-    assert [stray.distance for stray in found] == pytest.approx(gap.min(1)[order])
-    assert strays(view, plan, near, K) is found, "searched once"
+    assert [row.made for row in found] == rows[1][order].tolist()
+    assert [row.real for row in found] == rows[0][gap.argmin(1)[order]].tolist()
+    assert [row.times for row in found] == pytest.approx(times[order])
+    assert [row.distance for row in found] == pytest.approx(gap.min(1)[order])
+    assert far_rows(view, plan, near, K) is found, "searched once"
 
 
-def test_rows_are_listed_group_by_group_in_the_given_order(view: Workbench, plan: Plan) -> None:
+def test_rows_are_listed_group_by_group_in_the_given_order(view: Workbench, plan: ComparisonPlan) -> None:
     worst = sorted(plan.compared, key=str, reverse=True)
     (found,) = evidence_of(view, plan, worst, K)
     assert [row[0] for row in found.rows] == ["kind=near"] * WORST_ROWS + ["kind=far"] * WORST_ROWS
@@ -73,7 +73,7 @@ def losses() -> Losses:
     )
 
 
-def test_losses_are_drawn_worst_first_with_normal_intervals(view: Workbench, plan: Plan) -> None:
+def test_losses_are_drawn_worst_first_with_normal_intervals(view: Workbench, plan: ComparisonPlan) -> None:
     (panel,) = panels_of(view, plan, plan.compared, [losses()], K, "precision", "share, lost")
     assert panel.kind == "forest"
     assert [entry["label"] for entry in panel.data["entries"]] == ["kind=near", "kind=far"]
@@ -82,7 +82,7 @@ def test_losses_are_drawn_worst_first_with_normal_intervals(view: Workbench, pla
     assert reach == {"value": 0.3, "low": expected.low, "high": expected.high}
 
 
-def test_images_get_pictures_of_the_worst_groups_hidden_by_default(plan: Plan) -> None:
+def test_images_get_pictures_of_the_worst_groups_hidden_by_default(plan: ComparisonPlan) -> None:
     pictured = view_of(modality="image", thumbnail=lambda at: b"png")
     panels = panels_of(pictured, plan, plan.compared, [losses()], K, "precision", "share, lost")
     assert [panel.kind for panel in panels] == ["forest", "pairs"]

@@ -5,17 +5,23 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
+from helpers.records import desk
+from helpers.reference_statistics import delong_change
 from helpers.staged_models import bench_of, staged, table
 from scipy.stats import norm
 from scipy.stats import t as student
 from sklearn.metrics import roc_auc_score
 
+from counterproof.judging.gates import judge_gates
+from counterproof.judging.policy import policy_gates
+from counterproof.measuring.measure import measure
 from counterproof.metrics.metric import Value
 from counterproof.metrics.shared.retraining import REFITS, Change, refit_spread, worst_change
-from counterproof.metrics.statistics.auc import delong_change
 from counterproof.metrics.utility.tstr import chance_of_one_class, losses, tstr
 from counterproof.metrics.workbench import Workbench
+from counterproof.reports.model import Reading
 
 Z = norm.ppf(0.975)
 
@@ -88,8 +94,75 @@ def test_the_worst_learner_is_the_headline_and_every_learner_a_cell() -> None:
     assert found["gap", ()].estimate.value == max(cells)
     assert found["gap", ()].panels[0].kind == "forest"
     assert {field for field, _ in found} == {
-        *("gap", "accuracy_gap", "real_auroc", "synthetic_auroc", "real_accuracy", "synthetic_accuracy")
+        *(
+            "gap",
+            "gap_as_released",
+            "accuracy_gap",
+            "real_auroc",
+            "synthetic_auroc",
+            "real_accuracy",
+            "synthetic_accuracy",
+        )
     }
+
+
+def _small(rows: int, seed: int = 5, n: int = 1500) -> Workbench:
+    """Train and holdout of ``n`` rows, and a release of few fresh ones."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(2 * n + rows, 4))
+    frame = pd.DataFrame(x, columns=list("abcd"))
+    frame["y"] = np.where(x[:, 0] + x[:, 1] + 0.7 * rng.normal(size=len(x)) > 0.5, "yes", "no")
+    parts = {"train": frame[:n], "holdout": frame[n : 2 * n], "synthetic": frame[2 * n :]}
+    return desk(sources={role: part.reset_index(drop=True) for role, part in parts.items()}, label="y", seed=seed)
+
+
+def test_the_gap_is_at_equal_n_and_the_loss_as_released_against_all_rows() -> None:
+    bench = _small(150)
+    found = _values(bench)
+    gap, released = found["gap", _at("linear")], found["gap_as_released", _at("linear")]
+    assert (gap.n["learning"], gap.n["studying"], released.n["learning"]) == (150, 150, 1500)
+    labels = bench.test.labels
+    models = {
+        "few": bench.forecast("linear", bench.learning),
+        "all": bench.forecast("linear", bench.train or bench.learning),
+        "made": bench.forecast("linear", bench.synthetic_train),
+    }
+    area = {name: roc_auc_score(labels == "yes", model.score("yes")) for name, model in models.items()}
+    assert gap.estimate is not None
+    assert released.estimate is not None
+    assert gap.estimate.value == pytest.approx(area["few"] - area["made"])
+    assert released.estimate.value == pytest.approx(area["all"] - area["made"])
+    assert found["gap_as_released", ()].reason == "real models learned from 1,500 rows"
+    assert {tolerance.field for tolerance in tstr.tolerances} == {"gap"}
+
+
+def test_of_a_release_as_large_as_train_both_losses_are_one() -> None:
+    found = _values(_small(1500))
+    assert found["gap", ()].estimate == found["gap_as_released", ()].estimate
+
+
+def test_forty_perfect_rows_are_too_few_to_say_and_never_fail() -> None:
+    """Of forty rows the halves teach the boosting learner nothing: they agree without knowing anything."""
+    for seed in range(4):
+        bench = _small(40, seed)
+        found = _values(bench, ("linear", "boosting"))
+        boosting = found["gap", _at("boosting")]
+        assert (boosting.status, boosting.decidable, boosting.estimate) == ("not_assessable", False, None)
+        assert boosting.reason == ("too few rows to say: half of the 40 real rows that models learn from teach nothing")
+        assert found["gap", ()].estimate.value == found["gap", _at("linear")].estimate.value
+        alone = _values(bench, ("boosting",))
+        assert (alone["gap", ()].status, alone["gap", ()].decidable) == ("not_assessable", False)
+        record = judged_of(bench)
+        assert record["utility.tstr.gap[*] <= 0.02"] == "undecided"
+
+
+def judged_of(bench: Workbench) -> dict[str, str]:
+    """The verdicts of the metric's own gates."""
+    readings = [
+        Reading.of(made, family="utility", title=tstr.title)
+        for made in measure(tstr, bench, tstr.configure({"models": ("linear", "boosting")}))
+    ]
+    return {gate.expression: gate.verdict for gate in judge_gates(policy_gates([tstr]), readings)}
 
 
 @pytest.mark.parametrize("space", [False, True])

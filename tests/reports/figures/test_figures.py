@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from counterproof.reports.figures.axes import Axis, axis_over
 from counterproof.reports.figures.draw import draw
-from counterproof.reports.figures.gate_scale import cell_rung, rung
+from counterproof.reports.figures.gate_scale import cell_scale, gate_scale
 from counterproof.reports.figures.markup import element
 from counterproof.reports.model import CellReading, PanelReading
 from counterproof.reports.text import printable, sentence
@@ -77,7 +77,9 @@ def test_a_logarithmic_axis_puts_a_half_and_a_double_at_equal_distance() -> None
 def test_a_rung_shows_the_interval_on_the_side_of_the_limit_where_it_is(
     value: float, half: float, limit: float
 ) -> None:
-    drawn = rung(line_for(value=value, low=value - half, high=value + half, limit=limit, fail_limit=limit, bound=value))
+    drawn = gate_scale(
+        line_for(value=value, low=value - half, high=value + half, limit=limit, fail_limit=limit, bound=value)
+    )
     (line,), (mark,) = parts(drawn, "line", "interval"), parts(drawn, "line", "limit")
     left, right, at = float(line["x1"]), float(line["x2"]), float(mark["x1"])
     (dot,) = parts(drawn, "circle", "value")
@@ -89,7 +91,7 @@ def test_a_rung_shows_the_interval_on_the_side_of_the_limit_where_it_is(
 
 @pytest.mark.parametrize(("operator", "side"), [("<=", "left"), (">=", "right")])
 def test_the_zone_lies_on_the_side_that_passes(operator: str, side: str) -> None:
-    drawn = rung(line_for(operator=operator, limit=0.15, value=0.3, low=0.2, high=0.4, floor=None))
+    drawn = gate_scale(line_for(operator=operator, limit=0.15, value=0.3, low=0.2, high=0.4, floor=None))
     (zone,), (mark,) = parts(drawn, "rect", "zone"), parts(drawn, "line", "limit")
     edge = float(zone["x"]) + (float(zone["width"]) if side == "left" else 0.0)
     assert edge == pytest.approx(float(mark["x1"]), abs=0.11)
@@ -97,7 +99,7 @@ def test_the_zone_lies_on_the_side_that_passes(operator: str, side: str) -> None
 
 def test_a_signed_change_has_its_limit_on_both_sides_and_the_bound_on_its_own() -> None:
     line = line_for(better="zero", value=-0.2, low=-0.3, high=-0.1, bound=0.28, limit=0.1, fail_limit=0.1, floor=None)
-    drawn = rung(line)
+    drawn = gate_scale(line)
     low, high = (float(mark["x1"]) for mark in parts(drawn, "line", "limit"))
     (zone,) = parts(drawn, "rect", "zone")
     assert float(zone["x"]) == pytest.approx(low)
@@ -107,7 +109,7 @@ def test_a_signed_change_has_its_limit_on_both_sides_and_the_bound_on_its_own() 
 
 
 def test_the_floor_and_both_limits_stand_where_they_are() -> None:
-    drawn = rung(line_for(limit=0.1, fail_limit=0.3, value=0.2, low=0.1, high=0.3, floor=0.05))
+    drawn = gate_scale(line_for(limit=0.1, fail_limit=0.3, value=0.2, low=0.1, high=0.3, floor=0.05))
     passes, fails = parts(drawn, "line", "limit")
     assert fails["class"] == "limit fails"
     (floor,) = parts(drawn, "path", "floor")
@@ -116,23 +118,23 @@ def test_the_floor_and_both_limits_stand_where_they_are() -> None:
 
 
 def test_a_very_wide_interval_is_cut_with_arrows() -> None:
-    drawn = rung(line_for(value=0.1, low=-1000.0, high=1000.0, limit=0.15))
+    drawn = gate_scale(line_for(value=0.1, low=-1000.0, high=1000.0, limit=0.15))
     assert len(parts(drawn, "path", "arrow")) == 2
-    assert parts(rung(line_for()), "path", "arrow") == []
+    assert parts(gate_scale(line_for()), "path", "arrow") == []
 
 
 def test_what_was_not_measured_has_no_scale() -> None:
-    assert rung(line_for(value=None, low=None, high=None)) == ""
-    assert rung(line_for(limit=None)) == ""
+    assert gate_scale(line_for(value=None, low=None, high=None)) == ""
+    assert gate_scale(line_for(limit=None)) == ""
 
 
 def test_cells_share_the_scale_of_their_gate() -> None:
     cells = [CellReading(group={"s": k}, verdict="pass", value=v, low=v, high=v) for k, v in [("a", 0.5), ("b", 0.9)]]
     line = line_for(cells=cells, value=0.5, low=0.4, high=0.6, limit=0.8, operator=">=", floor=None)
-    places = [float(parts(cell_rung(line, cell), "circle", "value")[0]["cx"]) for cell in cells]
-    mark = float(parts(rung(line), "line", "limit")[0]["x1"])
+    places = [float(parts(cell_scale(line, cell), "circle", "value")[0]["cx"]) for cell in cells]
+    mark = float(parts(gate_scale(line), "line", "limit")[0]["x1"])
     assert places[0] < mark < places[1]
-    assert places[0] == pytest.approx(float(parts(rung(line), "circle", "value")[0]["cx"]))
+    assert places[0] == pytest.approx(float(parts(gate_scale(line), "circle", "value")[0]["cx"]))
 
 
 def test_heights_of_bars_are_their_shares_and_hidden_ones_are_hatched() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from helpers.sample_tables import gate_of, manifest_of, reading_of, record_of
 
-from counterproof.reports.group_view.cells import Square
+from counterproof.reports.group_view.cells import GroupCell
 from counterproof.reports.group_view.table import ASKED, MOST, GroupTable, group_table
 from counterproof.reports.model import CellReading, FloorReading
 from counterproof.reports.outputs.html import render
@@ -36,8 +36,8 @@ def table_of(readings: list[Any], gates: list[Any] | None = None, **options: Any
     return found
 
 
-def square(table: GroupTable, row: str, question: int = 0) -> Square:
-    (found,) = (r.squares[question] for block in table.blocks for r in block.rows if r.name == row)
+def row_cell(table: GroupTable, row: str, question: int = 0) -> GroupCell:
+    (found,) = (r.cells[question] for block in table.blocks for r in block.rows if r.name == row)
     assert found is not None
     return found
 
@@ -65,7 +65,7 @@ def test_only_readings_of_single_groups_have_squares() -> None:
     assert group_table(record([at()], groups=[])) is None
     assert group_table(record([at()], groups=7)) is None
     assert group_table(record_of()) is None
-    assert len(table_of([*outside, at("fidelity.x")]).squares) == 1
+    assert len(table_of([*outside, at("fidelity.x")]).cells) == 1
 
 
 def test_the_field_that_a_gate_judges_over_cells_is_the_question() -> None:
@@ -73,7 +73,7 @@ def test_the_field_that_a_gate_judges_over_cells_is_the_question() -> None:
     gate = gate_of("acme.look", "fail", field="change", group=None, cells=[cell])
     readings = [at(field="first"), at(field="change"), at(field="last", headline=True)]
     assert table_of(readings, [gate]).questions[0].field == "change"
-    assert square(table_of(readings, [gate]), "F").look == "fail"
+    assert row_cell(table_of(readings, [gate]), "F").look == "fail"
     assert table_of(readings).questions[0].field == "first"
 
 
@@ -100,7 +100,7 @@ def test_the_field_that_a_gate_judges_over_cells_is_the_question() -> None:
 def test_without_a_gate_the_floor_says_what_is_far(
     value: float | None, better: str, changes: dict[str, Any], look: str
 ) -> None:
-    assert square(table_of([at("acme.look", value, better=better, **changes)]), "F").look == look
+    assert row_cell(table_of([at("acme.look", value, better=better, **changes)]), "F").look == look
 
 
 @pytest.mark.parametrize(
@@ -111,19 +111,19 @@ def test_with_a_gate_its_verdict_of_the_cell_stands(verdict: Any, level: Any, lo
     few = [CellReading(group={"sex": "X"}, verdict="inconclusive")]
     gate = gate_of("acme.look", verdict, level=level, field="share", group=None, cells=cells, too_few=few)
     table = table_of([at(group={"sex": sex}) for sex in ("F", "M", "X")], [gate])
-    assert [square(table, sex).look for sex in ("F", "M", "X")] == [look, "pass", "few"]
+    assert [row_cell(table, sex).look for sex in ("F", "M", "X")] == [look, "pass", "few"]
     assert table.questions[0].judged
     single = gate_of("acme.look", verdict, level=level, field="share", group={"sex": "F"})
-    assert square(table_of([at()], [single]), "F").look == look
+    assert row_cell(table_of([at()], [single]), "F").look == look
 
 
 def test_of_several_learners_the_worst_stands_and_is_named() -> None:
     group = {"sex": "F"}
     for better, worst in (("lower", 0.9), ("higher", -0.7), ("zero", 0.9)):
         several = [at("acme.look", v, group=group | {"learner": f"m{v}"}, better=better) for v in (0.1, 0.9, -0.7)]
-        found = square(table_of(several), "F")
+        found = row_cell(table_of(several), "F")
         assert found.reading.value == worst
-        assert f"learner m{worst}" in found.told
+        assert f"learner m{worst}" in found.tooltip
 
 
 def test_a_change_between_two_groups_belongs_to_the_first() -> None:
@@ -137,25 +137,28 @@ def test_a_change_between_two_groups_belongs_to_the_first() -> None:
     ]
     table = table_of([*whole, *crossed, *pairs])
     gap = [q.metric for q in table.questions].index("fairness.gap")
-    assert (square(table, "Black", gap).reading.value, square(table, "Black", gap).against) == (0.1, "White")
-    assert (square(table, "a – b", gap).reading.value, square(table, "a – b", gap).against) == (0.2, "White")
-    assert (square(table, "F, Black", gap).reading.value, square(table, "F, Black", gap).against) == (0.3, "F, White")
-    assert square(table, "Unknown – White", gap).against == ""  # a row of its own, never dropped
-    assert "linear" in square(table, "Black", gap).told
+    assert (row_cell(table, "Black", gap).reading.value, row_cell(table, "Black", gap).against) == (0.1, "White")
+    assert (row_cell(table, "a – b", gap).reading.value, row_cell(table, "a – b", gap).against) == (0.2, "White")
+    assert (row_cell(table, "F, Black", gap).reading.value, row_cell(table, "F, Black", gap).against) == (
+        0.3,
+        "F, White",
+    )
+    assert row_cell(table, "Unknown – White", gap).against == ""  # a row of its own, never dropped
+    assert "linear" in row_cell(table, "Black", gap).tooltip
 
 
 def test_sizes_are_rows_of_the_group_or_the_remark_where_all_are_alike() -> None:
     apart = [at(group={"sex": s}, n={"real": n, "release": 5000}) for s, n in (("F", 300), ("M", 7000))]
-    assert square(table_of(apart), "M").size == "n 7000"
+    assert row_cell(table_of(apart), "M").size == "n 7000"
     alike = [at(group={"sex": s}, n={"trial": 10000}, reason=f"{n} trial rows") for s, n in (("F", 300), ("M", 7000))]
-    assert square(table_of(alike), "F").size == "n 300"
+    assert row_cell(table_of(alike), "F").size == "n 300"
     for reason, size in {
         "fewer than 10 and 1840 positive trial rows": "n <10 / 1840",
         "19 and 2196 positive trial rows; more": "n 19 / 2196",
         "mean over 8 draws of 136 rows a side": "",
         "3 forests": "",
     }.items():
-        assert square(table_of([at(n={"trial": 9}, reason=reason)]), "F").size == size
+        assert row_cell(table_of([at(n={"trial": 9}, reason=reason)]), "F").size == size
 
 
 def test_the_group_that_others_are_held_against_is_called_the_reference() -> None:
@@ -194,9 +197,9 @@ def test_the_page_stays_small_and_the_worst_crossings_stay_on_it() -> None:
     readings = [at("acme.look", 0.9 if k == 300 else 0.02, group=group) for k, group in enumerate(groups)]
     readings += [at("acme.look", 0.02, group={"sex": s}) for s in ("F", "M")]
     table = table_of(readings)
-    assert len(table.squares) == MOST
+    assert len(table.cells) == MOST
     assert [len(block.rows) for block in table.blocks] == [2, MOST - 2]
-    assert square(table, "F, r150").look == "beyond"
+    assert row_cell(table, "F, r150").look == "beyond"
     assert table.left_out == f"{402 - MOST} more groups stand in record.json."
     assert f"{402 - MOST} more groups stand in record.json." in render(record(readings))
     assert "more groups stand in the report." in markdown(record(readings))

@@ -72,7 +72,7 @@ def test_copies_of_one_source_add_no_certainty() -> None:
 
 
 def test_a_few_rows_that_agree_do_not_claim_certainty() -> None:
-    table = residual_table(stratum_of(2), np.array([[3.0, 0, 0, 0, 0, 0], [0.0, 0, 0, 0, 0, 0]]))
+    table = residual_table(stratum_of(2), np.array([[3.0, 0, 0, 0, 0, 0], [0.0, 0, 0, 0, 0, 0]]), level=0.95)
     assert table.rates["real"].errors is not None
     assert table.rates["real"].errors[0] > 0.2
     assert table.error[0] > 0.05

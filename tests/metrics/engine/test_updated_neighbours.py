@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from helpers.workbenches import bench
 
-from counterproof.metrics.engine.incremental_neighbours import grown
-from counterproof.metrics.engine.nearest_neighbours import Neighbours, nearest
+from counterproof.metrics.engine.nearest_neighbours import Neighbours, nearest, updated_neighbours
 from counterproof.metrics.sample import Sample
 
 K = 4
@@ -35,7 +34,7 @@ def test_added_rows_and_queries_give_the_lists_of_a_new_search(
 ) -> None:
     query, base = samples
     before = from_scratch(first(query, queries), first(base, rows), K)
-    found = grown(before, query, base, (queries, rows), from_scratch)
+    found = updated_neighbours(before, query, base, (queries, rows), from_scratch)
     expected = from_scratch(query, base, K)
     np.testing.assert_array_equal(found.index, expected.index)
     np.testing.assert_array_equal(found.distance, expected.distance)
@@ -45,7 +44,7 @@ def test_added_rows_and_queries_give_the_lists_of_a_new_search(
 def test_a_row_of_a_sample_that_grew_is_not_its_own_neighbour(rows: int, samples: tuple[Sample, Sample]) -> None:
     whole = samples[1]
     before = from_scratch(first(whole, rows), first(whole, rows), K)
-    found = grown(before, whole, whole, (rows, rows), from_scratch)
+    found = updated_neighbours(before, whole, whole, (rows, rows), from_scratch)
     expected = from_scratch(whole, whole, K)
     assert (found.index != np.arange(len(whole))[:, None]).all()
     np.testing.assert_array_equal(found.index, expected.index)
@@ -60,5 +59,5 @@ def test_only_what_the_new_rows_change_is_searched_for(samples: tuple[Sample, Sa
         return from_scratch(left, right, k)
 
     before = from_scratch(first(query, 55), first(base, 67), K)
-    grown(before, query, base, (55, 67), search)
+    updated_neighbours(before, query, base, (55, 67), search)
     assert asked == [(55, 3), (5, 70)]

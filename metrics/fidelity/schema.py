@@ -1,0 +1,70 @@
+"""Has the release the columns of the real data?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from counterproof.metrics.estimate import Estimate, Evidence
+from counterproof.metrics.metric import Needs, Tolerance, Value, metric
+from counterproof.metrics.sample import Mismatch
+from counterproof.metrics.workbench import Workbench
+
+_SHOWN = 3  # mismatches in the sentence; the evidence has them all
+
+
+@metric(
+    id="fidelity.schema",
+    family="fidelity",
+    title="schema",
+    headline="mismatches",
+    unit="columns",
+    null="none",
+    needs=Needs(modalities=frozenset({"table"})),
+    tolerances=(
+        Tolerance("mismatches", "<=", 0.0, "what reads the real data cannot read a release without their columns"),
+        Tolerance("extra", "<=", 0.0, "readers pass over columns that they do not know, so this warns", level="warn"),
+    ),
+)
+def schema(bench: Workbench) -> Iterator[Value]:
+    """Whether the release has the columns of the real data, in their types.
+
+    ``mismatches`` counts columns that are missing from the release, or of another type there: a
+    number in real data of which no value of the release is one. ``extra`` counts columns that only
+    the release has, and identifiers that it left out. All are exact counts, and facts: one
+    mismatch fails. What does not match is left out of the audit for all roles, so that every other
+    number is about the columns that both have.
+
+    Yields:
+        ``mismatches``, and ``extra``.
+    """
+    found = bench.corpus.schema
+    for field, some in (
+        ("mismatches", [one for one in found if one.fails]),
+        ("extra", [one for one in found if not one.fails]),
+    ):
+        yield Value(
+            field=field,
+            estimate=Estimate.point(float(len(some)), level=bench.level, method="exact count"),
+            alarm=_sentence(some),
+            evidence=_evidence(some),
+        )
+
+
+def _sentence(some: Sequence[Mismatch]) -> str:
+    if not some:
+        return ""
+    told = [one.sentence for one in some[:_SHOWN]]
+    if len(some) > _SHOWN:
+        told.append(f"{len(some) - _SHOWN} more")
+    without = [one.column for one in some if one.fails and one.left_out]
+    if without:
+        it = "it" if len(without) == 1 else f"these {len(without)} columns"
+        told.append(f"all else was computed without {it}")
+    return "; ".join(told)
+
+
+def _evidence(some: Sequence[Mismatch]) -> tuple[Evidence, ...]:
+    if not some:
+        return ()
+    rows = tuple((one.column, one.sentence) for one in some)
+    return (Evidence(title="Columns that do not match", columns=("column", "what does not match"), rows=rows),)
