@@ -121,7 +121,7 @@ class Workbench:
 
     def splits(self) -> NDArray[np.bool_]:
         """``(DRAWS, 2, len(real))``: reference and candidate rows of each re-split."""
-        at = self._measured
+        at = self.measured
         sizes = len(at.reference), len(at.candidate)
 
         def plan() -> NDArray[np.bool_]:
@@ -274,16 +274,16 @@ class Workbench:
     @property
     def _pooled(self) -> bool:
         """Whether this view is a re-split that reads what all real rows share."""
-        return self.draw is not None and self.draw >= 0 and self._measured.pools_real
+        return self.draw is not None and self.draw >= 0 and self.measured.pools_real
 
     @property
-    def _measured(self) -> Workbench:
+    def measured(self) -> Workbench:
         """The view of the measurement on this device: what had to leave a full GPU plans its re-splits elsewhere."""
         return self if self.draw is None else self.work.find(MEASURED.about(device=self.device)) or self
 
     def _geometry(self, k: int) -> SharedPass:
         """What one pass over the rows of this view tells; a re-split may read that of the measurement."""
-        measured = self._measured
+        measured = self.measured
         sides = [(view.reference.content, view.candidate.content) for view in (self, measured)]
         at = measured if sides[0] == sides[1] or self._pooled else self
         return self.shared(GEOMETRY.about(at.reference, at.candidate, k=k), lambda: SharedPass.of(at._plan(k)))
@@ -334,7 +334,7 @@ class Workbench:
             return self.shared(SPLIT_SUMS.about(self.real), lambda: self._geometry(K).split_sums())[self.draw]
         sums = self._geometry(K).sums()
         if self.draw == ANCHOR:
-            return replace(sums, reference_within=self._measured.kernel().reference_within)
+            return replace(sums, reference_within=self.measured.kernel().reference_within)
         return sums
 
     def forecast(self, learner: str, trained_on: Sample) -> Forecast:

@@ -19,12 +19,11 @@ from collections.abc import Sequence
 from statistics import NormalDist
 
 from counterproof.metrics.estimate import Better, normal_quantile
-from counterproof.metrics.statistics.decidability import DECIDABLE, largest_decidable_set
+from counterproof.metrics.statistics.decidability import DECIDABLE, WIDEST, largest_decidable_set
 from counterproof.reports.judgement import Operator
 from counterproof.reports.model import ExpectedReading
 
 NEARLY_SURE = 0.998  # what a widened tolerance aims at
-WIDEST = 2.0
 _NORMAL = NormalDist()
 
 

@@ -21,10 +21,11 @@ on the same real rows that neither saw, and yields:
 of either side in two halves, whose models differ by training alone.
 
 Groups are the values of every group column and, with ``intersections``, of several at once: a pair
-is called ``F, Black – M, White`` in the column ``sex, race``. Groups with too few real test rows
-are measured and listed, but cannot decide; where all groups are that small, the question is not
-assessable. Gaps of three or more classes are asked of the class that is named positive, and do not
-apply without one.
+is called ``F, Black – M, White`` in the column ``sex, race``. What can be decided at this size follows
+from the real rows alone: models of their halves show how far the change of a faithful release would
+scatter in each cell. The most cells that such a release passes all at once are decidable; the others are
+measured and listed, may fail, and block no PASS. Gaps of three or more classes are asked of the class
+that is named positive, and do not apply without one.
 """
 
 from __future__ import annotations
@@ -48,31 +49,28 @@ from counterproof.metrics.workbench import Workbench
 
 PARITY = Question(
     rates=(SELECTION,),
-    minimum=400,
     limit=0.10,
-    why="training luck alone moves a gap of selection rates by 0.018 (one standard deviation at 5,000 "
-    "rows), so fresh real data stay inside 0.10 from 400 trial rows a group on",
+    why="ten of 100 applicants more or fewer in one group than in another change who is served; training luck alone "
+    "moves this gap by 0.018 at 5,000 rows (one standard deviation)",
 )
 OPPORTUNITY = Question(
     rates=(TRUE_POSITIVE,),
-    minimum=150,
+    beside=(FALSE_POSITIVE,),
     limit=0.25,
-    why="training luck alone moves a gap of true positive rates by 0.052 (one standard deviation at 5,000 "
-    "rows), so fresh real data stay inside 0.25 from 150 positive trial rows a group on",
+    why="a quarter of those who qualify in one group, beyond the other, would be passed over; training luck alone "
+    "moves this gap by 0.052 at 5,000 rows (one standard deviation)",
 )
 ODDS = Question(
     rates=(TRUE_POSITIVE, FALSE_POSITIVE),
-    minimum=150,
     limit=0.25,
     why="as for equal opportunity, of true and of false positive rates: the worse of both counts",
 )
-PREDICTIONS = Question(rates=(PRECISION,), minimum=150)
-CALIBRATED = Question(rates=(CALIBRATION,), minimum=400)
+PREDICTIONS = Question(rates=(PRECISION,), limit=0.25, gated=False)
+CALIBRATED = Question(rates=(CALIBRATION,), limit=0.10, gated=False)
 WORST = Question(
     rates=(ACCURACY,),
-    minimum=400,
     limit=-0.05,
-    why="no group of 400 trial rows may lose five points of accuracy; fresh real data stay well inside",
+    why="no group may lose five points of accuracy",
     paired=False,
 )
 
@@ -94,13 +92,14 @@ def of_groups(
             id=f"fairness.{function.__name__}",
             family="fairness",
             title=title,
+            algo=2,
             better=question.better,
             headline="change",
             unit=unit,
-            needs=Needs(label=True, groups=True, smallest_n=500),
+            needs=Needs(label=True, groups=True),
             null="halves",
             draws=REFITS,
-            tolerances=(gate,) if question.limit else (),
+            tolerances=(gate,) if question.gated else (),
         )(function)
 
     return declare

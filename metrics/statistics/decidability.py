@@ -18,6 +18,7 @@ from counterproof.metrics.sample import Floats
 
 DECIDABLE = 0.9  # a gate on one quantity: a faithful release passes it so often, or it says nothing
 MISSES = 0.03  # of the cells of one gate together: all must pass, and each brings its own chance to miss
+WIDEST = 2.0  # times a tolerance of the policy, up to which it is widened to what real rows differ by
 CONFIDENCE = 0.95  # of the one-sided bound that must lie inside
 
 
@@ -105,4 +106,4 @@ def rows_to_decide(
     return math.ceil(rows * max((errors * sigma / limit) ** 2, 1 / max(rows, 1)))
 
 
-__all__ = ["CONFIDENCE", "DECIDABLE", "MISSES", "largest_decidable_set", "pass_probability", "rows_to_decide"]
+__all__ = ["CONFIDENCE", "DECIDABLE", "MISSES", "WIDEST", "largest_decidable_set", "pass_probability", "rows_to_decide"]

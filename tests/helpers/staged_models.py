@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -111,6 +112,25 @@ def staged(
         for view, probability in ((bench.halves(draw), real), (bench.release_halves(draw), synthetic)):
             for half in (view.learning, view.synthetic_train):
                 stage(bench, learner, half, forecast(probability))
+    return bench
+
+
+def unsteady(bench: Workbench, share: float, *, learner: str = "linear", seed: int = 0) -> Workbench:
+    """The same models, whose halves decide about a share of the test rows as about others of their groups and class."""
+    rng = np.random.default_rng(seed)
+    kinds = np.stack([*(bench.test.group(name) for name in bench.corpus.groups), bench.test.labels])
+    code = np.unique(kinds, axis=1, return_inverse=True)[1].ravel()
+    alike = [np.flatnonzero(code == at) for at in range(code.max() + 1)]
+    for draw in range(REFITS):
+        for view in (bench.halves(draw), bench.release_halves(draw)):
+            for half in (view.learning, view.synthetic_train):
+                said = bench.forecast(learner, half)
+                other = np.arange(len(code))
+                for rows in alike:
+                    chosen = rows[rng.random(len(rows)) < share]
+                    other[chosen] = rng.choice(rows, len(chosen))
+                moved = replace(said, probability=said.probability[other], predicted=said.predicted[other])
+                stage(bench, learner, half, moved)
     return bench
 
 

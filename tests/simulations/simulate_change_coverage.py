@@ -33,8 +33,8 @@ from counterproof.metrics.utility.tstr import tstr
 from counterproof.metrics.workbench import Workbench
 
 COLUMNS = 5
-GAPS = Question(rates=(SELECTION, TRUE_POSITIVE, FALSE_POSITIVE, PRECISION, CALIBRATION), minimum=10, limit=0.1)
-RATES = Question(rates=(ACCURACY,), minimum=10, limit=-0.05, paired=False)
+GAPS = Question(rates=(SELECTION, TRUE_POSITIVE, FALSE_POSITIVE, PRECISION, CALIBRATION), limit=0.1)
+RATES = Question(rates=(ACCURACY,), limit=-0.05, paired=False)
 
 
 @dataclass(frozen=True, kw_only=True)

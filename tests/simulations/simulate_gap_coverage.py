@@ -14,13 +14,13 @@ import math
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from counterproof.metrics.estimate import Estimate
-from counterproof.metrics.fairness._group_rates.assessment import Comparison, groups_to_overall, pairs_of_groups
+from counterproof.metrics.fairness._group_rates.assessment import Comparison, groups_alone, pairs_of_groups
 from counterproof.metrics.fairness._group_rates.calibration import residual_table
 from counterproof.metrics.fairness._group_rates.rates import (
     FALSE_POSITIVE,
@@ -149,15 +149,21 @@ def all_changes(world: World, tables: dict[str, RateTable]) -> Iterator[tuple[st
     """Changes of gaps between groups, and of a group from all rows."""
     for name, table in tables.items():
         moved = world.rates(name, "synthetic") - world.rates(name, "real")
-        cells = pairs_of_groups(np.asarray(world.sizes), TINY + 1)
+        cells = large_only(world, pairs_of_groups(np.asarray(world.sizes), world.sizes > TINY))
         for what, estimate, truth in change_intervals(table, cells, moved[cells.first] - moved[cells.second]):
             yield f"change of {name}{what}", estimate, truth
     yield from minimax(world, tables[TRUE_POSITIVE.name])
     moved = world.rates(SELECTION.name, "synthetic") - world.rates(SELECTION.name, "real")
-    cells = groups_to_overall(np.asarray(world.sizes), TINY + 1)
+    cells = large_only(world, replace(groups_alone(np.asarray(world.sizes)), kind="overall"))
     away = (moved - np.average(moved, weights=world.sizes))[cells.first]
     for what, estimate, truth in change_intervals(tables[SELECTION.name], cells, away):
         yield f"change to overall{what}", estimate, truth
+
+
+def large_only(world: World, cells: Cells) -> Cells:
+    """Decidable are the cells without the tiny group."""
+    large = world.sizes > TINY
+    return replace(cells, decidable=large[cells.first] & large[cells.second])
 
 
 def minimax(world: World, table: RateTable) -> Iterator[tuple[str, Estimate, float]]:
@@ -190,7 +196,7 @@ def calibrations(world: World, gap: float, rng: np.random.Generator) -> Iterator
     table = scored(world, gap, rng)
     yield "difference of calibration", gap_difference([table], "real", 0.95, PAIRS), gap
     steps = np.linspace(0, gap, len(world.sizes))
-    cells = pairs_of_groups(np.asarray(world.sizes), TINY + 1)
+    cells = large_only(world, pairs_of_groups(np.asarray(world.sizes), world.sizes > TINY))
     for what, estimate, truth in change_intervals(table, cells, steps[cells.first] - steps[cells.second]):
         yield f"change of calibration{what}", estimate, truth
 

@@ -7,17 +7,19 @@ measured then is a function of the tables of rates in :class:`Ready` alone.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
+from scipy.stats import t as student
 
 from counterproof.metrics.engine.learners import chosen_learners
 from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.errors import MetricError
-from counterproof.metrics.estimate import Better, Group
+from counterproof.metrics.estimate import Better, Expected, Group, normal_quantile
 from counterproof.metrics.fairness._group_rates.rates import (
     Cells,
     Counts,
@@ -31,14 +33,17 @@ from counterproof.metrics.fairness._group_rates.rates import (
 from counterproof.metrics.metric import Value
 from counterproof.metrics.sample import Floats
 from counterproof.metrics.shared.retraining import REFITS
-from counterproof.metrics.statistics.proportions import SURE
+from counterproof.metrics.statistics.decidability import CONFIDENCE, DECIDABLE, MISSES, WIDEST, largest_decidable_set
 from counterproof.metrics.workbench import Workbench
 
 Method = Literal["between_groups", "to_overall"]
 Aggregate = Literal["worst_case", "mean"]
 ALONE, CROSSED = 20, 8  # groups of a column, and of a crossing, up to which every pair is looked at
-LISTED = 20  # groups of a crossing too small to say anything of that are listed one by one
-HIGH_POWER: Work[NDArray[np.bool_]] = Work("crossed groups that a faithful release passes")
+LISTED = 20  # undecidable cells of a crossing that are listed one by one
+MISSED = MISSES / 3  # three questions of the default policy are put to the same two models: all must pass
+Place = tuple[int, str, Rate]
+"""Position of a stratum, learner, rate."""
+COMPARED: Work[dict[Place, Compared]] = Work("cells of a question of fairness")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,17 +52,20 @@ class Question:
 
     Attributes:
         rates: Of which rates.
-        minimum: Real test rows that a rate of a group is counted over, for it to be decidable.
-        limit: The default tolerance of the change; 0 where it is not gated.
+        limit: The change that a user would care about.
         why: The reason for the tolerance.
+        gated: Whether the default policy gates it.
         paired: Gaps between groups, or the rate of each group.
+        beside: Rates that another question of the same tolerance also looks at: what is decidable is chosen over
+            all of them, so that both questions agree.
     """
 
     rates: tuple[Rate, ...]
-    minimum: int
-    limit: float = 0.0
+    limit: float
     why: str = ""
+    gated: bool = True
     paired: bool = True
+    beside: tuple[Rate, ...] = ()
 
     @property
     def better(self) -> Better:
@@ -68,6 +76,24 @@ class Question:
     def of_shares(self) -> bool:
         """Whether the rates are shares, which have ratios."""
         return all(rate.hit != "expected" for rate in self.rates)
+
+    @property
+    def decided_with(self) -> tuple[Rate, ...]:
+        """The rates over which the decidable cells are chosen, in an order that all such questions share."""
+        return tuple(sorted({*self.rates, *self.beside}, key=lambda rate: rate.name))
+
+    def passed(self, spread: Floats, error: Floats) -> Floats:
+        """With which probability a faithful release passes a cell, at the widest tolerance that the policy allows.
+
+        Args:
+            spread: Standard deviation of the change over faithful releases.
+            error: Standard error of its interval.
+        """
+        room = WIDEST * abs(self.limit) - normal_quantile(CONFIDENCE) * error
+        with np.errstate(invalid="ignore", divide="ignore"):
+            inside = norm.cdf(room / spread)
+        chance = 2 * inside - 1 if self.paired else inside
+        return np.where(np.isfinite(room) & np.isfinite(spread), np.maximum(chance, 0.0), 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,14 +139,19 @@ class NotAssessable:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Block:
-    """The cells of one rate of one learner in one stratum."""
+    """One rate of one learner in one stratum, and the cells that are compared."""
 
     learner: str
     stratum: Stratum
     rate: Rate
     table: RateTable
-    cells: Cells
+    compared: Compared
     several: bool
+
+    @property
+    def cells(self) -> Cells:
+        """What is compared."""
+        return self.compared.cells
 
     def group(self, i: int) -> Group:
         """The name of one cell in records and gates."""
@@ -151,7 +182,7 @@ class Ready:
         strata: Whose groups are compared.
         blocks: All cells.
         crowded: Group columns of too many values to compare, with their number.
-        undecidable: Why no cell of any group column can be decided, or nothing.
+        nothing_to_compare: Why there is no cell, or nothing.
     """
 
     bench: Workbench
@@ -164,7 +195,7 @@ class Ready:
     strata: tuple[Stratum, ...]
     blocks: tuple[Block, ...]
     crowded: Mapping[str, int]
-    undecidable: str
+    nothing_to_compare: str
 
     def table(self, view: Workbench, block: Block) -> RateTable:
         """The rates of a block's groups by the models of another view."""
@@ -209,11 +240,22 @@ def assess(
     reason = _reason_nothing_counts(bench, question, positive)
     if reason:
         return NotAssessable(reason=reason, learners=learners, sizes=sizes)
-    without_gap = {name: why for name in learners if (why := reason_no_gap(bench, question, name))}
-    learners = tuple(name for name in learners if name not in without_gap)
+    asked, without_gap = learners, {name: why for name in learners if (why := reason_no_gap(bench, question, name))}
+    learners = tuple(name for name in asked if name not in without_gap)
+    samples = (bench.real, bench.test, bench.measured.learning)
+    options = {"limit": question.limit, "paired": question.paired, "rates": question.decided_with, "learners": asked}
+    key = COMPARED.about(*samples, **options, strata=_names(compared), positive=positive, method=how.method)
+    cells = bench.shared(key, lambda: compared_cells(bench, question, compared, asked, positive, how))
     blocks = tuple(
-        _block(bench, question, stratum, learner, rate, positive, how)
-        for stratum in compared
+        Block(
+            learner=learner,
+            stratum=stratum,
+            rate=rate,
+            table=rate.tabulate(bench, learner, stratum, rate, positive),
+            compared=cells[i, learner, rate],
+            several=len(question.rates) > 1,
+        )
+        for i, stratum in enumerate(compared)
         for learner in learners
         for rate in question.rates
     )
@@ -228,8 +270,12 @@ def assess(
         strata=compared,
         blocks=blocks,
         crowded=crowded_columns(bench),
-        undecidable=_reason_undecidable(bench, question, compared, blocks),
+        nothing_to_compare=_reason_no_cells(compared, blocks),
     )
+
+
+def _names(compared: tuple[Stratum, ...]) -> tuple[Hashable, ...]:
+    return tuple((stratum.name, stratum.level, stratum.hidden.tobytes()) for stratum in compared)
 
 
 def _sizes(bench: Workbench) -> dict[str, int]:
@@ -298,95 +344,176 @@ def reason_no_gap(bench: Workbench, question: Question, learner: str) -> str:
     return ""
 
 
-def _reason_undecidable(
-    bench: Workbench, question: Question, compared: tuple[Stratum, ...], blocks: tuple[Block, ...]
-) -> str:
-    """Why no cell of any group column can be decided, or nothing."""
-    if any((block.cells.decidable & block.table.has(block.cells)).any() for block in blocks):
-        return ""
+def _reason_no_cells(compared: tuple[Stratum, ...], blocks: tuple[Block, ...]) -> str:
     if not compared:
         return "no group column has few enough values to compare"
     if not any(len(block.cells) for block in blocks):
         return "the real test rows hold fewer than two groups to compare"
-    among = sorted({rate.among for rate in question.rates} - {"all"}, reverse=True)
-    rows = f"{' and '.join(among)} test rows" if among else "test rows"
-    if among == ["predicted"]:
-        rows = "test rows predicted positive"
-    return f"no group is large enough at this size: {_least_rows(bench, question)} {rows} each are needed"
+    return ""
 
 
 # -- who is compared with whom ------------------------------------------------------------------
 
 
-def _block(
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Compared:
+    """The cells of one rate of one learner in one stratum, and what a faithful release would show in each.
+
+    All of it is known from the real rows alone, and is the same for all views of an audit. Models of two halves
+    of the real rows stand for those of real rows and a faithful release: their change has mean 0.
+
+    Attributes:
+        cells: What is compared, with the cells that are decidable.
+        spread: ``(m,)`` standard deviation of the change over faithful releases; infinite where unknown.
+        error: ``(m,)`` standard error of its interval.
+    """
+
+    cells: Cells
+    spread: Floats
+    error: Floats
+
+    def expected(self, i: int) -> Expected | None:
+        """Of one cell, where it is known."""
+        known = np.isfinite(self.spread[i]) and np.isfinite(self.error[i])
+        return Expected(value=0.0, spread=float(self.spread[i]), error=float(self.error[i])) if known else None
+
+    def take(self, kept: NDArray[np.intp], *, unlisted: int) -> Compared:
+        """Of some cells; how many were left out is kept."""
+        cells = replace(
+            self.cells,
+            first=self.cells.first[kept],
+            second=self.cells.second[kept],
+            decidable=self.cells.decidable[kept],
+            unlisted=unlisted,
+        )
+        return Compared(cells=cells, spread=self.spread[kept], error=self.error[kept])
+
+
+def compared_cells(
     bench: Workbench,
     question: Question,
-    stratum: Stratum,
-    learner: str,
-    rate: Rate,
+    compared: tuple[Stratum, ...],
+    learners: tuple[str, ...],
     positive: str,
     how: Comparison,
-) -> Block:
-    table = rate.tabulate(bench, learner, stratum, rate, positive)
-    least = _least_rows(bench, question)
-    cells = (
-        groups_alone(table.rows, least)
-        if not question.paired
-        else groups_to_overall(table.rows, least)
-        if how.method == "to_overall"
-        else pairs_of_groups(table.rows, least, crossed=stratum.crossed)
-    )
-    cells = listed(cells, table.rows) if stratum.crossed else cells
-    block = Block(
-        learner=learner, stratum=stratum, rate=rate, table=table, cells=cells, several=len(question.rates) > 1
-    )
-    if question.limit and (stratum.crossed or stratum.level):
-        high_power = _high_power(bench, question, block, positive, how)
-        block = replace(block, cells=replace(cells, decidable=cells.decidable & high_power))
-    return block
+) -> dict[Place, Compared]:
+    """Every cell that is compared, and the largest set of them that a faithful release passes all at once.
 
-
-def _least_rows(bench: Workbench, question: Question) -> int:
-    """Test rows of a group that make it decidable.
-
-    Training luck goes by the rows that models learn from: where there are more test rows than
-    those, a group must be as large among the training rows.
+    The set is chosen over all group columns, all learners and ``question.decided_with``, so that two questions
+    that read the same cells agree on what is decidable.
     """
-    spare = 1.0 if bench.train is None else max(1.0, len(bench.test) / len(bench.train))
-    return round(question.minimum * spare)
+    measured = bench.measured
+    halves = [measured.halves(draw) for draw in range(REFITS)]
+    views = [*halves, *(view for half in halves for view in _against_all(measured, half))]
+    places = [
+        (i, learner, rate) for i in range(len(compared)) for learner in learners for rate in question.decided_with
+    ]
+    several = []
+    for i, learner, rate in places:
+        tables = [rate.tabulate(view, learner, compared[i], rate, positive) for view in views]
+        halved, whole = tables[: len(halves)], tables[len(halves) :]
+        cells = _cells(question, halved, whole, crossed=compared[i].crossed, how=how)
+        cells = replace(cells, decidable=tables[0].disclosable(cells))
+        several.append(faithful_changes(halved, whole, cells))
+    if not several:
+        return {}
+    chance = [np.where(one.cells.decidable, question.passed(one.spread, one.error), 0.0) for one in several]
+    together = largest_decidable_set(1 - np.concatenate(chance), MISSED)
+    parts = np.split(together, np.cumsum([len(one.cells) for one in several])[:-1])
+    decided = {
+        place: replace(one, cells=replace(one.cells, decidable=part))
+        for place, one, part in zip(places, several, parts, strict=True)
+    }
+    return {place: _listed(one) if compared[place[0]].crossed else one for place, one in decided.items()}
 
 
-def groups_alone(rows: Counts, minimum: int) -> Cells:
+def _against_all(measured: Workbench, half: Workbench) -> Iterator[Workbench]:
+    """The model of either half against that of all real rows."""
+    for sample in (half.learning, half.synthetic_train):
+        yield replace(half, learning=measured.learning, synthetic_train=sample)
+
+
+def faithful_changes(halved: Sequence[RateTable], whole: Sequence[RateTable], cells: Cells) -> Compared:
+    """What the changes of a faithful release would be, from models of the real rows and of their halves.
+
+    Models of n/2 rows vary twice as much as models of n, so half the mean square of the changes between two
+    halves is the variance of a faithful release, and so is twice that of the changes from a half to all rows,
+    where a model of few rows is like one of many. Where it is not (with few rows a model says the same for
+    everybody), the latter is larger, and counts. The chance of the test rows is in both, and the variance is never
+    taken for less than that alone. An interval adds training and test rows (see
+    :func:`counterproof.metrics.statistics.variance.with_refits`). Few splits tell a spread badly, so both are as
+    wide as Student's quantile makes them. A change that fewer than half of the splits know is not known.
+
+    Args:
+        halved: The rates of models of two halves of the real rows, a table per split.
+        whole: The rates of models of a half and of all real rows.
+        cells: What is compared.
+    """
+    moved, from_all = (np.stack([table.changes(cells) for table in tables]) for tables in (halved, whole))
+    known = np.isfinite(moved).sum(0)
+    trained = np.maximum(_mean_square(moved) / 2, _mean_square(from_all) * 2)
+    trained = np.where(2 * known >= len(halved), trained, np.inf)
+    sampling = halved[0].errors(cells) ** 2
+    both = trained + sampling
+    with np.errstate(invalid="ignore", divide="ignore"):
+        freedom = 2 * np.maximum(known, 1) * (both / trained) ** 2
+    wider = student.ppf(0.975, np.where(np.isfinite(freedom), freedom, 1e6)) / normal_quantile(0.975)
+    unsure = (student.ppf(0.99, np.maximum(known, 1)) / normal_quantile(0.99)) ** 2
+    return Compared(cells=cells, spread=np.sqrt(np.maximum(unsure * trained, sampling)), error=wider * np.sqrt(both))
+
+
+def _mean_square(moved: Floats) -> Floats:
+    squares: Floats = np.nansum(moved**2, axis=0) / np.maximum(np.isfinite(moved).sum(0), 1)
+    return squares
+
+
+def _cells(
+    question: Question, halved: Sequence[RateTable], whole: Sequence[RateTable], *, crossed: bool, how: Comparison
+) -> Cells:
+    rows = halved[0].rows
+    alone = groups_alone(rows)
+    if not question.paired:
+        return alone
+    if how.method == "to_overall":
+        return replace(alone, kind="overall")
+    by_itself = faithful_changes(halved, whole, alone)
+    large = np.zeros(len(rows), dtype=bool)
+    large[alone.first] = question.passed(by_itself.spread, by_itself.error) >= DECIDABLE
+    return pairs_of_groups(rows, large, crossed=crossed)
+
+
+def groups_alone(rows: Counts) -> Cells:
     """Every group, the large ones first."""
-    order = np.concatenate([np.flatnonzero(rows >= minimum), np.flatnonzero(rows < minimum)])
-    return Cells(kind="group", first=order, second=order, decidable=rows[order] >= minimum)
+    order = np.argsort(-rows, kind="stable")
+    return Cells(kind="group", first=order, second=order, decidable=np.ones(len(rows), dtype=bool))
 
 
-def groups_to_overall(rows: Counts, minimum: int) -> Cells:
-    """Every group against all rows."""
-    return replace(groups_alone(rows, minimum), kind="overall")
-
-
-def pairs_of_groups(rows: Counts, minimum: int, *, crossed: bool = False) -> Cells:
-    """All pairs of groups of at least ``minimum`` real test rows, and every smaller group with the largest.
+def pairs_of_groups(rows: Counts, large: NDArray[np.bool_], *, crossed: bool = False) -> Cells:
+    """All pairs of large groups, and every smaller group with the largest.
 
     Of more than :data:`ALONE` large groups (:data:`CROSSED` where columns are crossed), each is paired
     with the largest only: two others then differ by twice as much at most.
+
+    Args:
+        rows: ``(g,)`` rows of each group.
+        large: ``(g,)`` groups whose own rate a faithful release keeps well enough.
+        crossed: Whether the groups are crossings of several columns.
     """
-    large, small = np.flatnonzero(rows >= minimum), np.flatnonzero(rows < minimum)
+    many, few = np.flatnonzero(large), np.flatnonzero(~large)
     largest = int(rows.argmax()) if len(rows) else 0
-    if len(large) > (CROSSED if crossed else ALONE):
-        first, second = _with(largest, large[large != largest])
+    others = few[~((rows[few] == 0) & (rows[largest] == 0))] if len(rows) else few
+    if len(many) > (CROSSED if crossed else ALONE):
+        first, second = _with(largest, many[many != largest])
     else:
-        above = np.triu_indices(len(large), 1)
-        first, second = large[above[0]], large[above[1]]
-    idle = small[(small != largest) & ~((rows[small] == 0) & (rows[largest] == 0) & (largest in small))]
-    low, high = _with(largest, idle)
+        above = np.triu_indices(len(many), 1)
+        first, second = many[above[0]], many[above[1]]
+        others = others if len(rows) and large[largest] else np.union1d(others, many)
+    low, high = _with(largest, others[others != largest])
     return Cells(
         kind="pair",
         first=np.concatenate([first, low]),
         second=np.concatenate([second, high]),
-        decidable=np.arange(len(first) + len(low)) < len(first),
+        decidable=np.ones(len(first) + len(low), dtype=bool),
     )
 
 
@@ -394,56 +521,11 @@ def _with(one: int, others: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray
     return np.minimum(others, one), np.maximum(others, one)
 
 
-def listed(cells: Cells, rows: Counts) -> Cells:
-    """Without the smallest groups beyond :data:`LISTED`, of which only the number is kept."""
-    few = np.flatnonzero(~cells.decidable)
+def _listed(compared: Compared) -> Compared:
+    """Without the least sure cells beyond :data:`LISTED`, of which only the number is kept."""
+    few = np.flatnonzero(~compared.cells.decidable)
     if len(few) <= LISTED:
-        return cells
-    smaller = np.minimum(rows[cells.first], rows[cells.second])[few]
-    dropped = few[np.argsort(-smaller, kind="stable")[LISTED:]]
-    kept = np.setdiff1d(np.arange(len(cells)), dropped)
-    return replace(
-        cells,
-        first=cells.first[kept],
-        second=cells.second[kept],
-        decidable=cells.decidable[kept],
-        unlisted=len(dropped),
-    )
-
-
-def _high_power(
-    bench: Workbench, question: Question, block: Block, positive: str, how: Comparison
-) -> NDArray[np.bool_]:
-    """Which cells of crossings a faithful release would pass: many cells must, all at once.
-
-    Views of halves read what the measurement found.
-    """
-    where = (block.stratum.name, block.stratum.level, block.learner, block.rate, question.limit, how.method, positive)
-
-    def find() -> NDArray[np.bool_]:
-        if bench.is_null:
-            return np.ones(len(block.cells), dtype=bool)
-        halves = [bench.halves(draw) for draw in range(REFITS)]
-        rate = block.rate
-        tables = [rate.tabulate(half, block.learner, block.stratum, rate, positive) for half in halves]
-        return high_power_cells(tables, block.cells, question.limit)
-
-    return bench.shared(HIGH_POWER.about(bench.real, bench.release, where=where), find)
-
-
-def high_power_cells(tables: list[RateTable], cells: Cells, limit: float) -> NDArray[np.bool_]:
-    """Which cells a faithful release would pass almost surely, from models of the real rows alone.
-
-    Halves of the real rows train models as a faithful release would: their changes tell how far training
-    anew moves a cell, and their disagreement how well the test rows know it.
-
-    Args:
-        tables: The rates of models of halves of the real rows, a table per split.
-        cells: What is compared.
-        limit: The tolerance of a change.
-    """
-    moved = np.stack([table.changes(cells) for table in tables])
-    refit = np.where(np.isfinite(moved), moved, np.inf) ** 2
-    error = np.sqrt(refit.mean(0) / 2 + tables[0].errors(cells) ** 2)
-    passed: NDArray[np.bool_] = abs(limit) >= SURE * error
-    return passed
+        return compared
+    dropped = few[np.argsort(compared.error[few], kind="stable")[LISTED:]]
+    kept = np.setdiff1d(np.arange(len(compared.cells)), dropped)
+    return compared.take(kept, unlisted=len(dropped))

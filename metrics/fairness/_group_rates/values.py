@@ -21,6 +21,7 @@ from counterproof.metrics.metric import Value
 from counterproof.metrics.sample import Floats
 from counterproof.metrics.shared.partitions import CROWD
 from counterproof.metrics.shared.retraining import Change, refit_spreads, worst_change
+from counterproof.metrics.statistics.decidability import WIDEST, rows_to_decide
 from counterproof.metrics.statistics.proportions import difference_ends
 from counterproof.metrics.statistics.ratios import mover_ratio
 
@@ -119,6 +120,7 @@ def measured_changes(ready: Ready) -> list[Change]:
 
 def change_values(ready: Ready, changes: list[Change]) -> Iterator[Value]:
     """A value for every cell; the ones of which nothing can be said say so."""
+    expected = {block.group(i): block.compared.expected(i) for block in ready.blocks for i in range(len(block.cells))}
     for change in changes:
         yield Value(
             estimate=change.estimate(ready.bench.level),
@@ -126,6 +128,7 @@ def change_values(ready: Ready, changes: list[Change]) -> Iterator[Value]:
             group=change.group,
             n=ready.sizes,
             decidable=change.decidable,
+            expected=expected[change.group],
             reason=change.remark,
         )
     measured = {change.group for change in changes}
@@ -139,7 +142,7 @@ def _unmeasured_cells(ready: Ready, block: Block, measured: set[Group]) -> Itera
         if block.group(i) in measured:
             continue
         # A model of the release that leaves a decidable cell without rows is not let pass by.
-        decidable = bool(block.cells.decidable[i] and disclosable[i])
+        decidable = bool(block.cells.decidable[i])
         name = block.rate.name
         reason = f"no real test row to count a{'n' * (name == 'accuracy')} {name} over"
         if not disclosable[i]:
@@ -159,28 +162,46 @@ def _unmeasured_cells(ready: Ready, block: Block, measured: set[Group]) -> Itera
 
 
 def whole_values(ready: Ready, changes: list[Change]) -> Iterator[Value]:
-    """The worst change of each group column, and of all; the latter says so where no cell can be decided."""
-    if ready.undecidable:
-        yield Value(field="change", n=ready.sizes, status="not_assessable", reason=ready.undecidable)
+    """The worst change of each group column, and of all; where no cell can be decided, it says so."""
+    if ready.nothing_to_compare:
+        yield Value(field="change", n=ready.sizes, status="not_assessable", reason=ready.nothing_to_compare)
+        return
+    if not changes:
+        why = too_few(ready, ready.blocks)
+        yield Value(field="change", n=ready.sizes, status="not_assessable", reason=why, decidable=False)
     for where, several in wholes(ready, changes):
-        if ready.undecidable and not where:
-            continue
-        worst = worst_change(several, ready.question.better, ready.bench.level)
+        chosen = [block for block in ready.blocks if not where or block.stratum.name == where[0][0]]
+        few = "" if several[0].decidable else too_few(ready, chosen)
         yield Value(
-            estimate=worst,
+            estimate=worst_change(several, ready.question.better, ready.bench.level),
             field="change",
             group=where,
             n=ready.sizes,
             decidable=several[0].decidable,
-            reason=_unlisted(ready, where),
+            reason="; ".join(part for part in (few, _unlisted(chosen) if where else "") if part),
         )
 
 
-def _unlisted(ready: Ready, where: Group) -> str:
-    """How many small groups are counted only."""
-    chosen = [block for block in ready.blocks if where and block.stratum.name == where[0][0]]
-    dropped = max((block.cells.unlisted for block in chosen), default=0)
-    return f"{dropped} more groups are too small to say" if dropped else ""
+def too_few(ready: Ready, blocks: Sequence[Block]) -> str:
+    """That no cell of these can be decided at this size, and the rows of either side that would decide the first."""
+    n = min(ready.sizes["learning"], ready.sizes["trial"])
+    reach = WIDEST * abs(ready.question.limit)
+    needed = [
+        rows
+        for block in blocks
+        for sigma in block.compared.error
+        if (rows := rows_to_decide(reach, float(sigma), n)) is not None
+    ]
+    if not needed:
+        return "too few rows to say"
+    digits = 10 ** max(0, len(str(min(needed))) - 2)
+    return f"too few rows to say: about {-(-min(needed) // digits) * digits} rows a side would decide it"
+
+
+def _unlisted(blocks: Sequence[Block]) -> str:
+    """How many undecidable cells are counted only."""
+    dropped = max((block.cells.unlisted for block in blocks), default=0)
+    return f"{dropped} more cells are too small to say" if dropped else ""
 
 
 def wholes(ready: Ready, changes: list[Change]) -> Iterator[tuple[Group, list[Change]]]:
@@ -457,7 +478,7 @@ def forest(ready: Ready, changes: list[Change]) -> Panel:
     return Panel(
         kind="forest",
         title=f"{what}, of models trained on real rows and on the release",
-        data={"limit": ready.question.limit or None, "unit": "share", "entries": entries},
+        data={"limit": ready.question.limit if ready.question.gated else None, "unit": "share", "entries": entries},
         note=f"The change is what the release makes of it; its interval holds the luck of training.{capped}",
     )
 

@@ -338,7 +338,7 @@ def test_what_leaves_a_full_gpu_plans_its_resplits_on_the_cpu() -> None:
             bench.resplit(0)  # as other metrics did before: the store knows the view on the GPU
             raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB")
         if bench.is_null:
-            planned.append(bench._measured.device)
+            planned.append(bench.measured.device)
         yield Value(estimate=estimate(bench.candidate.features.mean()))
 
     there = replace(a_bench(), device="cuda")
@@ -347,7 +347,7 @@ def test_what_leaves_a_full_gpu_plans_its_resplits_on_the_cpu() -> None:
     assert planned == ["cpu"] * 20
     here = measured(made(crowded), a_bench())["value", ()]
     assert (found.estimate, found.floor) == (here.estimate, here.floor)
-    assert there.resplit(0)._measured.device == "cuda"
+    assert there.resplit(0).measured.device == "cuda"
 
 
 def test_a_broken_metric_of_somebody_else_stops_no_audit_that_did_not_ask_for_it(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from helpers.reference_statistics import newcombe_sidak
-from helpers.staged_models import bench_of, decisions, staged, table
+from helpers.staged_models import bench_of, decisions, staged, table, unsteady
 from scipy.stats import norm
 from simulations.simulate_change_coverage import simulate
 
@@ -116,8 +117,8 @@ def test_equalized_odds_tells_its_two_rates_apart() -> None:
 
 
 def test_small_groups_are_measured_against_the_largest_but_cannot_decide() -> None:
-    bench, rows = _staged()
-    assert (rows["group"] == "X").sum() < 400
+    bench, _ = _staged()
+    unsteady(bench, 0.9)
     found = _values(demographic_parity_difference, bench)
     pairs = {dict(g)["sex"]: v for (f, g), v in found.items() if f == "change" and len(g) == 2}
     assert {name: value.decidable for name, value in pairs.items()} == {"F – M": True, "M – X": False}
@@ -189,6 +190,7 @@ def test_a_model_that_decides_the_same_for_all_has_no_gap_but_an_accuracy() -> N
 
 def test_the_worst_groups_accuracy_is_the_lowest_of_each_model() -> None:
     bench, rows = _staged()
+    unsteady(bench, 0.2)
     found = _values(worst_group_accuracy, bench)
     right = {m: rows[m] == rows["positive"] for m in ("real", "synthetic")}
     by_group = {m: {g: right[m][rows["group"] == g].mean() for g in "FMX"} for m in right}
@@ -238,25 +240,17 @@ def test_one_stray_label_does_not_switch_the_question_off() -> None:
     assert _values(demographic_parity_difference, replace(bench, small_cell=3))["change", ()].status == "not_applicable"
 
 
-NEEDED = {
-    demographic_parity_difference.id: "400 test rows each are needed",
-    equal_opportunity_difference.id: "150 positive test rows each are needed",
-    equalized_odds_difference.id: "150 positive and negative test rows each are needed",
-    worst_group_accuracy.id: "400 test rows each are needed",
-}
-
-
 @pytest.mark.parametrize("metric", [*GAPS, worst_group_accuracy], ids=lambda metric: metric.id)
-def test_groups_that_are_all_too_small_are_inconclusive_and_said_so(metric: Metric) -> None:
-    _, rows = _staged(260)
+def test_groups_that_are_all_too_small_are_undecided_and_said_so(metric: Metric) -> None:
+    _, rows = _staged(100)
     labels, same = np.where(rows["positive"], "yes", "no"), decisions(rows["real"])
-    bench = staged(labels, real=same, synthetic=same, groups={"sex": rows["group"]})
-    why = f"no group is large enough at this size: {NEEDED[metric.id]}"
+    bench = unsteady(staged(labels, real=same, synthetic=same, groups={"sex": rows["group"]}), 0.4)
     headline = _values(metric, bench)["change", ()]
-    assert (headline.status, headline.reason, headline.estimate) == ("not_assessable", why, None)
+    assert not headline.decidable
+    assert re.fullmatch(r"too few rows to say: about \d+ rows a side would decide it", headline.reason)
     (gate,) = _gated(metric, bench)
-    assert gate.verdict == "inconclusive"
-    assert why in gate.why
+    assert gate.verdict == "undecided"
+    assert gate.why.startswith("too few rows to say")
     assert gate.too_few
 
 
@@ -334,7 +328,7 @@ def test_missing_and_hostile_group_values_keep_their_names() -> None:
     labels = np.where(rows["positive"], "yes", "no")
     bench = staged(labels, real=decisions(rows["real"]), synthetic=decisions(rows["synthetic"]), groups={evil: group})
     names = {g[0] for f, g in _values(demographic_parity_difference, bench) if f == "change" and len(g) == 2}
-    assert names == {(evil, f"{evil} – M"), (evil, "(missing) – M")}
+    assert names == {(evil, f"{evil} – M"), (evil, "(missing) – M"), (evil, f"(missing) – {evil}")}
 
 
 def test_a_release_that_unlearns_one_group_is_seen_and_fresh_rows_are_not() -> None:

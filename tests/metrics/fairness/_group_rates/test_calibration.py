@@ -38,7 +38,7 @@ def scored(n: int = 3000, copies: int = 1) -> tuple[Workbench, pd.DataFrame]:
 
 
 def ready(bench: Workbench) -> Ready:
-    question = Question(rates=(CALIBRATION,), minimum=100)
+    question = Question(rates=(CALIBRATION,), limit=0.1, gated=False)
     answer = assess(bench, question, models=("linear",), positive="yes")
     assert isinstance(answer, Ready)
     return answer
@@ -72,7 +72,7 @@ def test_copies_of_one_source_add_no_certainty() -> None:
 
 
 def test_a_few_rows_that_agree_do_not_claim_certainty() -> None:
-    table = residual_table(stratum_of(2), np.array([[3.0, 0, 0, 0, 0, 0], [0.0, 0, 0, 0, 0, 0]]))
+    table = residual_table(stratum_of(2), np.array([[3.0, 0, 0, 0, 0, 0], [0.0, 0, 0, 0, 0, 0]]), level=0.95)
     assert table.rates["real"].errors is not None
     assert table.rates["real"].errors[0] > 0.2
     assert table.error[0] > 0.05

@@ -30,7 +30,7 @@ from counterproof.metrics.fairness._group_rates.values import (
 from counterproof.metrics.statistics.proportions import newcombe, wilson
 
 PAIRS, OVERALL = Comparison(), Comparison(method="to_overall")
-PARITY = Question(rates=(SELECTION,), minimum=100, limit=0.1)
+PARITY = Question(rates=(SELECTION,), limit=0.1)
 
 
 def table_of(hits: list[int], rows: list[int]) -> RateTable:

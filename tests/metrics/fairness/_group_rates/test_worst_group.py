@@ -19,7 +19,7 @@ def ready(rows: pd.DataFrame) -> Ready:
     models = {name: decisions(rows[name].to_numpy()) for name in ("real", "synthetic")}
     groups = {"race": rows["race"].to_numpy(dtype=np.str_)}
     bench = staged(np.where(rows["truth"], "yes", "no"), **models, groups=groups)
-    question = Question(rates=(ACCURACY,), minimum=100, limit=-0.05, paired=False)
+    question = Question(rates=(ACCURACY,), limit=-0.05, paired=False)
     answer = assess(bench, question, models=("linear",))
     assert isinstance(answer, Ready)
     return answer
@@ -66,7 +66,7 @@ def test_the_frame_of_three_classes_holds_accuracy_alone() -> None:
     rng = np.random.default_rng(0)
     labels, race = rng.choice(["a", "b", "c"], 900), rng.choice(["p", "q"], 900)
     models = {name: np.eye(3)[rng.integers(0, 3, 900)] for name in ("real", "synthetic")}
-    question = Question(rates=(ACCURACY,), minimum=100, paired=False)
+    question = Question(rates=(ACCURACY,), limit=-0.05, paired=False)
     answer = assess(staged(labels, **models, groups={"race": race}), question, models=("linear",))
     assert isinstance(answer, Ready)
     frame = metric_frame(answer, None)
