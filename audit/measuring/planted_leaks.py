@@ -24,11 +24,12 @@ from counterproof.metrics.workbench import Workbench
 NEAR = 0.03  # standard deviations by which each number of a near copy moves
 SPREAD_ROWS = 2000
 CROWD = 5
+REACHED = 6  # neighbours that searches for copies ask for: what they found is found again
 Columns = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Bed:
+class PlantedRows:
     """New rows.
 
     Attributes:
@@ -45,31 +46,34 @@ class Bed:
 
 
 def planted(bench: Workbench, kind: Plant, k: int) -> Workbench | None:
-    """A view whose release has ``k`` rows more, each of them a leak; None where they cannot be had.
+    """A view whose release has ``k`` rows more, each of them a leak (or fewer); None where they cannot be had.
 
     ``copies`` are training records, ``near_copies`` the same with every number moved by about 0.03
     standard deviations, ``rare_values`` release rows with one value that a single training row has
-    and no other row. Sources are records that stand once in the real data and not in the release,
+    and no other row. ``filtered`` plants nothing: it drops the ``k`` release rows nearest to training
+    rows, as a filter by distance does. Sources are records that stand once in the real data and not in the release,
     each of another cluster.
 
     >>> from counterproof.metrics.metric import PLANTS
-    >>> sorted(_MAKERS) == sorted(PLANTS)
+    >>> sorted([*_MAKERS, "filtered"]) == sorted(PLANTS)
     True
     """
+    if kind == "filtered":
+        return _filtered(bench, k)
     rng = np.random.default_rng([bench.seed, zlib.crc32(f"planted {kind}".encode()), k])
-    bed = _MAKERS[kind](bench, k, rng)
-    return None if bed is None else _with(bench, bed)
+    plants = _MAKERS[kind](bench, k, rng)
+    return None if plants is None else _with(bench, plants)
 
 
 # -- what is planted --------------------------------------------------------------------------------
 
 
-def _copies(bench: Workbench, k: int, rng: np.random.Generator) -> Bed | None:
+def _copies(bench: Workbench, k: int, rng: np.random.Generator) -> PlantedRows | None:
     like = sources(bench, k, rng)
-    return None if like is None else Bed(like=like, same=True)
+    return None if like is None else PlantedRows(like=like, same=True)
 
 
-def _near_copies(bench: Workbench, k: int, rng: np.random.Generator) -> Bed | None:
+def _near_copies(bench: Workbench, k: int, rng: np.random.Generator) -> PlantedRows | None:
     like = sources(bench, k, rng, among=isolated(bench, k))
     if like is None:
         return None
@@ -77,12 +81,12 @@ def _near_copies(bench: Workbench, k: int, rng: np.random.Generator) -> Bed | No
     if mixed is None or bench.corpus.blocks is None:
         some = bench.real.rows[:: max(1, len(bench.real) // SPREAD_ROWS)]
         spread = bench.corpus.features[some].std(0)
-        return Bed(like=like, moved=NEAR * spread * rng.normal(size=(k, len(spread))))
+        return PlantedRows(like=like, moved=NEAR * spread * rng.normal(size=(k, len(spread))))
     cells = {at: nearby(mixed.numeric[:, at], like, bench.real.rows, rng) for at in range(mixed.numeric.shape[1])}
-    return Bed(like=like, cells=_one_changed(mixed, like, bench.real.rows, cells, rng))
+    return PlantedRows(like=like, cells=_one_changed(mixed, like, bench.real.rows, cells, rng))
 
 
-def _rare_values(bench: Workbench, k: int, rng: np.random.Generator) -> Bed | None:
+def _rare_values(bench: Workbench, k: int, rng: np.random.Generator) -> PlantedRows | None:
     mixed = _columns_of(bench)
     if mixed is None or bench.train is None or len(bench.release) < k:
         return None
@@ -92,10 +96,10 @@ def _rare_values(bench: Workbench, k: int, rng: np.random.Generator) -> Bed | No
     if len(donors) < k:
         return None
     like = bench.release.rows[np.sort(rng.permutation(len(bench.release))[:k])]
-    return Bed(like=like, cells={at: donors[rng.permutation(len(donors))[:k]]})
+    return PlantedRows(like=like, cells={at: donors[rng.permutation(len(donors))[:k]]})
 
 
-_MAKERS: Mapping[Plant, Callable[[Workbench, int, np.random.Generator], Bed | None]] = {
+_MAKERS: Mapping[Plant, Callable[[Workbench, int, np.random.Generator], PlantedRows | None]] = {
     "copies": _copies,
     "near_copies": _near_copies,
     "rare_values": _rare_values,
@@ -194,11 +198,30 @@ def _columns_of(bench: Workbench) -> Mixed | None:
     return Mixed(numeric=np.asarray(corpus.features), codes=none, columns=())
 
 
+# -- a filtered release -----------------------------------------------------------------------------
+
+
+def _filtered(bench: Workbench, k: int) -> Workbench | None:
+    """A view without the ``k`` release rows that come nearest to a training row."""
+    if bench.train is None or len(bench.release) < 2 * k:
+        return None
+    near = bench.neighbours(bench.real, bench.release, min(REACHED, len(bench.release)))
+    inside = np.flatnonzero(np.isin(bench.real.rows, bench.train.rows))
+    order = inside[np.argsort(near.distance[inside, 0], kind="stable")]
+    nearest = near.index[order, 0]
+    places = nearest[np.sort(np.unique(nearest, return_index=True)[1])][:k]
+    kept = np.ones(len(bench.release), dtype=bool)
+    kept[places] = False
+    release = bench.release.take(np.flatnonzero(kept), bench.release.name)
+    candidate = bench.candidate.take(np.flatnonzero(np.isin(bench.candidate.rows, release.rows)), bench.candidate.name)
+    return replace(bench, release=release, candidate=candidate, show_real=False, parent=bench, work=SharedWork())
+
+
 # -- the copy of the release ------------------------------------------------------------------------
 
 
-def _with(bench: Workbench, bed: Bed) -> Workbench:
-    corpus = grown_corpus(bench, bed)
+def _with(bench: Workbench, plants: PlantedRows) -> Workbench:
+    corpus = grown_corpus(bench, plants)
     new = np.arange(len(bench.corpus.names), len(corpus.names))
 
     def stand(sample: Sample, *, grows: bool = False) -> Sample:
@@ -217,17 +240,17 @@ def _with(bench: Workbench, bed: Bed) -> Workbench:
     )
 
 
-def grown_corpus(bench: Workbench, bed: Bed) -> Corpus:
+def grown_corpus(bench: Workbench, plants: PlantedRows) -> Corpus:
     """The corpus with the plants at its end."""
-    corpus, like = bench.corpus, bed.like
+    corpus, like = bench.corpus, plants.like
     features, old = corpus.features[like].copy(), len(corpus.names)
-    if bed.moved is not None:
-        features = (features + bed.moved).astype(features.dtype)
-    for at, rows in bed.cells.items():
+    if plants.moved is not None:
+        features = (features + plants.moved).astype(features.dtype)
+    for at, rows in plants.cells.items():
         block = _block(bench, at)
         features[:, block] = corpus.features[np.ix_(rows, block)]
     marks = [hashlib.blake2b(f"plant {old + i}".encode(), digest_size=16).digest() for i in range(len(like))]
-    digests = corpus.digests[like] if bed.same else np.array(marks, dtype=corpus.digests.dtype)
+    digests = corpus.digests[like] if plants.same else np.array(marks, dtype=corpus.digests.dtype)
     rest: dict[str, Any] = {
         name: None if (held := getattr(corpus, name)) is None else _more(held, like) for name in _PARALLEL
     }
@@ -236,11 +259,11 @@ def grown_corpus(bench: Workbench, bed: Bed) -> Corpus:
         **rest,
         features=np.concatenate([corpus.features, features]),
         digests=np.concatenate([corpus.digests, digests]),
-        frame=_frame(bench, bed),
-        mixed=_mixed(bench, bed),
+        frame=_frame(bench, plants),
+        mixed=_mixed(bench, plants),
         groups={name: _more(values, like) for name, values in corpus.groups.items()},
         thumbnail=_looked_up(corpus.thumbnail, old, like),
-        pixels=_pixels(corpus, bed),
+        pixels=_pixels(corpus, plants),
         recoded=None,
         as_stored=None,
     )
@@ -262,27 +285,27 @@ def _block(bench: Workbench, at: int) -> Rows:
     return blocks[bench.corpus.block_names.index(name)] if name in bench.corpus.block_names else np.zeros(0, np.intp)
 
 
-def _frame(bench: Workbench, bed: Bed) -> Any:
+def _frame(bench: Workbench, plants: PlantedRows) -> Any:
     frame = bench.corpus.frame
     if frame is None:
         return None
     import pandas as pd
 
-    new = frame.iloc[bed.like].copy()
-    for at, rows in bed.cells.items():
+    new = frame.iloc[plants.like].copy()
+    for at, rows in plants.cells.items():
         if bench.varying is not None:
             name = bench.varying.columns[at]
             new[name] = frame[name].iloc[rows].array
     return pd.concat([frame, new], ignore_index=True)
 
 
-def _mixed(bench: Workbench, bed: Bed) -> Mixed | None:
+def _mixed(bench: Workbench, plants: PlantedRows) -> Mixed | None:
     mixed, varying = bench.corpus.mixed, bench.varying
     if mixed is None or varying is None:
         return mixed
-    numeric, codes = _more(mixed.numeric, bed.like), _more(mixed.codes, bed.like)
+    numeric, codes = _more(mixed.numeric, plants.like), _more(mixed.codes, plants.like)
     old, width = len(mixed.numeric), mixed.numeric.shape[1]
-    for at, rows in bed.cells.items():
+    for at, rows in plants.cells.items():
         place = mixed.columns.index(varying.columns[at])
         side, column = (numeric, place) if place < width else (codes, place - width)
         side[old:, column] = side[rows, column]
@@ -295,10 +318,10 @@ def _looked_up(read: Callable[[int], Any] | None, old: int, like: Rows) -> Calla
     return lambda at: read(at if at < old else int(like[at - old]))
 
 
-def _pixels(corpus: Corpus, bed: Bed) -> Callable[[int], Any] | None:
+def _pixels(corpus: Corpus, plants: PlantedRows) -> Callable[[int], Any] | None:
     """Pictures; near copies are shifted by a pixel."""
     read, old = corpus.pixels, len(corpus.names)
-    plain = _looked_up(read, old, bed.like)
-    if plain is None or bed.same:
+    plain = _looked_up(read, old, plants.like)
+    if plain is None or plants.same:
         return plain
     return lambda at: plain(at) if at < old else np.roll(plain(at), 1, axis=1)
