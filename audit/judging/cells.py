@@ -61,7 +61,7 @@ class Cell:
     """A judged reading, with the limits after floor and baseline were put in.
 
     ``probability`` is that of a faithful release to pass here, known from real rows alone; ``rows_to_decide``
-    about how many rows would make it nine in ten.
+    about how many rows would make it nine in ten. ``blind``: planted leaks were missed, so that nothing can pass.
     """
 
     reading: Reading
@@ -74,6 +74,7 @@ class Cell:
     n_needed: int | None = None
     probability: float | None = None
     rows_to_decide: int | None = None
+    blind: bool = False
 
     @property
     def order(self) -> tuple[int, bool, float]:
@@ -134,7 +135,7 @@ def _judged(
         verdict = "inconclusive"
     if verdict == "pass" and reading.missed_controls:
         why = f"{subject(reading)} is blind on these data: {reading.missed_controls}"
-        return Cell(reading=reading, verdict="inconclusive", why=why, limit=limit, fail_limit=fail_limit)
+        return Cell(reading=reading, verdict="inconclusive", why=why, limit=limit, fail_limit=fail_limit, blind=True)
     bound = worst(estimate, operator, better=better, confidence=terms.confidence)
     margin = distance(estimate, operator, limit, better=better)
     needed = _rows(gate, reading, estimate, limit, fail_limit, terms) if verdict == "inconclusive" else None

@@ -221,13 +221,16 @@ def _needed(verdict: Verdict, leading: Cell, listed: list[Cell], too_few: list[C
 
 
 def _deciding(cells: list[Cell], *, set_aside: bool) -> list[bool]:
-    """Which cells can be decided at this size: a faithful release would pass all of them at once."""
+    """Which cells can be decided at this size: a faithful release would pass all of them at once.
+
+    A search that missed what was planted can decide nothing: it may fail, and passes nobody.
+    """
     if not set_aside:
         return [c.reading.decidable for c in cells]
     known = [c for c in cells if c.reading.decidable and c.probability is not None]
     together = decidable_together([c.probability or 0.0 for c in known])
     hopeless = {id(c) for c, kept in zip(known, together, strict=True) if not kept}
-    return [c.reading.decidable and id(c) not in hopeless for c in cells]
+    return [c.reading.decidable and not c.blind and id(c) not in hopeless for c in cells]
 
 
 def _verdict(listed: list[Cell], too_few: list[Cell], undecided: str) -> Verdict:
@@ -260,6 +263,8 @@ def _why(gate: Gate, verdict: Verdict, leading: Cell, listed: list[Cell], too_fe
 
 def _too_few(gate: Gate, leading: Cell, too_few: list[Cell]) -> str:
     """What cannot be decided at this size, and what would settle it."""
+    if leading.blind:
+        return f"cannot be decided: {leading.why}"
     rows = [cell.rows_to_decide for cell in too_few if cell.rows_to_decide]
     more = (
         f"; about {min(rows)} rows a side would decide {'the first of them' if len(too_few) > 1 else 'it'}"

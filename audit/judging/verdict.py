@@ -159,11 +159,14 @@ def _extent(gates: Sequence[GateReading]) -> str:
 
 
 def _warned(gates: Sequence[GateReading]) -> list[str]:
-    return [
+    """Gates that only warn and did not pass, and searches that are blind on these data."""
+    told = [
         f"{VERBS[gate.verdict]}, as a warning: {gate.why} ({gate.metric})"
         for gate in gates
         if gate.level == "warn" and gate.verdict not in ("pass", "undecided", "not_applicable")
     ]
+    blind = [gate for gate in gates if gate.level == "fail" and gate.verdict == "undecided" and "blind" in gate.why]
+    return [*told, *(f"{gate.why} ({gate.metric})" for gate in blind)]
 
 
 def _unheeded(gates: Sequence[GateReading], measurements: Sequence[Reading]) -> list[str]:
