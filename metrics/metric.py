@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Family = Literal["fidelity", "coverage", "leakage", "fairness", "utility"]
 FAMILIES: tuple[str, ...] = get_args(Family)
 Null = Literal["resplit", "membership", "halves", "none"]
-Plant = Literal["copies", "near_copies", "rare_values"]
+Plant = Literal["copies", "near_copies", "rare_values", "filtered"]
 PLANTS: tuple[Plant, ...] = get_args(Plant)
 ENTRY_POINTS = "counterproof.metrics"
 

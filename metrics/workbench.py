@@ -20,7 +20,13 @@ from numpy.typing import NDArray
 from counterproof.metrics.engine.kernel_sums import KernelSums
 from counterproof.metrics.engine.knn_graph import Graph
 from counterproof.metrics.engine.learners import LEARNERS, Forecast, fit_forecast
-from counterproof.metrics.engine.nearest_neighbours import Neighbours, gower_neighbours, nearest, updated_neighbours
+from counterproof.metrics.engine.nearest_neighbours import (
+    Neighbours,
+    gower_neighbours,
+    nearest,
+    remaining_neighbours,
+    updated_neighbours,
+)
 from counterproof.metrics.engine.shared_pass import PassPlan, SharedPass
 from counterproof.metrics.engine.shared_work import SharedWork, Work, WorkKey
 from counterproof.metrics.sample import Corpus, Floats, Mixed, Rows, Sample
@@ -65,7 +71,7 @@ class Workbench:
         memory: Budget in bytes for one block of shared work.
         device: Where matrix products run.
         synthesiser: The generator, where it can be called.
-        parent: The view that this one adds rows to; what it found is not searched for again.
+        parent: The view that this one adds rows to or drops some of; what it found is not searched for again.
         work: What metrics share, computed at most once.
     """
 
@@ -233,10 +239,15 @@ class Workbench:
         return self.shared(NEIGHBOURS.about(query, base, k=k, gower=gower), search)
 
     def _grown(self, parent: Workbench, query: Sample, base: Sample, k: int, *, gower: bool) -> Neighbours:
-        """Neighbours of samples to which rows were added, from what the parent found without them."""
+        """Neighbours of samples that gained or lost rows, from what the parent found of them as they were."""
         alone = partial(self._alone, gower=gower)
         before = [sample.within(parent.corpus) for sample in (query, base)]
         found = parent.work.find(NEIGHBOURS.about(*before, k=k, gower=gower))
+        if found is None and len(self.release) < len(parent.release) and base.content == self.release.content:
+            found = parent.work.find(NEIGHBOURS.about(before[0], parent.release, k=k, gower=gower))
+            if found is not None and found.distance.shape[1] == k <= len(base):
+                return remaining_neighbours(found, query, base, parent.release, alone)
+            found = None
         if found is None or found.distance.shape[1] != k:
             return alone(query, base, k)
         return updated_neighbours(found, query, base, (len(before[0]), len(before[1])), alone)

@@ -36,11 +36,15 @@ class Terms:
         readings: Every reading of the record.
         baseline: An earlier record to compare with.
         cells: How many cells the gate looks at.
+        widen: Whether the policy's tolerances widen to what real data of this size differ by.
+        rows: Rows a side of the whole audit.
     """
 
     confidence: float
     fail_confidence: float
     cells: int = 1
+    widen: bool = True
+    rows: int = 0
     without_holdout: Literal["refuse", "allow"] = "refuse"
     readings: Mapping[Place, Reading] = field(default_factory=dict)
     baseline: Record | None = None
@@ -154,7 +158,7 @@ def _judged(
 
 def _tolerated(gate: Gate, reading: Reading, stated: float, terms: Terms) -> float:
     """The limit, widened where it is the policy's and real data of this size differ by more."""
-    if gate.source != "policy" or gate.limit.kind != "number" or reading.expected is None:
+    if not terms.widen or gate.source != "policy" or gate.limit.kind != "number" or reading.expected is None:
         return stated
     return widened(
         stated,
@@ -180,7 +184,7 @@ def _decides(gate: Gate, reading: Reading, limit: float, terms: Terms) -> tuple[
         limit=limit,
         better=reading.better,
         confidence=terms.confidence,
-        rows=reading.rows,
+        rows=max(terms.rows, reading.rows),
     )
     return probability, rows
 

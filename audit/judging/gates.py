@@ -106,6 +106,8 @@ class _Court:
                 fail_confidence=1 - (1 - self.confidence) / adjusted,
                 without_holdout=self.without_holdout,
                 cells=max(1, sum(reading.estimate is not None and reading.decidable for reading in picked)),
+                widen=self.undecided == "allow",
+                rows=max((reading.rows for reading in self.measurements), default=0),
                 readings=self.readings,
                 baseline=self.baseline,
             )
@@ -231,7 +233,7 @@ def _deciding(cells: list[Cell], *, set_aside: bool) -> list[bool]:
 def _verdict(listed: list[Cell], too_few: list[Cell], undecided: str) -> Verdict:
     found = {cell.verdict for cell in listed}
     crashed = any(cell.verdict == "error" for cell in too_few)
-    blocked = undecided == "block" and any(cell.verdict not in ("pass", "not_applicable") for cell in too_few)
+    blocked = undecided == "block" and any(cell.verdict != "pass" for cell in too_few)
     if "fail" in found:
         return "fail"
     if "error" in found or crashed:

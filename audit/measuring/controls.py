@@ -20,6 +20,12 @@ from counterproof.metrics.workbench import Workbench
 AGAIN = 4  # times as many are planted once more, to tell a dull metric from a blind one
 SPACES = 2  # searches that a metric may have to pay for
 MARGIN = 1e-12
+NAMES: Mapping[Plant, str] = {
+    "copies": "copies",
+    "near_copies": "near copies",
+    "rare_values": "rare values",
+    "filtered": "gaps (release rows nearest to training rows dropped)",
+}
 
 
 def try_controls(
@@ -52,7 +58,7 @@ def _of_field(values: Sequence[Value], field: str) -> Value | None:
 
 
 def _tried(metric: Metric, bench: Workbench, params: Mapping[str, Any], kind: Plant, before: Value) -> Control:
-    named = kind.replace("_", " ")
+    named = NAMES[kind]
     if before.alarm:
         return Control(kind=kind, planted=0, found=None, told=f"no {named} planted: the release itself sets it off")
     least = before.claims.get(kind) or least_number(bench)

@@ -24,6 +24,7 @@ from counterproof.metrics.workbench import Workbench
 NEAR = 0.03  # standard deviations by which each number of a near copy moves
 SPREAD_ROWS = 2000
 CROWD = 5
+REACHED = 6  # neighbours that searches for copies ask for: what they found is found again
 Columns = NDArray[Any]
 
 
@@ -45,17 +46,20 @@ class PlantedRows:
 
 
 def planted(bench: Workbench, kind: Plant, k: int) -> Workbench | None:
-    """A view whose release has ``k`` rows more, each of them a leak; None where they cannot be had.
+    """A view whose release has ``k`` rows more, each of them a leak (or fewer); None where they cannot be had.
 
     ``copies`` are training records, ``near_copies`` the same with every number moved by about 0.03
     standard deviations, ``rare_values`` release rows with one value that a single training row has
-    and no other row. Sources are records that stand once in the real data and not in the release,
+    and no other row. ``filtered`` plants nothing: it drops the ``k`` release rows nearest to training
+    rows, as a filter by distance does. Sources are records that stand once in the real data and not in the release,
     each of another cluster.
 
     >>> from counterproof.metrics.metric import PLANTS
-    >>> sorted(_MAKERS) == sorted(PLANTS)
+    >>> sorted([*_MAKERS, "filtered"]) == sorted(PLANTS)
     True
     """
+    if kind == "filtered":
+        return _filtered(bench, k)
     rng = np.random.default_rng([bench.seed, zlib.crc32(f"planted {kind}".encode()), k])
     plants = _MAKERS[kind](bench, k, rng)
     return None if plants is None else _with(bench, plants)
@@ -192,6 +196,25 @@ def _columns_of(bench: Workbench) -> Mixed | None:
         return bench.varying
     none = np.zeros((len(corpus.names), 0), dtype=np.int32)
     return Mixed(numeric=np.asarray(corpus.features), codes=none, columns=())
+
+
+# -- a filtered release -----------------------------------------------------------------------------
+
+
+def _filtered(bench: Workbench, k: int) -> Workbench | None:
+    """A view without the ``k`` release rows that come nearest to a training row."""
+    if bench.train is None or len(bench.release) < 2 * k:
+        return None
+    near = bench.neighbours(bench.real, bench.release, min(REACHED, len(bench.release)))
+    inside = np.flatnonzero(np.isin(bench.real.rows, bench.train.rows))
+    order = inside[np.argsort(near.distance[inside, 0], kind="stable")]
+    nearest = near.index[order, 0]
+    places = nearest[np.sort(np.unique(nearest, return_index=True)[1])][:k]
+    kept = np.ones(len(bench.release), dtype=bool)
+    kept[places] = False
+    release = bench.release.take(np.flatnonzero(kept), bench.release.name)
+    candidate = bench.candidate.take(np.flatnonzero(np.isin(bench.candidate.rows, release.rows)), bench.candidate.name)
+    return replace(bench, release=release, candidate=candidate, show_real=False, parent=bench, work=SharedWork())
 
 
 # -- the copy of the release ------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import compress
 
@@ -12,10 +12,10 @@ from counterproof.metrics.coverage._lost_values import lost_value
 from counterproof.metrics.coverage._rare_kinds import Field, Kind, rare_kinds
 from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.errors import MetricError
-from counterproof.metrics.estimate import Estimate, Evidence, Group
+from counterproof.metrics.estimate import Estimate, Evidence, Expected, Group
 from counterproof.metrics.metric import Needs, Tolerance, Value, metric
 from counterproof.metrics.sample import Sample
-from counterproof.metrics.statistics.decidability import largest_decidable_set
+from counterproof.metrics.statistics.decidability import expected_ratio, largest_decidable_set
 from counterproof.metrics.statistics.missing_mass import unseen_mass
 from counterproof.metrics.statistics.proportions import clopper_pearson
 from counterproof.metrics.statistics.ratios import EMPTY, ShareRatio, count_rows
@@ -26,7 +26,7 @@ SPARSE = 0.05  # share of real rows, those with the farthest neighbours, that ma
 SPARSE_DRAWS = 5  # re-splits that look for sparse regions: each searches for neighbours of all rows
 SHOWN = 40
 FIELDS: tuple[Field, ...] = ("tails", "categories")
-DECIDABLE: Work[frozenset[Group]] = Work("rare kinds that a faithful release passes together")
+FAITHFUL: Work[FaithfulKinds] = Work("what a faithful release shows of rare kinds")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -65,6 +65,7 @@ class Reading:
             "two thirds of the extremes may be gone, as generators that guard extremes leave out half; tails of 1 % on "
             "either side decide from about 2,000 rows on, and one that the release empties beyond chance always fails",
             cells=True,
+            widest=LIMIT,
         ),
         Tolerance(
             "categories",
@@ -72,6 +73,7 @@ class Reading:
             LIMIT,
             "as for tails; thinning rare categories may be deliberate protection, so this warns",
             cells=True,
+            widest=LIMIT,
             level="warn",
         ),
     ),
@@ -112,11 +114,11 @@ def rare(bench: Workbench, *, rare: float = 0.05, tail: float = 0.01, k: int = 5
         raise MetricError(f"coverage.rare: k = {k} is no neighbour: give 1 or more")
     kinds = rare_kinds(bench, rare=rare, tail=tail)
     found = readings(bench, kinds)
-    decidable = bench.shared(DECIDABLE.about(bench.real, rare=rare, tail=tail), lambda: decidable_kinds(bench, kinds))
-    yield _lowest(bench, found, decidable)
+    faithful = bench.shared(FAITHFUL.about(bench.real, rare=rare, tail=tail), lambda: faithful_kinds(bench, kinds))
+    yield _lowest(bench, found, faithful.decidable)
     for field in FIELDS:
         some = [reading for reading in found if reading.kind.field == field]
-        yield from (_kind_value(bench, reading, len(found), decidable) for reading in some)
+        yield from (_kind_value(bench, reading, len(found), faithful) for reading in some)
         if not some:
             yield Value(field=field, status="not_applicable", reason=f"real data have no rare {field} to look for")
     yield _missed(bench, found)
@@ -147,30 +149,51 @@ def readings(bench: Workbench, kinds: list[Kind]) -> list[Reading]:
     return [reading for reading in counted if reading.ratio.real.hits]
 
 
-def decidable_kinds(bench: Workbench, kinds: list[Kind]) -> frozenset[Group]:
-    """The kinds that a faithful release passes, all those of one gate together; from real counts alone."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaithfulKinds:
+    """What a faithful release of as many rows as the generator learned from shows of kinds, by real counts alone.
+
+    Attributes:
+        errors: Standard deviation of the log ratio, by kind.
+        decidable: The kinds that it passes, all those of one gate together.
+    """
+
+    errors: Mapping[Group, float]
+    decidable: frozenset[Group]
+
+    def expected(self, group: Group) -> Expected | None:
+        """For the gates."""
+        return expected_ratio(self.errors[group], LIMIT) if group in self.errors else None
+
+
+def faithful_kinds(bench: Workbench, kinds: list[Kind]) -> FaithfulKinds:
+    """What a faithful release shows of every kind that may be told of."""
     n = len(bench.real) if bench.train is None else len(bench.train)
-    kept: list[Group] = []
+    errors: dict[Group, float] = {}
+    decidable: list[Group] = []
     for field in FIELDS:
         some = [kind for kind in kinds if kind.field == field and not kind.hidden]
         counts = [count_rows(kind.inside(bench.real.rows), bench.real) for kind in some]
-        miss = [1 - ShareRatio(real=real, made=real).pass_probability(n, LIMIT, bench.level) for real in counts]
-        kept += [kind.group for kind in compress(some, largest_decidable_set(miss))]
-    return frozenset(kept)
+        ratios = [ShareRatio(real=real, made=real) for real in counts]
+        errors |= {kind.group: one.faithful_error(n) for kind, one in zip(some, ratios, strict=True)}
+        miss = [1 - ratio.pass_probability(n, LIMIT, bench.level) for ratio in ratios]
+        decidable += [kind.group for kind in compress(some, largest_decidable_set(miss))]
+    return FaithfulKinds(errors=errors, decidable=frozenset(decidable))
 
 
-def _kind_value(bench: Workbench, reading: Reading, looks: int, decided: frozenset[Group]) -> Value:
+def _kind_value(bench: Workbench, reading: Reading, looks: int, faithful: FaithfulKinds) -> Value:
     field, group, ratio = reading.kind.field, reading.kind.group, reading.ratio
     if reading.kind.hidden:
         reason = f"too few to say: fewer than {bench.small_cell} real rows"
         return Value(field=field, group=group, status="not_assessable", reason=reason, decidable=False)
-    decidable = group in decided
+    decidable = group in faithful.decidable
     return Value(
         field=field,
         group=group,
         estimate=ratio.estimate(bench.level),
         n={"real": ratio.real.hits, "release": ratio.made.rows},
         decidable=decidable,
+        expected=faithful.expected(group),
         reason="" if decidable else "too few to say at this size",
         alarm="" if bench.is_null or field == "categories" else empty_alarm(reading, looks),
     )

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import compress
+
+import numpy as np
 
 from counterproof.metrics.coverage._shares.quotas import Quota, Target, given_quotas, quotas_of
 from counterproof.metrics.coverage._shares.shares import THIN, Cell, cell_panels, cells_of, independent
 from counterproof.metrics.engine.shared_work import Work
-from counterproof.metrics.estimate import Group, Panel, Status
+from counterproof.metrics.estimate import Expected, Group, Panel, Status
 from counterproof.metrics.metric import Needs, Tolerance, Value, metric
 from counterproof.metrics.sample import Sample
-from counterproof.metrics.statistics.decidability import largest_decidable_set
+from counterproof.metrics.statistics.decidability import expected_ratio, largest_decidable_set, pass_probability
 from counterproof.metrics.workbench import Workbench
 
-DECIDABLE: Work[frozenset[Group]] = Work("cells that a faithful release passes together")
+FAITHFUL: Work[Faithful] = Work("what a faithful release shows in cells")
 EMPTY = 0.001  # chance that a faithful release leaves any real cell empty, over all cells
 
 
@@ -34,6 +37,7 @@ EMPTY = 0.001  # chance that a faithful release leaves any real cell empty, over
             THIN,
             "the four-fifths rule of disparate impact; of 40 cells, those of about 500 of 5,000 rows can be decided",
             cells=True,
+            widest=THIN,
         ),
     ),
 )
@@ -71,17 +75,17 @@ def representation(bench: Workbench, *, target: dict[str, dict[str, float]] | No
         yield Value(status="not_applicable", reason="no label and no groups were given")
         return
     declared = tuple((column, tuple(shares.items())) for column, shares in target.items())
-    decided = bench.shared(DECIDABLE.about(bench.real, target=declared), lambda: decidable_groups(bench, target))
+    faithful = bench.shared(FAITHFUL.about(bench.real, target=declared), lambda: faithful_cells(bench, target))
     parts = len(cells) + len(quotas)
     thinnest: list[tuple[float, Cell | Quota]] = []
     for cell in cells:
-        decidable = cell.n_made > 0 and cell.group in decided
+        decidable = cell.n_made > 0 and cell.group in faithful.decidable
         thinnest += [(cell.ratio, cell)] if decidable else []
-        yield _of_cell(bench, cell, decidable, parts)
+        yield replace(_of_cell(bench, cell, decidable, parts), expected=faithful.expected(cell.group))
     for quota in quotas:
-        decidable = quota.group in decided
+        decidable, expected = quota.group in faithful.decidable, faithful.expected(quota.group)
         thinnest += [(quota.ratio, quota)] if decidable else []
-        yield from _of_quota(bench, quota, decidable, parts)
+        yield from (replace(value, expected=expected) for value in _of_quota(bench, quota, decidable, parts))
     sure = [found for _, found in thinnest if isinstance(found, Cell)]
     panels = () if bench.is_null else tuple(cell_panels(bench, [cell for cell in cells if cell.n_made], sure))
     yield _headline(bench, {"real": len(real), "release": len(made)}, thinnest, panels)
@@ -96,24 +100,36 @@ def _compared(bench: Workbench, real: Sample, made: Sample, target: Target) -> t
     return cells, quotas
 
 
-def decidable_groups(bench: Workbench, target: Target) -> frozenset[Group]:
-    """The cells that a faithful release passes all together, from the counts of all real rows alone.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faithful:
+    """What a faithful release of as many rows as the generator learned from shows in the cells, by real counts alone.
 
-    The release that is thought of has as many rows as the generator learned from.
+    Attributes:
+        errors: Standard deviation of the log ratio, by cell.
+        decidable: The cells that it passes all together.
     """
+
+    errors: Mapping[Group, float]
+    decidable: frozenset[Group]
+
+    def expected(self, group: Group) -> Expected | None:
+        """For the gates."""
+        return expected_ratio(self.errors[group], THIN) if group in self.errors else None
+
+
+def faithful_cells(bench: Workbench, target: Target) -> Faithful:
+    """What a faithful release shows in every cell that may be told of."""
     real, n = bench.real, len(bench.real) if bench.train is None else len(bench.train)
     cells, quotas = _compared(bench, real, real, target)
     weight = independent(real)
-    kept = [
-        *(
-            (cell.group, replace(cell, weights=(weight, weight)).pass_probability(n / len(real), bench.level))
-            for cell in cells
-            if not cell.hidden and cell.n_real
-        ),
-        *((quota.group, quota.pass_probability(n * weight, bench.level)) for quota in quotas if not quota.pooled),
-    ]
-    decided = largest_decidable_set([1 - passes for _, passes in kept])
-    return frozenset(group for group, _ in compress(kept, decided))
+    errors = {
+        cell.group: replace(cell, weights=(weight, weight)).faithful_error(n / len(real))
+        for cell in cells
+        if not cell.hidden and cell.n_real
+    }
+    errors |= {quota.group: quota.faithful_error(n * weight) for quota in quotas if not quota.pooled}
+    passes = pass_probability(-math.log(THIN), np.array(list(errors.values())), bench.level)
+    return Faithful(errors=errors, decidable=frozenset(compress(errors, largest_decidable_set(1 - passes))))
 
 
 def _of_cell(bench: Workbench, cell: Cell, decidable: bool, parts: int) -> Value:

@@ -210,6 +210,26 @@ def updated_neighbours(
     return _with_queries(with_base, query, base, old[0], search)
 
 
+def remaining_neighbours(found: Neighbours, query: Sample, base: Sample, before: Sample, search: Search) -> Neighbours:
+    """The neighbours of ``query`` in a base that lost rows; only lists that lost some are searched for anew.
+
+    Args:
+        found: Neighbours in the base as it was.
+        query: The queries.
+        base: Rows to search.
+        before: The base as it was.
+        search: Searches from scratch.
+    """
+    left = np.isin(before.rows, base.rows)
+    place = np.cumsum(left) - 1
+    distance, index = found.distance.copy(), place[found.index]
+    lost = np.flatnonzero(~left[found.index].all(1))
+    if len(lost):
+        again = search(query.take(lost, "queries that lost a neighbour"), base, found.distance.shape[1])
+        distance[lost], index[lost] = again.distance, again.index
+    return Neighbours(distance, index)
+
+
 def _with_base(found: Neighbours, query: Sample, base: Sample, old: int, search: Search) -> Neighbours:
     if old == len(base):
         return found

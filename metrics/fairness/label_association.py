@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from counterproof.metrics.engine.shared_work import Work
-from counterproof.metrics.estimate import Estimate, Evidence, Group, Panel
+from counterproof.metrics.estimate import Estimate, Evidence, Expected, Group, Panel
 from counterproof.metrics.fairness._label_counts import (
     Classes,
     LabelCounts,
@@ -86,7 +86,7 @@ def _disclosed_shares(
 
 
 LIMIT = 0.1
-DECIDABLE: Work[list[NDArray[np.bool_]]] = Work("labels of groups that a faithful release passes together")
+FAITHFUL: Work[list[tuple[Floats, NDArray[np.bool_]]]] = Work("labels of groups in a faithful release")
 LEAST = 30  # real rows of a cell below which it has no part in the worst
 SHOWN = 20
 MOSAICS = 3
@@ -103,6 +103,7 @@ class Table:
         after: Rows of the candidate.
         hidden: ``(g, k)`` what must not be disclosed.
         decidable: ``(g, k)`` cells that a faithful release passes all together.
+        errors: ``(g, k)`` standard deviation of the change of a faithful release.
     """
 
     part: Partition
@@ -111,6 +112,7 @@ class Table:
     after: LabelCounts
     hidden: NDArray[np.bool_]
     decidable: NDArray[np.bool_]
+    errors: Floats
 
     @property
     def change(self) -> Floats:
@@ -136,6 +138,7 @@ class Table:
             field="change",
             operator="<=",
             limit=LIMIT,
+            widest=LIMIT,
             cells=True,
             reason="ten points more or fewer of a group's rows with a label make another rule of it; about 750 real "
             "and as many release rows of a group are needed to decide a share of one quarter",
@@ -160,14 +163,14 @@ def label_association(bench: Workbench) -> Iterator[Value]:
         what = "the real rows hold fewer than two labels" if parts else "the label is the only group column"
         yield Value(field="worst", status="not_applicable", reason=what)
         return
-    decidable = bench.shared(DECIDABLE.about(bench.real), lambda: decidable_cells(bench, parts, classes))
-    tables = [table_of(bench, part, cells) for part, cells in zip(parts, decidable, strict=True)]
+    faithful = bench.shared(FAITHFUL.about(bench.real), lambda: faithful_changes(bench, parts, classes))
+    tables = [table_of(bench, part, *changes) for part, changes in zip(parts, faithful, strict=True)]
     for table in tables:
         yield from _cells(bench, table, classes)
     yield _worst(bench, tables, classes)
 
 
-def table_of(bench: Workbench, part: Partition, decidable: NDArray[np.bool_]) -> Table:
+def table_of(bench: Workbench, part: Partition, errors: Floats, decidable: NDArray[np.bool_]) -> Table:
     """Count one partition for a view."""
     before, after = (bench.reference, bench.candidate) if bench.is_null else (bench.real, bench.release)
     real = label_counts(bench, part, bench.real)
@@ -178,16 +181,20 @@ def table_of(bench: Workbench, part: Partition, decidable: NDArray[np.bool_]) ->
         after=label_counts(bench, part, after),
         hidden=hidden_cells(bench, part, real),
         decidable=decidable,
+        errors=errors,
     )
 
 
-def decidable_cells(bench: Workbench, parts: Sequence[Partition], classes: Classes) -> list[NDArray[np.bool_]]:
-    """``(g, k)`` by partition: cells that a faithful release passes all together, from real counts alone.
+def faithful_changes(
+    bench: Workbench, parts: Sequence[Partition], classes: Classes
+) -> list[tuple[Floats, NDArray[np.bool_]]]:
+    """What a faithful release of as many rows as the generator learned from shows, from real counts alone.
 
-    The release that is thought of has as many rows as the generator learned from.
+    Returns:
+        By partition, ``(g, k)`` standard deviations of the change, and the cells that it passes all together.
     """
     n = len(bench.train) if bench.train is not None else len(bench.real)
-    miss = []
+    errors, miss = [], []
     for part in parts:
         real = label_counts(bench, part, bench.real)
         share = (real.hits + 0.5) / (real.rows[:, None] + 1)
@@ -195,10 +202,12 @@ def decidable_cells(bench: Workbench, parts: Sequence[Partition], classes: Class
         chance = 1 - pass_probability(LIMIT, error, bench.level, sides=2)
         chance[hidden_cells(bench, part, real)] = 1.0
         chance[:, np.setdiff1d(np.arange(chance.shape[1]), classes.asked)] = 1.0
+        errors.append(error)
         miss.append(chance)
     kept = largest_decidable_set(np.concatenate([chance.ravel() for chance in miss]))
     ends = np.cumsum([chance.size for chance in miss])[:-1]
-    return [flags.reshape(chance.shape) for flags, chance in zip(np.split(kept, ends), miss, strict=True)]
+    shaped = (flags.reshape(error.shape) for flags, error in zip(np.split(kept, ends), errors, strict=True))
+    return list(zip(errors, shaped, strict=True))
 
 
 def hidden_cells(bench: Workbench, part: Partition, real: LabelCounts) -> NDArray[np.bool_]:
@@ -234,6 +243,7 @@ def _cells(bench: Workbench, table: Table, classes: Classes) -> Iterator[Value]:
                 n={"real": int(table.before.rows[g]), "release": int(table.after.rows[g])},
                 better="zero",
                 decidable=bool(table.decidable[g, k]),
+                expected=Expected(value=0.0, spread=float(table.errors[g, k]), error=float(table.errors[g, k])),
             )
 
 

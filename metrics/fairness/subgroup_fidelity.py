@@ -28,8 +28,8 @@ from counterproof.metrics.workbench import Workbench
             limit=GATED["kernel_distance"],
             widest=GATED["kernel_distance"],
             cells=True,
-            reason="a twentieth of a group's own spread, squared, beyond what real groups differ by; a blur of less "
-            "than a pixel in one class of small images loses three times as much",
+            reason="beyond what real groups differ by, squared, in units of a group's own spread; a blur of less "
+            "than a pixel in one class of small images loses twice as much",
         ),
         Tolerance(
             field="density_gap",
@@ -37,7 +37,7 @@ from counterproof.metrics.workbench import Workbench
             limit=GATED["density"],
             widest=GATED["density"],
             cells=True,
-            reason="15 of 100 rows of a group may be more out of place than those of the best group, beyond what real "
+            reason="20 of 100 rows of a group may be more out of place than those of the best group, beyond what real "
             "groups differ by; noise of half a spread in one group of a table puts 50 of 100 there",
         ),
     ),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from counterproof.metrics.estimate import Estimate, Evidence, Group
+from counterproof.metrics.estimate import Estimate, Evidence, Group, normal_quantile
 from counterproof.metrics.metric import Needs, Tolerance, Value, metric
 from counterproof.metrics.sample import MISSING_TEXT, Mixed, Sample
 from counterproof.metrics.shared.column_histograms import column_panel
@@ -77,7 +77,8 @@ def marginals(bench: Workbench) -> Iterator[Value]:
     in none of ``m`` real ones has probability ``C(n, k) / C(n + m, k)`` where rows are alike, and
     counts if that times the number of values tried is below 0.001. ``unseen`` is the share of
     candidate rows with another category that the reference never has: of a long tail fresh rows
-    bring such too, their share is the floor, and only the excess is judged. ``lost`` is the share
+    bring such too, their share is the floor, and only the excess is judged; its interval holds the
+    error of the floor's level, see :func:`level_error`. ``lost`` is the share
     of reference rows that carry a category the candidate never has, however rare. The evidence
     names only categories that no real row has.
 
@@ -172,24 +173,74 @@ def categories(bench: Workbench, mixed: Mixed) -> Iterator[Value]:
     if not bench.is_null:
         yield from _shares(bench, "invented", invented, mixed.columns, _outside(invented, mixed))
     if p < len(mixed.columns):
-        yield from _shares(bench, "unseen", unseen, mixed.columns[p:], () if bench.is_null else _unseen(bench, mixed))
-        yield from _shares(bench, "lost", lost, mixed.columns[p:], () if bench.is_null else _lost(bench, mixed))
+        for field, flags, other, table in (
+            ("unseen", unseen, bench.reference, _unseen),
+            ("lost", lost, bench.candidate, _lost),
+        ):
+            if bench.is_null:
+                yield from _shares(bench, field, flags, mixed.columns[p:])
+                continue
+            counts = [np.bincount(column) for column in mixed.codes[bench.real.rows].T]
+            errors = [level_error(column, len(other) / len(bench.real)) for column in counts]
+            yield from _shares(bench, field, flags, mixed.columns[p:], table(bench, mixed), errors)
     else:
         for field in ("unseen", "lost"):
             yield Value(field=field, status="not_applicable", reason="no column holds categories")
 
 
 def _shares(
-    bench: Workbench, field: str, flags: NDArray[np.bool_], names: tuple[str, ...], evidence: tuple[Evidence, ...]
+    bench: Workbench,
+    field: str,
+    flags: NDArray[np.bool_],
+    names: tuple[str, ...],
+    evidence: tuple[Evidence, ...] = (),
+    errors: Sequence[float] = (),
 ) -> Iterator[Value]:
-    """The share of flagged rows, in any column and in each."""
+    """The share of flagged rows, in any column and in each; ``errors`` are those of the floors' own level."""
     k, n = int(flags.any(1).sum()), len(flags)
     reason = f"most of them in {names[int(flags.sum(0).argmax())]}" if k and not bench.is_null else ""
     total = clopper_pearson(k, n, bench.level)
     yield Value(field=field, estimate=total, unit="share of rows", reason=reason, evidence=evidence)
-    for name, column in zip(names, flags.T, strict=True):
-        estimate = clopper_pearson(int(column.sum()), n, bench.level)
+    for name, column, error in zip(names, flags.T, errors or [0.0] * len(names), strict=True):
+        estimate = _wider(clopper_pearson(int(column.sum()), n, bench.level), error)
         yield Value(field=field, group=(("column", name),), estimate=estimate, unit="share of rows")
+
+
+def _wider(e: Estimate, error: float) -> Estimate:
+    """The interval with another, independent standard error."""
+    if not error:
+        return e
+    reach = normal_quantile(0.5 + e.level / 2) * error
+    low, high = e.value - math.hypot(e.value - e.low, reach), e.value + math.hypot(e.high - e.value, reach)
+    return replace(e, low=max(low, 0.0), high=min(high, 1.0), method=f"{e.method}, and the error of the floor's level")
+
+
+def level_error(counts: NDArray[np.intp], share: float) -> float:
+    """Standard error of the share of rows whose category stands in no row of another sample: that of the floor's mean.
+
+    Re-splits of the same real rows show how far one split lies from the next, not how far these real
+    rows' long tail lies from that of others. A row whose category ``c`` real rows carry is unseen with
+    probability ``(1 - r)^(c - 1)`` when a share ``r`` of them is looked at, so that the floor's mean is
+    ``sum g(c) / n`` with ``g(c) = c (1 - r)^(c - 1)``; its error is the jackknife's, by the ``g(c) - g(c - 1)``
+    that each row adds.
+
+    Args:
+        counts: Real rows by category.
+        share: Of the real rows that the other sample holds.
+
+    >>> level_error(np.array([500, 500]), 0.5)  # nothing is ever unseen
+    0.0
+    >>> round(level_error(np.ones(500, dtype=int) , 0.5), 3)  # all rows are alike: each is unseen
+    0.0
+    >>> round(level_error(np.repeat([1, 2, 3], 100), 0.5), 3)
+    0.018
+    """
+    carried = counts[counts > 0].astype(np.float64)
+    seen = 1 - share
+    added = carried * seen ** (carried - 1) - (carried - 1) * seen ** np.maximum(carried - 2, 0)
+    n = carried.sum()
+    mean = (carried * added).sum() / n
+    return round(float(math.sqrt((carried * (added - mean) ** 2).sum()) / n), 12)
 
 
 def _invented(bench: Workbench, mixed: Mixed) -> NDArray[np.bool_]:

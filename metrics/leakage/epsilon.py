@@ -11,9 +11,9 @@ from scipy.stats import beta
 
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Estimate
-from counterproof.metrics.leakage._membership.attacked_records import LEAST, MOST, line_up
+from counterproof.metrics.leakage._membership.attacked_records import LEAST, MOST, select_targets
 from counterproof.metrics.leakage._membership.attacks import attack_scores
-from counterproof.metrics.leakage._membership.evaluation import Guesses, Inquest, hold_inquest
+from counterproof.metrics.leakage._membership.evaluation import Guesses, SplitScores, split_and_score
 from counterproof.metrics.leakage.membership import too_few
 from counterproof.metrics.metric import Needs, Tolerance, Value, metric
 from counterproof.metrics.sample import Flags
@@ -44,6 +44,7 @@ class Bound:
     id="leakage.epsilon",
     family="leakage",
     title="empirical lower bound on ε",
+    algo=2,
     unit="ε",
     null="membership",
     needs=Needs(holdout=True, smallest_n=100),
@@ -71,18 +72,18 @@ def epsilon(bench: Workbench, *, claimed: float | None = None, records: int = MO
     """
     if claimed is not None and not (math.isfinite(claimed) and claimed >= 0):
         raise MetricError(f"leakage.epsilon: claimed = {claimed} is no ε: give a number from 0")
-    suspects = line_up(bench, records)
-    if suspects.side < LEAST:
-        yield Value(status="not_assessable", reason=too_few(suspects))
+    targets = select_targets(bench, records)
+    if targets.side < LEAST:
+        yield Value(status="not_assessable", reason=too_few(targets))
         yield _claim(bench, claimed, None)
         return
-    inquest = hold_inquest(bench, suspects, attack_scores(bench, suspects))
-    made = lower_bounds(inquest, bench.level)
-    n = {"members": int((inquest.member & ~inquest.choosing).sum())}
-    n["non-members"] = int((~inquest.member & ~inquest.choosing).sum())
+    split = split_and_score(bench, targets, attack_scores(bench, targets))
+    made = lower_bounds(split, bench.level)
+    n = {"members": int((split.member & ~split.choosing).sum())}
+    n["non-members"] = int((~split.member & ~split.choosing).sum())
     best = max(made, key=lambda method: made[method][0])
     chosen = replace(made[best][1], ceiling=max(bound.ceiling for _, bound in made.values()))
-    remark = f"; {suspects.remark}" if suspects.remark else ""
+    remark = f"; {targets.remark}" if targets.remark else ""
     told = f"{chosen.words}; a perfect attack would have shown {chosen.ceiling:.2f}; a random split is assumed"
     yield Value(estimate=chosen.estimate(bench.level), n=n, reason=told + remark)
     for method, (_, bound) in made.items():
@@ -110,9 +111,9 @@ def _claim(bench: Workbench, claimed: float | None, found: Bound | None) -> Valu
     )
 
 
-def lower_bounds(inquest: Inquest, level: float) -> dict[str, tuple[float, Bound]]:
+def lower_bounds(split: SplitScores, level: float) -> dict[str, tuple[float, Bound]]:
     """By method: the bound on the choosing half, which only serves to choose, and the bound that counts."""
-    return {"rates": _by_rates(inquest, level), "one_run": _by_one_run(inquest, level)}
+    return {"rates": _by_rates(split, level), "one_run": _by_one_run(split, level)}
 
 
 # -- two rates --------------------------------------------------------------------------------------
@@ -129,15 +130,15 @@ def rate_bound(found: Guesses, level: float) -> float:
     return math.log(right / wrong) if right > 0 else -math.inf
 
 
-def _by_rates(inquest: Inquest, level: float) -> tuple[float, Bound]:
+def _by_rates(split: SplitScores, level: float) -> tuple[float, Bound]:
     tried = [
-        (rate_bound(inquest.guesses(attack, threshold, inquest.choosing), level), attack, share, threshold)
-        for attack in inquest.scores
+        (rate_bound(split.guesses(attack, threshold, split.choosing), level), attack, share, threshold)
+        for attack in split.scores
         for share in SHARES
-        for threshold in [inquest.threshold(attack, share)]
+        for threshold in [split.threshold(attack, share)]
     ]
     beforehand, attack, _, threshold = max(tried, key=lambda t: t[0])
-    found = inquest.guesses(attack, threshold, ~inquest.choosing)
+    found = split.guesses(attack, threshold, ~split.choosing)
     perfect = Guesses(right=found.members, members=found.members, wrong=0, others=found.others)
     words = (
         f"{found.right} of {found.members} members called so and {found.wrong} of {found.others} non-members, "
@@ -163,18 +164,18 @@ def one_run_bound(right: int, guessed: int, level: float) -> float:
     return math.log(least / (1 - least))
 
 
-def surest(inquest: Inquest, attack: str, where: Flags) -> tuple[int, int]:
+def surest(split: SplitScores, attack: str, where: Flags) -> tuple[int, int]:
     """Of the surest guesses: how many were right, and how many there were."""
     at = np.flatnonzero(where)
     guessed = math.ceil(GUESSED * len(at))
-    top = at[np.argsort(-inquest.rank[attack][at])[:guessed]]
-    return int(inquest.member[top].sum()), guessed
+    top = at[np.argsort(-split.rank[attack][at])[:guessed]]
+    return int(split.member[top].sum()), guessed
 
 
-def _by_one_run(inquest: Inquest, level: float) -> tuple[float, Bound]:
-    right = {attack: surest(inquest, attack, inquest.choosing) for attack in inquest.scores}
-    attack = max(right, key=lambda name: (right[name][0], inquest.area(name, inquest.choosing)))
-    found, guessed = surest(inquest, attack, ~inquest.choosing)
+def _by_one_run(split: SplitScores, level: float) -> tuple[float, Bound]:
+    right = {attack: surest(split, attack, split.choosing) for attack in split.scores}
+    attack = max(right, key=lambda name: (right[name][0], split.area(name, split.choosing)))
+    found, guessed = surest(split, attack, ~split.choosing)
     words = f"{found} of the {guessed} surest guesses right, by the attack {attack!r}"
     ceiling = one_run_bound(guessed, guessed, level)
     return one_run_bound(*right[attack], level), Bound(

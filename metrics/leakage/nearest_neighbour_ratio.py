@@ -41,11 +41,11 @@ QUANTILES = {"value": 0.05, "median": 0.5}
     needs=Needs(holdout=True, smallest_n=500),
 )
 def nearest_neighbour_ratio(bench: Workbench) -> Iterator[Value]:
-    """How much nearer release rows hug one training row than holdout rows do, by d1 / d2.
+    """How much nearer release rows stand to a single training row than holdout rows do, by d1 / d2.
 
     A row's ratio is its distance to the nearest training row over that to the second: 0 for a copy of
     one record, near 1 where none stands out (1 where both are 0). The value is the 5 % quantile over
-    holdout rows less that over release rows: above 0 the release hugs single records more, below 0 it
+    holdout rows less that over release rows: above 0 the release stands nearer to single records, below 0 it
     stays away from them. In the floor membership is dealt anew; where more than a tenth of the
     release are copies, half of them are copies in any deal, so that the floor rises with the value.
     Distances as for ``leakage.closer_to_train``.
@@ -87,7 +87,7 @@ def nearest_neighbour_ratio(bench: Workbench) -> Iterator[Value]:
             estimate=difference(theirs, own[name]),
             n={**role_sizes(bench, lists[0]), "holdout": len(others)},
             reason=blind_reason(*lists) if headline else "",
-            evidence=(_huggers(bench, lists[0], made, member),) if headline else (),
+            evidence=(_lowest_ratio_rows(bench, lists[0], made, member),) if headline else (),
         )
     for name, field in (("value", "q05"), ("median", "q50")):
         yield Value(field=field, estimate=own[name], better="higher", unit="d1 / d2")
@@ -113,11 +113,11 @@ def _units(bench: Workbench, near: Proximity, member: Flags) -> Rows:
     return np.stack([place_of(near, first(bench, near, member)[1][:, 0]), source_of(near.asked)])
 
 
-def _huggers(bench: Workbench, near: Proximity, made: Floats, member: Flags) -> Evidence:
+def _lowest_ratio_rows(bench: Workbench, near: Proximity, made: Floats, member: Flags) -> Evidence:
     distance, index = first(bench, near, member)
     lowest = np.argsort(made, kind="stable")[:SHOWN]
     return Evidence(
-        title="Release rows that hug one training row most",
+        title="Release rows with the lowest ratio d1 / d2",
         columns=("release row", "training row", "d1 / d2", "distance"),
         rows=tuple(
             (str(near.asked.names[i]), str(near.pool.names[index[i, 0]]), float(made[i]), float(distance[i, 0]))

@@ -110,7 +110,7 @@ def _measured(bench: Workbench, found: Uniques, member: Flags, sets: Flags, fiel
     )
     if bench.is_null:
         return Value(field=field, estimate=estimate)
-    told = behind(found, member, sets)
+    told = leaking_column_sets(found, member, sets)
     return Value(
         field=field,
         estimate=estimate,
@@ -140,7 +140,7 @@ def _tally(hit: Flags, member: Flags) -> Tally:
     )
 
 
-def behind(found: Uniques, member: Flags, sets: Flags) -> list[Told]:
+def leaking_column_sets(found: Uniques, member: Flags, sets: Flags) -> list[Told]:
     """The sets that give training records away, worst first."""
     made = []
     for at in np.flatnonzero(sets & found.hit[member].any(0)):

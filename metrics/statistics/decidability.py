@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from counterproof.metrics.estimate import Expected
 from counterproof.metrics.sample import Floats
 
 DECIDABLE = 0.9  # a gate on one quantity: a faithful release passes it so often, or it says nothing
@@ -106,4 +107,18 @@ def rows_to_decide(
     return math.ceil(rows * max((errors * sigma / limit) ** 2, 1 / max(rows, 1)))
 
 
-__all__ = ["CONFIDENCE", "DECIDABLE", "MISSES", "WIDEST", "largest_decidable_set", "pass_probability", "rows_to_decide"]
+def expected_ratio(error: float, limit: float) -> Expected:
+    """What a faithful release shows of a ratio of shares: 1, with the scatter of its logarithm.
+
+    Gates reckon on the plain scale, ratios scatter on the logarithmic one: the scatter is drawn out so that the
+    limit lies as many standard deviations below 1 as its logarithm lies below 0.
+
+    Args:
+        error: Standard deviation of the logarithm.
+        limit: Of the gate, below 1.
+
+    >>> round(expected_ratio(0.1, 0.8).spread, 4)
+    0.0896
+    """
+    reach = error * (1 - limit) / -math.log(limit)
+    return Expected(value=1.0, spread=reach, error=reach)

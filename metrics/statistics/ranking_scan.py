@@ -29,6 +29,7 @@ Flags = NDArray[np.bool_]
 Places = NDArray[np.intp]
 DEEP_ENOUGH = 1000  # records beyond which looking deeper costs more than it tells
 DECIDABLE = 0.9  # chance that a faithful release is to be certified with
+NOTHING = 1e-6  # of a probability that is sought
 SLACK = 1e-9  # relative: probabilities that rounding alone tells apart count as equal
 
 
@@ -202,6 +203,8 @@ def crossing_probability(places: Places, tail: float, sizes: tuple[int, int], *,
         gained = inside * np.clip(members - counts, 0, None) / left
         inside *= np.clip(rest - drawn + counts, 0, left) / left
         inside[1:] += gained[:-1]
+        if inside[max(0, depth - others) :].sum() <= NOTHING * limit:
+            break  # no path is left with so few others
         if not looked[depth]:
             continue
         low = max(0, depth - rest)
@@ -213,6 +216,20 @@ def crossing_probability(places: Places, tail: float, sizes: tuple[int, int], *,
         crossed += float(inside[first:].sum())
         inside[first:] = 0.0
     return min(1.0, crossed)
+
+
+def fewest_ahead(sizes: tuple[int, int], level: float, *, deepest: int, others: int) -> int | None:
+    """The fewest members ahead of all others that :func:`most_extreme` tells from chance; None if no number is.
+
+    >>> fewest_ahead((1000, 1000), 0.001, deepest=200, others=10)
+    14
+    """
+    places = np.arange(1, min(deepest, sum(sizes)) + 1)
+    every = range(1, min(deepest, sizes[0]) + 1)
+    at = bisect_left(
+        every, True, key=lambda k: crossing_probability(places, tail_p(k, *sizes), sizes, others=others) < level
+    )
+    return every[at] if at < len(every) else None
 
 
 def _mass(depth: int, sizes: tuple[int, int]) -> Floats:

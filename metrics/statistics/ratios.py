@@ -189,6 +189,11 @@ class ShareRatio:
             scale="log",
         )
 
+    def faithful_error(self, n: int) -> float:
+        """Standard deviation of the log ratio of a faithful release of ``n`` rows; infinite where no real row is."""
+        real = self.real.hits / self.real.swell
+        return math.sqrt(1 / real + 1 / (real * n / self.real.rows)) if real else math.inf
+
     def pass_probability(self, n: int, limit: float, level: float) -> float:
         """How probably a faithful release of ``n`` rows keeps its lower bound at or above the limit.
 
@@ -205,7 +210,7 @@ class ShareRatio:
         rows = max(1, round(n / swell))
         if not real.hits:
             return 0.0
-        rough = pass_probability(-math.log(limit), math.sqrt(1 / real.hits + 1 / (rows * real.share)), level)
+        rough = pass_probability(-math.log(limit), self.faithful_error(n), level)
         if rough < HOPELESS:
             return float(rough)
 

@@ -24,7 +24,7 @@ from counterproof.metrics.subgroups.plan import LEAST, VALUES, Cell, ComparisonP
 from counterproof.metrics.subgroups.scores import FIELDS, GroupScores, group_scores
 from counterproof.metrics.workbench import Workbench
 
-GATED: dict[By, float] = {"density": 0.15, "kernel_distance": 0.05}  # what a group may lose beyond real rows
+GATED: dict[By, float] = {"density": 0.2, "kernel_distance": 0.07}  # what a group may lose beyond real rows
 UNITS = {
     "kernel_distance": "squared kernel distance, in units of the group's own spread",
     "precision": "share of synthetic rows",

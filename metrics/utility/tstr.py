@@ -20,6 +20,7 @@ from counterproof.metrics.statistics.variance import parts_error
 from counterproof.metrics.workbench import Workbench
 
 LIMIT = 0.02
+WIDEST = 0.06  # of AUROC: nobody would call a model of 0.74 as good as one of 0.80
 CHANCE = 0.001  # a release of one class that comes up less often in faithful releases is a fact against it
 UNITS = {"gap": "AUROC", "gap_as_released": "AUROC", "accuracy_gap": "share", "auroc": "AUROC", "accuracy": "share"}
 
@@ -135,9 +136,11 @@ def losses(bench: Workbench, learners: tuple[str, ...]) -> dict[tuple[str, str],
             field="gap",
             operator="<=",
             limit=LIMIT,
+            widest=WIDEST,
             cells=True,
             reason="a model trained on the release may lose two points of AUROC; at 5,000 census rows fresh real data "
-            "stayed inside it in 50 of 50 draws, weak generators lose four points and more",
+            "stayed inside it in 50 of 50 draws, weak generators lose four points and more; where labels are hard to "
+            "learn or rows few, real data differ by more, and up to six points are tolerated",
         ),
     ),
 )

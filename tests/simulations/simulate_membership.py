@@ -32,7 +32,7 @@ from counterproof.config import Run
 from counterproof.loading.load import take_in
 from counterproof.measuring.workbench_setup import set_bench
 from counterproof.metrics.engine.one_thread import one_thread
-from counterproof.metrics.leakage._membership.evaluation import Inquest, broken_ranks
+from counterproof.metrics.leakage._membership.evaluation import SplitScores, broken_ranks
 from counterproof.metrics.leakage.epsilon import epsilon, lower_bounds
 from counterproof.metrics.leakage.membership import membership
 from counterproof.metrics.metric import Value
@@ -51,14 +51,14 @@ def say(text: str) -> None:
 # -- coverage ---------------------------------------------------------------------------------------
 
 
-def inquest_of(scores: Rows, member: NDArray[np.bool_], rng: np.random.Generator) -> Inquest:
-    """An inquest on one attack of given scores."""
+def split_of(scores: Rows, member: NDArray[np.bool_], rng: np.random.Generator) -> SplitScores:
+    """One attack of given scores, split."""
     choosing = np.zeros(len(member), dtype=bool)
     for side in (member, ~member):
         at = rng.permutation(np.flatnonzero(side))
         choosing[at[: len(at) // 2]] = True
     rank = broken_ranks(scores, rng.random(len(scores)))
-    return Inquest(member=member, choosing=choosing, scores={"made": scores}, rank={"made": rank})
+    return SplitScores(member=member, choosing=choosing, scores={"made": scores}, rank={"made": rank})
 
 
 def scores_cover(runs: int) -> None:
@@ -71,12 +71,12 @@ def scores_cover(runs: int) -> None:
                 rng = np.random.default_rng([run, half])
                 member = np.repeat([True, False], 2 * half)
                 scores = rng.normal(size=4 * half) + shift * member
-                inquest = inquest_of(scores, member, rng)
-                judged = ~inquest.choosing
+                split = split_of(scores, member, rng)
+                judged = ~split.choosing
                 area = area_estimate(scores[judged], member[judged], 0.95)
-                threshold = inquest.threshold("made", 0.01)
-                at = scores[inquest.rank["made"] == threshold][0]
-                found = inquest.guesses("made", threshold, judged)
+                threshold = split.threshold("made", 0.01)
+                at = scores[split.rank["made"] == threshold][0]
+                found = split.guesses("made", threshold, judged)
                 right = clopper_pearson(found.right, found.members)
                 wrong = clopper_pearson(found.wrong, found.others)
                 held += [
@@ -98,8 +98,8 @@ def bounds_hold(runs: int) -> None:
                 rng = np.random.default_rng([run, half, 1])
                 member = np.repeat([True, False], 2 * half)
                 told = rng.random(4 * half) < np.exp(true) / (1 + np.exp(true))
-                inquest = inquest_of(np.where(told, member, ~member).astype(float), member, rng)
-                made = lower_bounds(inquest, 0.95)
+                split = split_of(np.where(told, member, ~member).astype(float), member, rng)
+                made = lower_bounds(split, 0.95)
                 chosen = made[max(made, key=lambda method: made[method][0])][1].value
                 over += [value > true for value in (made["rates"][1].value, made["one_run"][1].value, chosen)]
                 values.append(chosen)

@@ -6,12 +6,11 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from counterproof.metrics.coverage._shares.shares import THIN, Cell, independent
+from counterproof.metrics.coverage._shares.shares import Cell, independent
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Estimate, Group
 from counterproof.metrics.sample import RARE_TEXT, Sample
 from counterproof.metrics.shared.partitions import Partition, partition_by
-from counterproof.metrics.statistics.decidability import pass_probability
 from counterproof.metrics.statistics.proportions import clopper_pearson, wilson
 from counterproof.metrics.workbench import Workbench
 from counterproof.refusal import did_you_mean
@@ -57,10 +56,9 @@ class Quota:
         e = wilson(self.made / self.n_made * n, n, level) if self.made else clopper_pearson(0, n, level)
         return replace(e, value=self.ratio, low=e.low / self.share, high=e.high / self.share)
 
-    def pass_probability(self, n: float, confidence: float) -> float:
-        """How probably a release of ``n`` independent rows that keeps to the quota passes."""
-        error = math.sqrt((1 - self.share) / (self.share * n))
-        return float(pass_probability(-math.log(THIN), error, confidence))
+    def faithful_error(self, n: float) -> float:
+        """Standard deviation of the log ratio of a release of ``n`` independent rows that keeps to the quota."""
+        return math.sqrt((1 - self.share) / (self.share * n))
 
     def empty_by_chance(self) -> float:
         """Probability that a release that keeps to the quota has no row here."""

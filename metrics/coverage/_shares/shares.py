@@ -12,7 +12,6 @@ import numpy as np
 from counterproof.metrics.estimate import Estimate, Group, Panel
 from counterproof.metrics.sample import Sample
 from counterproof.metrics.shared.partitions import Partition, partitions
-from counterproof.metrics.statistics.decidability import pass_probability
 from counterproof.metrics.statistics.proportions import poisson_upper
 from counterproof.metrics.workbench import Workbench
 
@@ -90,11 +89,10 @@ class Cell:
         """Share in the candidate over share in real data."""
         return (self.made / self.n_made) / (self.real / self.n_real)
 
-    def pass_probability(self, n: float, confidence: float) -> float:
-        """How probably a faithful release passes that has ``n`` rows for each real row, from real counts alone."""
+    def faithful_error(self, n: float) -> float:
+        """Standard deviation of the log ratio of a faithful release that has ``n`` rows for each real row."""
         odds = (self.n_real - self.real + HALF) / (self.real + HALF)
-        error = math.sqrt(odds * (1 + 1 / n) / self.n_real / self.weights[0])
-        return float(pass_probability(-math.log(THIN), error, confidence))
+        return math.sqrt(odds * (1 + 1 / n) / self.n_real / self.weights[0])
 
     def estimate(self, level: float) -> Estimate:
         """The ratio with a normal interval of its logarithm; an empty cell with a Poisson bound."""

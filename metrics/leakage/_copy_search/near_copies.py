@@ -150,11 +150,10 @@ def rank_spaces(bench: Workbench, found: Matches, member: Flags) -> list[Ranked]
     """The records that the release does not hold, by their nearness to it, in each space."""
     kept = np.flatnonzero(~(found.matched | found.alike))
     unit = units_of(bench, bench.real, found)
-    mixed = _on_both_sides(unit[kept], member[kept])
-    kept = kept[~mixed]
+    kept = kept[~_on_both_sides(unit[kept], member[kept])]
     if not len(kept):
         return []
-    inside = len(np.unique(unit[kept[member[kept]]]))
+    inside = len(np.unique(unit[kept][member[kept]]))
     sizes = (inside, len(np.unique(unit[kept])) - inside)
     release = bench.shared(
         DIGEST_CODES.about(bench.real, bench.release), lambda: np.unique(bench.corpus.digests, return_inverse=True)[1]
@@ -172,11 +171,8 @@ def rank_spaces(bench: Workbench, found: Matches, member: Flags) -> list[Ranked]
 
 def _on_both_sides(unit: Places, member: Flags) -> Flags:
     """Records whose source stands in train and in holdout: it is neither member nor other."""
-    of_unit = np.stack(
-        [np.bincount(unit, weights=side, minlength=int(unit.max(initial=0)) + 1) for side in (member, ~member)]
-    )
-    both: Flags = np.all(of_unit > 0, axis=0)
-    return both[unit]
+    spanning = np.intersect1d(unit[member], unit[~member])
+    return np.asarray(np.isin(unit, spanning), dtype=np.bool_)
 
 
 def _nearest_of_each(near: Nearness, unit: Places, release: Places, tie: Floats) -> Places:
@@ -322,7 +318,7 @@ def near_pairs(bench: Workbench, found: Matches, member: Flags, test: NearTest, 
     near, at = test.ranked.nearness, test.ranked.at
     order = test.ranked.ranking.order
     count = max(SHOWN, test.threshold.members) if all_of_them else SHOWN
-    order = order[member[at[order]]][:count]
+    order = order[np.asarray(member[at[order]])][:count]
     return [
         Pair(
             made=int(near.nearest[i]),

@@ -1,4 +1,4 @@
-"""Suspects: the known records whose membership an attacker guesses, half of them members.
+"""Attacked records: known records whose membership an attacker guesses, half of them members.
 
 An attacker who holds a list of records, and does not know which of them the generator learned from,
 sees all of them alike. So everything that he works out from the release and this list, his
@@ -20,13 +20,13 @@ from counterproof.metrics.leakage._copy_search.matching import known_records, si
 from counterproof.metrics.sample import Flags, Floats, Rows, Sample
 from counterproof.metrics.workbench import Workbench
 
-LEAST = 40  # suspects a side: twenty in each half
-MOST = 5000  # suspects a side by default: bounds the queries, never what they are held against
-SUSPECTS: Work[Suspects] = Work("records that membership attacks try")
+LEAST = 40  # attacked records a side: twenty in each half
+MOST = 5000  # attacked records a side by default: bounds the queries, never what they are held against
+TARGETS: Work[Targets] = Work("records that membership attacks try")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Suspects:
+class Targets:
     """Records under attack.
 
     Attributes:
@@ -57,18 +57,18 @@ class Suspects:
         return best
 
 
-def line_up(bench: Workbench, most: int) -> Suspects:
-    """The suspects of an audit, the same for all of its views.
+def select_targets(bench: Workbench, most: int) -> Targets:
+    """The attacked records of an audit, the same for all of its views.
 
     Raises:
         MetricError: ``most`` is too small.
     """
     if most < LEAST:
         raise MetricError(f"option records = {most}: at least {LEAST} records a side are attacked")
-    return bench.shared(SUSPECTS.about(bench.real, most=most), lambda: _lined_up(bench, most))
+    return bench.shared(TARGETS.about(bench.real, most=most), lambda: _selected(bench, most))
 
 
-def _lined_up(bench: Workbench, most: int) -> Suspects:
+def _selected(bench: Workbench, most: int) -> Targets:
     assert bench.train is not None
     reference = known_records(bench)
     once = singles(reference.digests)  # two equal records, one on each side, tell no membership
@@ -80,12 +80,12 @@ def _lined_up(bench: Workbench, most: int) -> Suspects:
     members, others = np.flatnonzero(hits == sizes), np.flatnonzero(hits == 0)
     spanning = units - len(members) - len(others)
     count = min(len(members), len(others), most)
-    rng = np.random.default_rng([bench.seed, zlib.crc32(b"suspects")])
+    rng = np.random.default_rng([bench.seed, zlib.crc32(b"attacked records")])
     chosen = np.sort(np.concatenate([rng.permutation(side)[:count] for side in (members, others)]))
     there = np.isin(unit, chosen)
     own = once[there]
-    return Suspects(
-        sample=reference.take(own, f"suspects {most}"),
+    return Targets(
+        sample=reference.take(own, f"attacked records {most}"),
         reference=reference,
         own=own,
         unit=np.searchsorted(chosen, unit[there]),

@@ -13,7 +13,7 @@ import numpy as np
 from counterproof.metrics.engine.nearest_neighbours import nearest
 from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.leakage._copy_search.relative_distance import LOCAL, REACHED
-from counterproof.metrics.leakage._membership.attacked_records import Suspects
+from counterproof.metrics.leakage._membership.attacked_records import Targets
 from counterproof.metrics.leakage._membership.domias import density_ratio, narrow_ratio
 from counterproof.metrics.leakage._membership.shadow_models import by_shadows
 from counterproof.metrics.sample import Floats, Rows, Sample
@@ -23,76 +23,76 @@ from counterproof.metrics.workbench import Workbench
 
 WIDE = 128  # features beyond which a sum of absolute differences costs more than it tells
 LEARNED = 5000  # rows a side that the classifier learns from
-Attack = Callable[[Workbench, Suspects], Floats]
+Attack = Callable[[Workbench, Targets], Floats]
 SCORES: Work[dict[str, Floats]] = Work("scores of membership attacks")
 
 
-def to_release(bench: Workbench, suspects: Suspects) -> Floats:
-    """``(n, k)`` distances of the suspects to the nearest release rows."""
-    return nearest_made(bench, suspects)[0]
+def to_release(bench: Workbench, targets: Targets) -> Floats:
+    """``(n, k)`` distances of the attacked records to the nearest release rows."""
+    return nearest_made(bench, targets)[0]
 
 
-def nearest_made(bench: Workbench, suspects: Suspects, *, gower: bool = False) -> tuple[Floats, Rows]:
-    """Distances of the suspects to the nearest release rows, and which they are: the search that copies need."""
-    found = bench.neighbours(suspects.reference, bench.release, min(REACHED, len(bench.release)), gower=gower)
-    return found.distance[suspects.own], found.index[suspects.own]
+def nearest_made(bench: Workbench, targets: Targets, *, gower: bool = False) -> tuple[Floats, Rows]:
+    """Distances to the nearest release rows, and which they are: the search that copies need."""
+    found = bench.neighbours(targets.reference, bench.release, min(REACHED, len(bench.release)), gower=gower)
+    return found.distance[targets.own], found.index[targets.own]
 
 
-def to_reference(bench: Workbench, suspects: Suspects) -> Floats:
-    """``(n, 5)`` distances of the suspects to the nearest other known records."""
-    return np.asarray(bench.neighbours(suspects.reference, suspects.reference, LOCAL).distance[suspects.own])
+def to_reference(bench: Workbench, targets: Targets) -> Floats:
+    """``(n, 5)`` distances of the attacked records to the nearest other known records."""
+    return np.asarray(bench.neighbours(targets.reference, targets.reference, LOCAL).distance[targets.own])
 
 
-def isolation(bench: Workbench, suspects: Suspects) -> Floats:
-    """Mean distance of each suspect to its five nearest other known records."""
-    return np.asarray(to_reference(bench, suspects).mean(axis=1))
+def isolation(bench: Workbench, targets: Targets) -> Floats:
+    """Mean distance of each attacked record to its five nearest other known records."""
+    return np.asarray(to_reference(bench, targets).mean(axis=1))
 
 
-def by_nearest(bench: Workbench, suspects: Suspects) -> Floats:
+def by_nearest(bench: Workbench, targets: Targets) -> Floats:
     """How near the nearest release row is."""
-    return -to_release(bench, suspects)[:, 0]
+    return -to_release(bench, targets)[:, 0]
 
 
-def by_ratio(bench: Workbench, suspects: Suspects) -> Floats:
+def by_ratio(bench: Workbench, targets: Targets) -> Floats:
     """How near it is on the scale of the record's own neighbourhood."""
-    local = isolation(bench, suspects)
+    local = isolation(bench, targets)
     least = local[local > 0].min(initial=1.0) if (local > 0).any() else 1.0
-    return -to_release(bench, suspects)[:, 0] / np.maximum(local, least)
+    return -to_release(bench, targets)[:, 0] / np.maximum(local, least)
 
 
-def by_columns(bench: Workbench, suspects: Suspects) -> Floats:
+def by_columns(bench: Workbench, targets: Targets) -> Floats:
     """How near the nearest release row is column by column: Gower's distance, or the sum of differences."""
     if bench.varying is not None and bench.varying.columns:
-        return -nearest_made(bench, suspects, gower=True)[0][:, 0]
+        return -nearest_made(bench, targets, gower=True)[0][:, 0]
     how = {"metric": "cityblock", "memory": bench.memory, "device": bench.device}
-    return -nearest(suspects.sample.features, bench.release.features, 1, **how).distance[:, 0]  # type: ignore[arg-type]
+    return -nearest(targets.sample.features, bench.release.features, 1, **how).distance[:, 0]  # type: ignore[arg-type]
 
 
-def by_narrow_kernel(bench: Workbench, suspects: Suspects) -> Floats:
+def by_narrow_kernel(bench: Workbench, targets: Targets) -> Floats:
     """Density ratio under a narrow kernel."""
-    return narrow_ratio(to_release(bench, suspects)[:, :LOCAL], to_reference(bench, suspects))
+    return narrow_ratio(to_release(bench, targets)[:, :LOCAL], to_reference(bench, targets))
 
 
-def by_classifier(bench: Workbench, suspects: Suspects) -> Floats:
+def by_classifier(bench: Workbench, targets: Targets) -> Floats:
     """What a boosting classifier that tells the release from other known records says of each record."""
     rng = np.random.default_rng([bench.seed, 41])
     release = bench.release.take(_some(bench.release, rng), "release learned from")
-    sources = suspects.reference.units
+    sources = targets.reference.units
     fold = (rng.permutation(int(sources.max()) + 1) % 2).astype(bool)[sources]
-    known = np.zeros(len(suspects.reference), dtype=bool)
-    known[_some(suspects.reference, rng)] = True
-    task = _task(bench, suspects.reference.join(release, "known and release"), len(suspects.reference))
+    known = np.zeros(len(targets.reference), dtype=bool)
+    known[_some(targets.reference, rng)] = True
+    task = _task(bench, targets.reference.join(release, "known and release"), len(targets.reference))
     made = np.ones(len(release), dtype=bool)
-    scores = np.zeros(len(suspects.reference))
+    scores = np.zeros(len(targets.reference))
     for out in (fold, ~fold):
         asked = out.copy()
-        asked[out] = np.isin(np.flatnonzero(out), suspects.own)
+        asked[out] = np.isin(np.flatnonzero(out), targets.own)
         rows = np.concatenate([known & ~out, made])
         if not (known & ~out).any() or not asked.any():
             continue
         said = boosting(task, rows, bench.seed).decision_function(task.trees[: len(asked)][asked])
         scores[asked] = said - np.median(said)
-    return scores[suspects.own]
+    return scores[targets.own]
 
 
 def _some(sample: Sample, rng: np.random.Generator) -> Rows:
@@ -111,7 +111,7 @@ def _task(bench: Workbench, both: Sample, known: int) -> Task:
     return Task(trees, trees, np.arange(len(mixed.columns)) >= p, mixed.columns, made, np.zeros(len(both), np.intp))
 
 
-def battery(bench: Workbench) -> Mapping[str, Attack]:
+def available_attacks(bench: Workbench) -> Mapping[str, Attack]:
     """The attacks that these data allow, by name."""
     found: dict[str, Attack] = {
         "nearest": by_nearest,
@@ -120,16 +120,18 @@ def battery(bench: Workbench) -> Mapping[str, Attack]:
         "narrow_density": by_narrow_kernel,
         "classifier": by_classifier,
     }
+    if bench.parent is not None:  # planted copies: found by distance alone they are found; the rest costs most
+        found = {attack: found[attack] for attack in ("nearest", "ratio")}
     table = bench.varying is not None and bool(bench.varying.columns)
     if table or bench.release.features.shape[1] <= WIDE:
         found["columns"] = by_columns
-    if bench.synthesiser is not None:
+    if bench.synthesiser is not None and bench.parent is None:
         found["shadows"] = by_shadows
     return found
 
 
-def attack_scores(bench: Workbench, suspects: Suspects) -> dict[str, Floats]:
+def attack_scores(bench: Workbench, targets: Targets) -> dict[str, Floats]:
     """``(units,)`` scores of every attack, the same for all views of an audit."""
-    made = battery(bench).items()
-    key = SCORES.about(suspects.sample, bench.release)
-    return bench.shared(key, lambda: {attack: suspects.of_units(score(bench, suspects)) for attack, score in made})
+    made = available_attacks(bench).items()
+    key = SCORES.about(targets.sample, bench.release)
+    return bench.shared(key, lambda: {attack: targets.of_units(score(bench, targets)) for attack, score in made})

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from counterproof.metrics.leakage._membership.attacked_records import Suspects
+from counterproof.metrics.leakage._membership.attacked_records import Targets
 from counterproof.metrics.sample import Floats, Rows
 from counterproof.metrics.shared.principal_axes import on_pooled_axes
 from counterproof.metrics.workbench import Workbench
@@ -19,17 +19,17 @@ LEAST = -1e30
 VANISHING = -80.0  # below it come numbers that processors are slow with
 
 
-def density_ratio(bench: Workbench, suspects: Suspects) -> Floats:
+def density_ratio(bench: Workbench, targets: Targets) -> Floats:
     """Log of the release's density over that of the other known records, on few principal axes.
 
     Both have one bandwidth, so that its bias cancels where the densities agree.
     """
     count = min(AXES, bench.release.features.shape[1])
-    points = on_pooled_axes(bench, suspects.reference, count)
+    points = on_pooled_axes(bench, targets.reference, count)
     scale = points.std(0)
     kept = scale > 1e-9 * scale.max(initial=0.0)
     if not kept.any():
-        return np.zeros(len(suspects.sample))
+        return np.zeros(len(targets.sample))
     centre = points[:, kept].mean(0)
 
     def whitened(rows: Floats) -> Floats:
@@ -37,9 +37,9 @@ def density_ratio(bench: Workbench, suspects: Suspects) -> Floats:
 
     reference, release = whitened(points), whitened(on_pooled_axes(bench, bench.release, count))
     width = min(len(reference), len(release)) ** (-1 / (int(kept.sum()) + 4))
-    query = reference[suspects.own]
+    query = reference[targets.own]
     made = log_density(query, release, width)
-    return made - log_density(query, reference, width, own=suspects.own)
+    return made - log_density(query, reference, width, own=targets.own)
 
 
 def log_density(query: Floats, base: Floats, width: float, *, own: Rows | None = None) -> Floats:

@@ -1,7 +1,11 @@
-"""An inquest: attacks are chosen on one half of the suspects and tried on the other.
+"""Sample splitting: one half of the attacked records chooses the attack, the other half scores it.
 
-The best of several attacks looks better than it is on the rows it was chosen on. So one half
-chooses attack and threshold, and only the other half counts.
+The best of several attacks looks better than it is on the records it was chosen on. So one half
+chooses attack, direction and threshold, and only the other half counts.
+
+An attack tells members from others in either direction. Training records that lie *farther* from
+the release than others give themselves away too: the release was filtered by its distance to them.
+So every attack stands here twice, as it is and reversed.
 """
 
 from __future__ import annotations
@@ -12,10 +16,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from counterproof.metrics.leakage._membership.attacked_records import Suspects
+from counterproof.metrics.leakage._membership.attacked_records import Targets
 from counterproof.metrics.sample import Flags, Floats, Rows
 from counterproof.metrics.statistics.auc import auc_parts
 from counterproof.metrics.workbench import Workbench
+
+REVERSED = ", reversed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,13 +35,13 @@ class Guesses:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Inquest:
-    """Scores of the suspects, who they are, and the half that attacks are chosen on.
+class SplitScores:
+    """Scores of the attacked records, which of them are members, and the half that attacks are chosen on.
 
     Attributes:
         member: ``(units,)`` membership; dealt anew on a null view.
         choosing: ``(units,)`` the half that chooses.
-        scores: ``(units,)`` by attack, high for members.
+        scores: ``(units,)`` by attack, as it is (high for members) and reversed.
         rank: The same as ranks from 0, ties in random order: by position, members would stand first.
     """
 
@@ -43,6 +49,16 @@ class Inquest:
     choosing: Flags
     scores: Mapping[str, Floats]
     rank: Mapping[str, Rows]
+
+    @property
+    def attacks(self) -> list[str]:
+        """The attacks as they are, without the reversed ones."""
+        return [attack for attack in self.scores if not attack.endswith(REVERSED)]
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Members and others."""
+        return int(self.member.sum()), int((~self.member).sum())
 
     def area(self, attack: str, where: Flags) -> float:
         """Area under the ROC curve among some units, ties counting one half."""
@@ -78,9 +94,9 @@ class Inquest:
         return best, thresholds[best]
 
 
-def hold_inquest(bench: Workbench, suspects: Suspects, scores: Mapping[str, Floats]) -> Inquest:
-    """Deal the halves; on a null view deal membership anew among the suspects as well."""
-    member = suspects.member
+def split_and_score(bench: Workbench, targets: Targets, scores: Mapping[str, Floats]) -> SplitScores:
+    """Halve the attacked records; on a null view deal membership among them anew as well."""
+    member = targets.member
     if bench.is_null:
         member = bench.generator("membership dealt anew").permutation(member)
     rng = bench.generator("membership halves")
@@ -89,11 +105,12 @@ def hold_inquest(bench: Workbench, suspects: Suspects, scores: Mapping[str, Floa
         at = rng.permutation(np.flatnonzero(side))
         choosing[at[: len(at) // 2]] = True
     tie = rng.random(len(member))
-    return Inquest(
+    both = {**scores, **{attack + REVERSED: -score for attack, score in scores.items()}}
+    return SplitScores(
         member=member,
         choosing=choosing,
-        scores=scores,
-        rank={attack: broken_ranks(score, tie) for attack, score in scores.items()},
+        scores=both,
+        rank={attack: broken_ranks(score, tie) for attack, score in both.items()},
     )
 
 

@@ -125,6 +125,7 @@ def test_a_widened_limit_is_said_and_is_never_the_users() -> None:
     assert "by policy 0.1; real data of this size differ by as much" in found.why
     assert judged(f"{P}.excess <= 0.1", excess(0.02, 0.03), source="config").limit == 0.1
     assert judged(f"{P}.excess <= 0.1", excess(0.02, 0.01)).limit == 0.1
+    assert judged(f"{P}.excess <= 0.1", excess(0.02, 0.03), undecided="block").limit == 0.1
 
 
 def test_rows_to_decide_shrink_the_error_to_the_limit() -> None:

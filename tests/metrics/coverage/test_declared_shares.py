@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from counterproof.metrics.coverage.representation import representation
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Estimate, Group
 from counterproof.metrics.metric import Value
+from counterproof.metrics.statistics.decidability import pass_probability
 from counterproof.metrics.statistics.proportions import wilson
 from counterproof.metrics.workbench import Workbench
 
@@ -163,6 +165,10 @@ def test_bad_targets_are_one_sentence(target: dict[str, dict[str, float]], told:
     assert str(caught.value) == told
 
 
+def passes(quota: Quota, n: int) -> float:
+    return float(pass_probability(-math.log(0.8), quota.faithful_error(n)))
+
+
 def test_the_interval_covers_and_a_release_that_keeps_to_the_quota_passes() -> None:
     rng = np.random.default_rng(13)
     for share, n in ((0.5, 200), (0.1, 5000), (0.02, 1000)):
@@ -170,6 +176,6 @@ def test_the_interval_covers_and_a_release_that_keeps_to_the_quota_passes() -> N
         covered = np.mean([q.estimate(0.95).low <= 1 <= q.estimate(0.95).high for q in quotas])
         assert 0.93 <= covered <= 0.98
         passed = np.mean([q.estimate(0.95).bound("low", 0.95) >= 0.8 for q in quotas])
-        assert quotas[0].pass_probability(n, 0.95) == pytest.approx(passed, abs=0.08)
-    assert Quota(group=F, share=0.1, made=0, n_made=5000).pass_probability(5000, 0.95) > 0.99
-    assert Quota(group=F, share=0.02, made=0, n_made=1000).pass_probability(1000, 0.95) < 0.5
+        assert passes(quotas[0], n) == pytest.approx(passed, abs=0.08)
+    assert passes(Quota(group=F, share=0.1, made=0, n_made=5000), 5000) > 0.99
+    assert passes(Quota(group=F, share=0.02, made=0, n_made=1000), 1000) < 0.5

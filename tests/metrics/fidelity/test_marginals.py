@@ -14,7 +14,13 @@ from numpy.testing import assert_allclose
 from scipy.stats import binomtest, ks_2samp, norm
 
 import counterproof as cp
-from counterproof.metrics.fidelity.marginals import _log_chance, kolmogorov_smirnov, marginals, total_variation
+from counterproof.metrics.fidelity.marginals import (
+    _log_chance,
+    kolmogorov_smirnov,
+    level_error,
+    marginals,
+    total_variation,
+)
 from counterproof.metrics.metric import Value
 from counterproof.metrics.shared.column_histograms import _hidden, column_panel
 from counterproof.reports.record import Record
@@ -368,6 +374,21 @@ def test_rows_of_one_source_bring_an_unseen_category_together() -> None:
     }
     assert point(found["invented", "city"]) == 0
     assert point(found["unseen", "city"]) == 50 / 500
+
+
+def test_the_error_of_unseen_shares_is_that_of_their_excess_over_the_floor() -> None:
+    rng, n = np.random.default_rng(0), 400
+    beyond, errors = [], []
+    for _ in range(150):
+        rows = rng.integers(0, 800, 3 * n)
+        real, made = rows[: 2 * n], rows[2 * n :]
+        splits = [rng.permutation(real) for _ in range(20)]
+        floor = np.mean([(~np.isin(split[n:], split[:n])).mean() for split in splits])
+        unseen = (~np.isin(made, real[:n])).mean()
+        beyond.append(unseen - floor)
+        errors.append(math.hypot(level_error(np.bincount(real), 0.5), math.sqrt(unseen * (1 - unseen) / n)))
+    assert np.std(beyond) == pytest.approx(np.mean(errors), rel=0.15)
+    assert np.std(beyond) > 1.15 * math.sqrt(0.6 * 0.4 / n)  # the binomial error alone would be too small
 
 
 def test_chance_is_that_of_drawing_without_replacement() -> None:

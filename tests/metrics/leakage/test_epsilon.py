@@ -12,7 +12,7 @@ from scipy.stats import beta, binom
 
 import counterproof as cp
 from counterproof.metrics.errors import MetricError
-from counterproof.metrics.leakage._membership.evaluation import Guesses, Inquest, broken_ranks
+from counterproof.metrics.leakage._membership.evaluation import Guesses, SplitScores, broken_ranks
 from counterproof.metrics.leakage.epsilon import epsilon, lower_bounds, one_run_bound, rate_bound, surest
 from counterproof.metrics.metric import Value
 
@@ -29,9 +29,9 @@ def values(seed: int, *, copied: int = 0, n: int = 600, **options: Any) -> dict[
     return {v.field: v for v in epsilon.values(desk(sources=frames), epsilon.configure(options))}
 
 
-def inquest_of(member: Any, scores: Any, tie: Any) -> Inquest:
+def split_of(member: Any, scores: Any, tie: Any) -> SplitScores:
     choosing = np.arange(len(member)) % 2 == 0
-    return Inquest(member=member, choosing=choosing, scores={"a": scores}, rank={"a": broken_ranks(scores, tie)})
+    return SplitScores(member=member, choosing=choosing, scores={"a": scores}, rank={"a": broken_ranks(scores, tie)})
 
 
 # -- closed forms ----------------------------------------------------------------------------------
@@ -86,7 +86,7 @@ def test_ties_are_broken_at_random() -> None:
     for seed in range(40):
         rng = np.random.default_rng(seed)
         member = np.repeat([True, False], 400)
-        made = lower_bounds(inquest_of(member, np.zeros(800), rng.random(800)), 0.95)
+        made = lower_bounds(split_of(member, np.zeros(800), rng.random(800)), 0.95)
         shown += [bound.value for _, bound in made.values()]
     assert np.mean(np.array(shown) > 0) <= 0.1
     assert max(shown) < 1
@@ -95,7 +95,7 @@ def test_ties_are_broken_at_random() -> None:
 def test_the_share_of_guesses_is_fixed_beforehand() -> None:
     member = np.tile([True, True, False, False], 50)
     scores = np.where(member, 1.0, 0.0)
-    found = inquest_of(member, scores, np.random.default_rng(0).random(200))
+    found = split_of(member, scores, np.random.default_rng(0).random(200))
     assert surest(found, "a", ~found.choosing) == (5, 5)
     assert lower_bounds(found, 0.95)["one_run"][1].value == pytest.approx(0.197, abs=0.001)
 
@@ -107,7 +107,7 @@ def test_a_known_epsilon_is_hardly_ever_exceeded(true: float) -> None:
         rng = np.random.default_rng(seed)
         member = np.tile([True, True, False, False], 200)
         told = np.where(rng.random(800) < math.exp(true) / (1 + math.exp(true)), member, ~member)
-        made = lower_bounds(inquest_of(member, told.astype(float), rng.random(800)), 0.95)
+        made = lower_bounds(split_of(member, told.astype(float), rng.random(800)), 0.95)
         over += [made[method][1].value > true for method in ("rates", "one_run")]
     assert (over <= 11).all()  # P(X > 11) = 0.004 at 0.05
 

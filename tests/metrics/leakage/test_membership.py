@@ -14,11 +14,11 @@ from scipy.special import logsumexp
 from scipy.stats import rankdata
 
 import counterproof as cp
-from counterproof.metrics.leakage._membership.attacked_records import Suspects, line_up
-from counterproof.metrics.leakage._membership.attacks import attack_scores, battery
+from counterproof.metrics.leakage._membership.attacked_records import Targets, select_targets
+from counterproof.metrics.leakage._membership.attacks import attack_scores, available_attacks
 from counterproof.metrics.leakage._membership.domias import density_ratio
-from counterproof.metrics.leakage._membership.evaluation import Inquest, broken_ranks, hold_inquest
-from counterproof.metrics.leakage.membership import membership
+from counterproof.metrics.leakage._membership.evaluation import SplitScores, broken_ranks, split_and_score
+from counterproof.metrics.leakage.membership import exposed_records, membership
 from counterproof.metrics.metric import Value
 from counterproof.metrics.shared.principal_axes import on_pooled_axes
 from counterproof.metrics.statistics.auc import area_estimate, smallest_area
@@ -61,13 +61,13 @@ def smoted(n: int, seed: int) -> Frames:
 
 def test_scores_are_those_of_the_formulas() -> None:
     bench = desk(sources=smoted(150, 1))
-    suspects = line_up(bench, 5000)
-    scores = attack_scores(bench, suspects)
-    known, release = suspects.reference.features, bench.release.features
-    assert len(suspects.sample) == 300
-    query = suspects.sample.features
+    targets = select_targets(bench, 5000)
+    scores = attack_scores(bench, targets)
+    known, release = targets.reference.features, bench.release.features
+    assert len(targets.sample) == 300
+    query = targets.sample.features
     to_release, among = cdist(query, release), cdist(query, known)
-    among[np.arange(300), suspects.own] = np.inf
+    among[np.arange(300), targets.own] = np.inf
     local = np.sort(among, axis=1)
     assert_allclose(scores["nearest"], -to_release.min(1), rtol=1e-9)
     assert_allclose(scores["ratio"], -to_release.min(1) / local[:, :5].mean(1), rtol=1e-9)
@@ -76,23 +76,23 @@ def test_scores_are_those_of_the_formulas() -> None:
     assert_allclose(scores["narrow_density"], narrow[0] - narrow[1], rtol=1e-7, atol=1e-7)
     mixed = bench.corpus.mixed
     assert mixed is not None
-    gower = np.minimum(np.abs(mixed.numeric[suspects.sample.rows][:, None] - mixed.numeric[bench.release.rows]), 1)
+    gower = np.minimum(np.abs(mixed.numeric[targets.sample.rows][:, None] - mixed.numeric[bench.release.rows]), 1)
     assert_allclose(scores["columns"], -gower.mean(2).min(1), rtol=1e-6)
 
 
 def test_density_is_the_ratio_of_two_kernel_densities() -> None:
     bench = desk(sources=smoted(120, 2))
-    suspects = line_up(bench, 5000)
-    axes = [on_pooled_axes(bench, sample, 4) for sample in (suspects.reference, bench.release)]
+    targets = select_targets(bench, 5000)
+    axes = [on_pooled_axes(bench, sample, 4) for sample in (targets.reference, bench.release)]
     centre, scale = axes[0].mean(0), axes[0].std(0)
     known, release = ((rows - centre) / scale for rows in axes)
     width = 120 ** (-1 / 8)
     kernels = [-(cdist(known, base) ** 2) / (2 * width**2) for base in (release, known)]
     np.fill_diagonal(kernels[1], -np.inf)
     expected = logsumexp(kernels[0], axis=1) - np.log(120) - logsumexp(kernels[1], axis=1) + np.log(239)
-    assert_allclose(density_ratio(bench, suspects), expected[suspects.own], atol=1e-4)
+    assert_allclose(density_ratio(bench, targets), expected[targets.own], atol=1e-4)
     small = desk(sources=smoted(120, 2), memory_mb=16)
-    assert_allclose(density_ratio(small, line_up(small, 5000)), density_ratio(bench, suspects), atol=1e-5)
+    assert_allclose(density_ratio(small, select_targets(small, 5000)), density_ratio(bench, targets), atol=1e-5)
 
 
 def test_scores_do_not_see_who_is_a_member() -> None:
@@ -101,9 +101,9 @@ def test_scores_do_not_see_who_is_a_member() -> None:
     found = []
     for sources in (frames, turned):
         bench = desk(sources=sources)
-        suspects = line_up(bench, 5000)
-        order = np.lexsort(suspects.sample.features.T)
-        scores = attack_scores(bench, suspects)
+        targets = select_targets(bench, 5000)
+        order = np.lexsort(targets.sample.features.T)
+        scores = attack_scores(bench, targets)
         found.append({name: scores[name][order] for name in scores if name != "classifier"})  # it draws its folds
     for name, scores in found[0].items():
         assert_allclose(scores, found[1][name], rtol=1e-5, atol=1e-9, err_msg=name)
@@ -112,12 +112,12 @@ def test_scores_do_not_see_who_is_a_member() -> None:
 def test_wide_features_are_not_summed_column_by_column() -> None:
     rng = np.random.default_rng(0)
     wide = {role: rng.normal(size=(60, 300)) for role in ("train", "holdout", "synthetic")}
-    assert "columns" not in battery(desk(sources=wide))
+    assert "columns" not in available_attacks(desk(sources=wide))
     narrow = {role: rows[:, :6] for role, rows in wide.items()}
     bench = desk(sources=narrow)
-    suspects = line_up(bench, 5000)
-    city = cdist(suspects.sample.features, bench.release.features, "cityblock").min(1)
-    assert_allclose(attack_scores(bench, suspects)["columns"], -city, rtol=1e-9)
+    targets = select_targets(bench, 5000)
+    city = cdist(targets.sample.features, bench.release.features, "cityblock").min(1)
+    assert_allclose(attack_scores(bench, targets)["columns"], -city, rtol=1e-9)
 
 
 # -- the protocol ----------------------------------------------------------------------------------
@@ -125,17 +125,18 @@ def test_wide_features_are_not_summed_column_by_column() -> None:
 
 def test_halves_choose_and_count_apart() -> None:
     bench = desk(sources=smoted(400, 4))
-    suspects = line_up(bench, 5000)
-    inquest = hold_inquest(bench, suspects, attack_scores(bench, suspects))
-    for half in (inquest.choosing, ~inquest.choosing):
-        assert (half & inquest.member).sum() == (half & ~inquest.member).sum() == 200
+    targets = select_targets(bench, 5000)
+    split = split_and_score(bench, targets, attack_scores(bench, targets))
+    for half in (split.choosing, ~split.choosing):
+        assert (half & split.member).sum() == (half & ~split.member).sum() == 200
     found = values(bench)
-    judged = ~inquest.choosing
-    for name, scores in inquest.scores.items():
+    judged = ~split.choosing
+    for name in split.attacks:
+        scores = split.scores[name]
         rank = rankdata(scores[judged])
-        u = rank[inquest.member[judged]].sum() - 200 * 201 / 2
+        u = rank[split.member[judged]].sum() - 200 * 201 / 2
         assert area(found, name) == pytest.approx(u / 200**2)
-    best = max(inquest.scores, key=lambda name: inquest.area(name, inquest.choosing))
+    best = max(split.scores, key=lambda name: split.area(name, split.choosing))
     assert area(found) == area(found, best)
     assert repr(best) in found["value", ()].reason
 
@@ -145,7 +146,7 @@ def test_thresholds_let_through_what_they_say() -> None:
     member = np.repeat([True, False], 1000)
     choosing = np.tile([True, False], 1000)
     scores = np.round(rng.normal(size=2000) + member, 1)
-    made = Inquest(
+    made = SplitScores(
         member=member, choosing=choosing, scores={"a": scores}, rank={"a": broken_ranks(scores, rng.random(2000))}
     )
     for share in (0.002, 0.01, 0.1):
@@ -160,11 +161,11 @@ def test_tied_scores_tell_nothing() -> None:
     frames = three(normal_rows, 2000, 5)
     frames["synthetic"] = frames["synthetic"].iloc[[0] * 2000].reset_index(drop=True)
     bench = desk(sources=frames)
-    suspects = line_up(bench, 5000)
-    tied = {"tied": np.zeros(len(suspects.member))}
-    inquest = hold_inquest(bench, suspects, tied)
-    found = inquest.guesses(*inquest.sharpest(0.01), ~inquest.choosing)
-    assert inquest.area("tied", ~inquest.choosing) == 0.5
+    targets = select_targets(bench, 5000)
+    tied = {"tied": np.zeros(len(targets.member))}
+    split = split_and_score(bench, targets, tied)
+    found = split.guesses(*split.sharpest(0.01), ~split.choosing)
+    assert split.area("tied", ~split.choosing) == 0.5
     assert found.right < 30
     assert found.wrong < 30
     collapsed = values(bench)["value", ()].estimate
@@ -228,7 +229,8 @@ def test_evidence_names_the_records_that_are_told_best() -> None:
     exposed = rng.permutation(800)[:400]
     frames["synthetic"].iloc[:400] = frames["train"].iloc[exposed].to_numpy() + 1e-4 * rng.normal(size=(400, 4))
     listed = values(desk(sources=frames))["value", ()].evidence[0]
-    assert len(listed.rows) == 20
+    assert len(listed.rows) == 200, "all that are exposed, up to a bound"
+    assert "exposes" in listed.title
     assert all(int(row[0]) in exposed and int(row[1]) < 400 for row in listed.rows)
     assert all(exposed[int(row[1])] == int(row[0]) for row in listed.rows)
     assert not listed.shows_real
@@ -279,23 +281,75 @@ def test_small_groups_say_too_little() -> None:
     assert shown.reason.startswith("too few to say: 20 members")
 
 
+# -- few records, and filters -----------------------------------------------------------------------
+
+
+def filtered(n: int, seed: int, radius: float) -> Frames:
+    """Fresh rows, without those within a radius of a training row: three even columns."""
+    rng = np.random.default_rng(seed)
+    train, holdout, made = (rng.normal(size=(size, 3)) for size in (n, n, 4 * n))
+    made = made[cdist(made, train).min(1) > radius][:n]
+    columns = list("abc")
+    return {
+        role: pd.DataFrame(rows, columns=columns)
+        for role, rows in (("train", train), ("holdout", holdout), ("synthetic", made))
+    }
+
+
+def test_a_release_filtered_by_distance_fails() -> None:
+    frames = filtered(1000, 0, 0.22)
+    found = values(desk(sources=frames))["value", ()]
+    assert found.alarm.startswith("training records lie farther from the release than others do")
+    assert area(values(desk(sources=frames))) > 0.6, "the direction is chosen too"
+    assert area(values(desk(sources=frames)), "nearest") < 0.4
+    record = cp.audit(**frames, metrics=["leakage.membership"])
+    assert record.verdict == "fail"
+    assert "the release was filtered by distance" in record.because
+
+
+def test_thirty_verbatim_rows_of_three_thousand_are_exposed_by_name() -> None:
+    frames = three(normal_rows, 3000, 21)
+    rows = np.random.default_rng(0).permutation(3000)[:30]
+    frames["synthetic"].iloc[:30] = frames["train"].iloc[rows].to_numpy()
+    found = values(desk(sources=frames))["value", ()]
+    assert "these training records are exposed" in found.alarm
+    assert found.estimate is not None
+    assert found.estimate.low < 0.5 < found.estimate.high, "an average sees nothing of it"
+    assert {int(row[0]) for row in found.evidence[0].rows} >= set(rows.tolist())
+
+
+def test_the_tops_of_rankings_alarm_within_their_level() -> None:
+    """Membership dealt anew, over and over: the tests are exact for any release, here one of few values."""
+    rng = np.random.default_rng(0)
+    scores = {"coarse": rng.integers(0, 40, 400).astype(float), "fine": rng.normal(size=400)}
+    alarms, ps = 0, []
+    for _ in range(1500):
+        member = rng.permutation(np.arange(400) < 200)
+        split = SplitScores(member=member, choosing=member, scores=scores, rank={})
+        found = exposed_records(split)
+        alarms += found.found
+        ps.append(min(1.0, 4 * found.threshold.p))
+    assert alarms <= 8  # P(X > 8) = 0.002 at 0.0015
+    assert np.mean(np.array(ps) <= 0.1) <= 0.12
+
+
 # -- who is attacked -------------------------------------------------------------------------------
 
 
-def suspected(frames: Frames, **run: Any) -> Suspects:
-    return line_up(desk(sources=frames, **run), 5000)
+def selected(frames: Frames, **run: Any) -> Targets:
+    return select_targets(desk(sources=frames, **run), 5000)
 
 
 def test_twins_and_oversampled_rows_tell_no_membership() -> None:
     frames = three(normal_rows, 300, 13)
     frames["holdout"].iloc[:50] = frames["train"].iloc[:50].to_numpy()
-    found = line_up(desk(sources=frames), 5000)
+    found = select_targets(desk(sources=frames), 5000)
     assert found.side == 250
     assert "100 real rows have twins" in found.remark
     frames = three(normal_rows, 300, 13)
     frames["train"] = pd.concat([frames["train"]] * 3, ignore_index=True)
     doubled = desk(sources=frames)
-    assert line_up(doubled, 5000).side == 300
+    assert select_targets(doubled, 5000).side == 300
     made = values(doubled)["value", ()].estimate
     assert made is not None
     assert made.low < 0.5 < made.high
@@ -304,12 +358,12 @@ def test_twins_and_oversampled_rows_tell_no_membership() -> None:
 def test_members_are_matched_and_capped() -> None:
     frames = three(normal_rows, 400, 14)
     frames["holdout"] = frames["holdout"].iloc[:100]
-    found = suspected(frames)
+    found = selected(frames)
     assert found.side == 100
     assert len(found.sample) == 200
     assert len(found.reference) == 500
     assert "100 of 400 members and 100 of 100 non-members attacked" in found.remark
-    capped = line_up(desk(sources=three(normal_rows, 400, 14)), 50)
+    capped = select_targets(desk(sources=three(normal_rows, 400, 14)), 50)
     assert capped.side == 50
     assert len(capped.reference) == 800
 
@@ -320,7 +374,7 @@ def test_rows_of_one_source_are_attacked_together() -> None:
         frame["pid"] = [f"{role}{i // 4}" for i in range(400)]
     frames["holdout"].loc[:3, "pid"] = "train0"
     bench = desk(sources=frames, cluster="pid")
-    found = line_up(bench, 5000)
+    found = select_targets(bench, 5000)
     assert found.side == 99
     assert "1 sources stand in train and holdout and were left out" in found.remark
     assert np.bincount(found.unit).tolist() == [4] * 198
