@@ -90,13 +90,15 @@ def most_extreme(ranking: Ranking, *, deepest: int, others: int) -> Threshold:
     Args:
         ranking: The records.
         deepest: Records up to which thresholds are looked at.
-        others: Others above a threshold up to which it is looked at.
+        others: Others above a threshold up to which it is looked at. The first tie is always looked
+            at: records at distance 0, of which chance may put many there.
 
     >>> rank = Ranking.of(np.arange(20.0), np.arange(20) < 10)
     >>> most_extreme(rank, deepest=20, others=20).members
     10
     """
     seen = (ranking.ends <= deepest) & (ranking.ends - ranking.members <= others)
+    seen[:1] = ranking.ends[:1] <= deepest
     ends, members = ranking.ends[seen], ranking.members[seen]
     if not len(ends):
         return Threshold(depth=0, members=0, p=1.0)
@@ -203,7 +205,7 @@ def crossing_probability(places: Places, tail: float, sizes: tuple[int, int], *,
         gained = inside * np.clip(members - counts, 0, None) / left
         inside *= np.clip(rest - drawn + counts, 0, left) / left
         inside[1:] += gained[:-1]
-        if inside[max(0, depth - others) :].sum() <= NOTHING * limit:
+        if depth > places[0] and inside[max(0, depth - others) :].sum() <= NOTHING * limit:
             break  # no path is left with so few others
         if not looked[depth]:
             continue
@@ -212,7 +214,9 @@ def crossing_probability(places: Places, tail: float, sizes: tuple[int, int], *,
         small = np.flatnonzero(np.cumsum(mass[::-1])[::-1] <= limit)
         if not len(small):
             continue
-        first = max(low + int(small[0]), depth - others)
+        first = low + int(small[0])
+        if depth != places[0]:
+            first = max(first, depth - others)
         crossed += float(inside[first:].sum())
         inside[first:] = 0.0
     return min(1.0, crossed)
