@@ -19,7 +19,7 @@ from counterproof.metrics.sample import MISSING_TEXT, Flags, Floats, Rows
 from counterproof.metrics.statistics.auc import area_estimate, smallest_area
 from counterproof.metrics.statistics.exact_tests import ALARM
 from counterproof.metrics.statistics.proportions import clopper_pearson
-from counterproof.metrics.statistics.ranking_scan import Ranking, Threshold, fewest_ahead, most_extreme
+from counterproof.metrics.statistics.ranking_scan import Ranking, Threshold, fewest_ahead, most_extreme, most_extreme_of
 from counterproof.metrics.workbench import Workbench
 
 RATES = {"tpr_at_1": (0.01, 1_000), "tpr_at_01": (0.001, 10_000)}  # ten false alarms are wanted to know a rate
@@ -258,15 +258,17 @@ def exposed_records(split: SplitScores) -> Exposed:
     members, others = split.sizes
     few = max(1, math.floor(FALSE_ALARMS * min(members, others)))
     reach = {"deepest": members + others, "others": few}
-    made = []
-    for attack in split.attacks:
-        for filtered in (False, True):
-            ranking = Ranking.of(-split.scores[attack], split.member ^ filtered)
-            found = most_extreme(ranking, **reach)
-            top = ranking.order[: found.depth]
-            level = SCANNED * ALARM / tests
-            made.append(Exposed(attack=attack, filtered=filtered, threshold=found, level=level, reach=reach, top=top))
-    return min(made, key=lambda one: one.threshold.p)
+    tried = [(attack, filtered) for attack in split.attacks for filtered in (False, True)]
+    rankings = [Ranking.of(-split.scores[attack], split.member ^ filtered) for attack, filtered in tried]
+    best, found = most_extreme_of(rankings, **reach)
+    return Exposed(
+        attack=tried[best][0],
+        filtered=tried[best][1],
+        threshold=found,
+        level=SCANNED * ALARM / tests,
+        reach=reach,
+        top=rankings[best].order[: found.depth],
+    )
 
 
 def fewest_copies(split: SplitScores, exposed: Exposed) -> int | None:
