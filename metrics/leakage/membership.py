@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -18,13 +19,14 @@ from counterproof.metrics.sample import MISSING_TEXT, Flags, Floats, Rows
 from counterproof.metrics.statistics.auc import area_estimate, smallest_area
 from counterproof.metrics.statistics.exact_tests import ALARM
 from counterproof.metrics.statistics.proportions import clopper_pearson
-from counterproof.metrics.statistics.ranking_scan import Ranking, Threshold, fewest_ahead, most_extreme
+from counterproof.metrics.statistics.ranking_scan import Ranking, Threshold, fewest_ahead, most_extreme, most_extreme_of
 from counterproof.metrics.workbench import Workbench
 
 RATES = {"tpr_at_1": (0.01, 1_000), "tpr_at_01": (0.001, 10_000)}  # ten false alarms are wanted to know a rate
 FEW = 20  # members, and non-members, of a cell
 DECILE = 0.1
 SHOWN = 20
+NEAREST = "nearest"  # the attack that copies always stand first in
 LISTED = 200
 FALSE_ALARMS = 0.01  # share of the other side above a threshold up to which few exposed records are looked for
 SCANNED = 0.75  # of the level, for the tops of rankings; the rest is for the area of a reversed attack
@@ -162,15 +164,17 @@ def _headline(bench: Workbench, result: AttackResult) -> Value:
     if bench.is_null or made.estimate is None:
         return made
     exposed = exposed_records(result.split)
-    least = fewest_ahead(result.split.sizes, exposed.level, **exposed.reach)
-    claims: dict[Plant, int] = {} if least is None else {"filtered": least}
-    lift = _claimed(bench, made.estimate)
+    least = fewest_copies(result.split, exposed)
+    ahead = fewest_ahead(result.split.sizes, exposed.level, **exposed.reach)
+    claims: dict[Plant, int] = {"copies": _claimed(bench, made.estimate) if least is None else least}
+    if ahead is not None:
+        claims["filtered"] = 2 * ahead  # others are as near as training records were, give or take their root
     return Value(
         estimate=made.estimate,
         n={**made.n, "release": len(bench.release)},
         alarm=exposed.alarm(result.split) or filter_alarm(result),
         reason="; ".join(filter(None, [_reading(result, made.estimate, least), result.targets.remark])),
-        claims={**claims, "copies": lift if least is None else min(least, lift)},
+        claims=claims,
         evidence=_evidence(bench, result, exposed) if made.estimate.low > 0.5 or exposed.found else (),
         panels=(_panel(result),),
     )
@@ -188,7 +192,7 @@ def _reading(result: AttackResult, found: Estimate, least: int | None) -> str:
         return f"{named}; {FARTHER}" if result.farther else named
     member = result.split.member[result.judged]
     area = smallest_area(int(member.sum()), int((~member).sum()))
-    few = "" if least is None else f", and {least} records that one attack is surer of than of any other"
+    few = "" if least is None else f", and {least} copied records"
     return f"{named}; no leak found by these attacks at this power: an AUROC of {area:.3f} would have been seen{few}"
 
 
@@ -254,15 +258,35 @@ def exposed_records(split: SplitScores) -> Exposed:
     members, others = split.sizes
     few = max(1, math.floor(FALSE_ALARMS * min(members, others)))
     reach = {"deepest": members + others, "others": few}
-    made = []
-    for attack in split.attacks:
-        for filtered in (False, True):
-            ranking = Ranking.of(-split.scores[attack], split.member ^ filtered)
-            found = most_extreme(ranking, **reach)
-            top = ranking.order[: found.depth]
-            level = SCANNED * ALARM / tests
-            made.append(Exposed(attack=attack, filtered=filtered, threshold=found, level=level, reach=reach, top=top))
-    return min(made, key=lambda one: one.threshold.p)
+    tried = [(attack, filtered) for attack in split.attacks for filtered in (False, True)]
+    rankings = [Ranking.of(-split.scores[attack], split.member ^ filtered) for attack, filtered in tried]
+    best, found = most_extreme_of(rankings, **reach)
+    return Exposed(
+        attack=tried[best][0],
+        filtered=tried[best][1],
+        threshold=found,
+        level=SCANNED * ALARM / tests,
+        reach=reach,
+        top=rankings[best].order[: found.depth],
+    )
+
+
+def fewest_copies(split: SplitScores, exposed: Exposed) -> int | None:
+    """How many more members at distance 0 the test of :func:`exposed_records` would tell; None if no number.
+
+    They are put there, beside those whom chance put there, and the very test is asked.
+    """
+    score = split.scores[NEAREST]
+    free = np.flatnonzero(split.member & (score < score.max()))
+
+    def shown(count: int) -> bool:
+        moved = score.copy()
+        moved[free[:count]] = max(0.0, float(score.max()))
+        return most_extreme(Ranking.of(-moved, split.member), **exposed.reach).p < exposed.level
+
+    every = range(1, len(free) + 1)
+    at = bisect_left(every, True, key=shown)
+    return every[at] if at < len(every) else None
 
 
 def filter_alarm(result: AttackResult) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from itertools import combinations
 
@@ -76,11 +76,13 @@ class Threshold:
     Attributes:
         depth: Records up to it.
         members: Members among them.
+        tail: The chance of so many members or more at this very place.
         p: The chance that any place looks as extreme, if membership was dealt at random.
     """
 
     depth: int
     members: int
+    tail: float
     p: float
 
 
@@ -90,21 +92,40 @@ def most_extreme(ranking: Ranking, *, deepest: int, others: int) -> Threshold:
     Args:
         ranking: The records.
         deepest: Records up to which thresholds are looked at.
-        others: Others above a threshold up to which it is looked at.
+        others: Others above a threshold up to which it is looked at. The first tie is always looked
+            at: records at distance 0, of which chance may put many there.
 
     >>> rank = Ranking.of(np.arange(20.0), np.arange(20) < 10)
     >>> most_extreme(rank, deepest=20, others=20).members
     10
     """
-    seen = (ranking.ends <= deepest) & (ranking.ends - ranking.members <= others)
-    ends, members = ranking.ends[seen], ranking.members[seen]
-    if not len(ends):
-        return Threshold(depth=0, members=0, p=1.0)
-    tails = tail_probabilities(ends, members, ranking.sizes)
-    best = int(np.argmin(tails))
-    places = ranking.ends[ranking.ends <= deepest]
-    p = crossing_probability(places, float(tails[best]), ranking.sizes, others=others)
-    return Threshold(depth=int(ends[best]), members=int(members[best]), p=p)
+    return most_extreme_of([ranking], deepest=deepest, others=others)[1]
+
+
+def most_extreme_of(rankings: Sequence[Ranking], *, deepest: int, others: int) -> tuple[int, Threshold]:
+    """The ranking with the smallest tail of several, and its threshold: the exact chance is found for one alone.
+
+    The chance is that of this ranking; over all of them multiply it by their number.
+
+    Args:
+        rankings: The records in several orders.
+        deepest: As for :func:`most_extreme`.
+        others: As for :func:`most_extreme`.
+    """
+    best, found = 0, Threshold(depth=0, members=0, tail=1.0, p=1.0)
+    for at, ranking in enumerate(rankings):
+        seen = (ranking.ends <= deepest) & (ranking.ends - ranking.members <= others)
+        seen[:1] = ranking.ends[:1] <= deepest
+        ends, members = ranking.ends[seen], ranking.members[seen]
+        tails = tail_probabilities(ends, members, ranking.sizes)
+        if len(tails) and tails.min() < found.tail:
+            place = int(np.argmin(tails))
+            best = at
+            found = Threshold(depth=int(ends[place]), members=int(members[place]), tail=float(tails[place]), p=1.0)
+    if not found.depth:
+        return best, found
+    places = rankings[best].ends[rankings[best].ends <= deepest]
+    return best, replace(found, p=crossing_probability(places, found.tail, rankings[best].sizes, others=others))
 
 
 def excess_bounds(depth: int, members: int, sizes: tuple[int, int], tail: float) -> tuple[float, float, float]:
@@ -203,7 +224,7 @@ def crossing_probability(places: Places, tail: float, sizes: tuple[int, int], *,
         gained = inside * np.clip(members - counts, 0, None) / left
         inside *= np.clip(rest - drawn + counts, 0, left) / left
         inside[1:] += gained[:-1]
-        if inside[max(0, depth - others) :].sum() <= NOTHING * limit:
+        if depth > places[0] and inside[max(0, depth - others) :].sum() <= NOTHING * limit:
             break  # no path is left with so few others
         if not looked[depth]:
             continue
@@ -212,7 +233,9 @@ def crossing_probability(places: Places, tail: float, sizes: tuple[int, int], *,
         small = np.flatnonzero(np.cumsum(mass[::-1])[::-1] <= limit)
         if not len(small):
             continue
-        first = max(low + int(small[0]), depth - others)
+        first = low + int(small[0])
+        if depth != places[0]:
+            first = max(first, depth - others)
         crossed += float(inside[first:].sum())
         inside[first:] = 0.0
     return min(1.0, crossed)
@@ -222,7 +245,7 @@ def fewest_ahead(sizes: tuple[int, int], level: float, *, deepest: int, others: 
     """The fewest members ahead of all others that :func:`most_extreme` tells from chance; None if no number is.
 
     >>> fewest_ahead((1000, 1000), 0.001, deepest=200, others=10)
-    14
+    12
     """
     places = np.arange(1, min(deepest, sum(sizes)) + 1)
     every = range(1, min(deepest, sizes[0]) + 1)

@@ -204,7 +204,7 @@ def near_test(spaces: Sequence[Ranked]) -> NearTest:
     ps = {"lead": lead / RUN_SHARE, "scan": len(spaces) * scans[best].p / (1 - RUN_SHARE)}
     if ps["lead"] <= ps["scan"]:
         ranked = max(spaces, key=lambda one: one.ranking.run)
-        found = Threshold(depth=longest, members=longest, p=lead)
+        found = Threshold(depth=longest, members=longest, tail=lead, p=lead)
         return NearTest(p=min(1.0, ps["lead"]), by="lead", ranked=ranked, threshold=found)
     return NearTest(p=min(1.0, ps["scan"]), by="scan", ranked=spaces[best], threshold=scans[best])
 

@@ -16,7 +16,14 @@ from scipy.special import comb, logsumexp
 
 import counterproof as cp
 from counterproof.metrics.errors import MetricError
-from counterproof.metrics.leakage._distances.known_neighbours import Proximity, below, members_of, pool_of, proximity_of
+from counterproof.metrics.leakage._distances.known_neighbours import (
+    Proximity,
+    among,
+    below,
+    members_of,
+    pool_of,
+    proximity_of,
+)
 from counterproof.metrics.leakage.authenticity import authenticity
 from counterproof.metrics.leakage.closer_to_train import closer_to_train, credit, missed
 from counterproof.metrics.leakage.data_copying import copying_test
@@ -389,3 +396,15 @@ def test_few_sources_are_too_few() -> None:
         found = values(metric, bench(train, holdout, made, clusters=clusters))["value"]
         assert found.status == "not_assessable"
         assert "needs 20 sources of train rows, and there are 10" in found.reason
+
+
+def test_row_seven_of_the_release_is_not_row_seven_of_the_known_records() -> None:
+    """Lists are filed by the rows' content: equal positions in two samples are two questions."""
+    at = desk(sources=three(normal_rows, 60, 1))
+    release, known = proximity_of(at, "release", gower=False), proximity_of(at, "known", gower=False)
+    rows, places = np.array([7]), np.arange(len(release.pool))
+    for near in (release, known):
+        distance = among(at, near, rows, places, 1)[0][0, 0]
+        between = np.sqrt(((near.asked.features[7] - near.pool.features) ** 2).sum(1))
+        between[near.pool.rows == near.asked.rows[7]] = np.inf
+        assert distance == pytest.approx(between.min(), rel=1e-9)
