@@ -90,7 +90,7 @@ class GroupComparison:
 
     def _beyond(self, plan: ComparisonPlan, found: dict[str, list[GroupScores]]) -> Iterator[Value]:
         """The gap beyond that of real rows, per column, in each quantity that a gate looks at."""
-        # Of tables the kernel distance sees a group crowded into one place, and little else: it may fail, and passes none.
+        # Of tables the kernel distance sees groups crowded into one place, and little else: it may fail only.
         deciding = ("density",) if self.bench.corpus.modality == "table" else tuple(GATED)
         for by in GATED:
             field, unit, told = f"{by}_gap", f"{UNITS[by]}, lost", False
