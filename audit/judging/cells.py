@@ -35,14 +35,12 @@ class Terms:
         without_holdout: Whether leakage that cannot be assessed is let pass by.
         readings: Every reading of the record.
         baseline: An earlier record to compare with.
-        cells: How many cells the gate looks at.
         widen: Whether the policy's tolerances widen to what real data of this size differ by.
         rows: Rows a side of the whole audit.
     """
 
     confidence: float
     fail_confidence: float
-    cells: int = 1
     widen: bool = True
     rows: int = 0
     without_holdout: Literal["refuse", "allow"] = "refuse"
@@ -167,7 +165,6 @@ def _tolerated(gate: Gate, reading: Reading, stated: float, terms: Terms) -> flo
         operator=gate.operator,
         better=reading.better,
         confidence=terms.confidence,
-        cells=terms.cells,
         widest=gate.widest,
     )
 

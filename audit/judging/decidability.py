@@ -23,7 +23,7 @@ from counterproof.metrics.statistics.decidability import DECIDABLE, WIDEST, larg
 from counterproof.reports.judgement import Operator
 from counterproof.reports.model import ExpectedReading
 
-NEARLY_SURE = 0.998  # what a widened tolerance aims at
+NEARLY_SURE = 0.9998  # what a widened tolerance aims at: gates of many cells pass where all of them do
 _NORMAL = NormalDist()
 
 
@@ -58,10 +58,11 @@ def widened(
     operator: Operator,
     better: Better,
     confidence: float,
-    cells: int = 1,
     widest: float | None = None,
 ) -> float:
     """The limit, moved out to what a faithful release nearly surely meets; by default to twice the tolerance at most.
+
+    It does not depend on what other cells a gate looks at: gates that read the same cell judge it alike.
 
     Args:
         limit: As stated.
@@ -69,10 +70,9 @@ def widened(
         operator: Of the gate.
         better: Of the reading; ``zero`` is judged on both sides.
         confidence: Of the bound that a PASS needs inside.
-        cells: How many cells the gate looks at: all of them must pass.
         widest: How far it may be moved.
     """
-    tails = cells * (2 if better == "zero" else 1)
+    tails = 2 if better == "zero" else 1
     reach = normal_quantile(confidence) * expected.error
     reach += _NORMAL.inv_cdf(1 - (1 - NEARLY_SURE) / tails) * expected.spread
     sign = -1 if operator in (">=", ">") else 1

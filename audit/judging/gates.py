@@ -105,7 +105,6 @@ class _Court:
                 confidence=self.confidence,
                 fail_confidence=1 - (1 - self.confidence) / adjusted,
                 without_holdout=self.without_holdout,
-                cells=max(1, sum(reading.estimate is not None and reading.decidable for reading in picked)),
                 widen=self.undecided == "allow",
                 rows=max((reading.rows for reading in self.measurements), default=0),
                 readings=self.readings,
