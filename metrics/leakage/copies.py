@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from counterproof.metrics.engine.shared_work import Work
-from counterproof.metrics.estimate import Estimate
+from counterproof.metrics.estimate import Estimate, Expected
 from counterproof.metrics.leakage._copy_search.matching import (
     Flags,
     Matches,
@@ -45,8 +45,9 @@ MATCHES: Work[Matches] = Work("matches of real records with the release")
             0.01,
             "0 can never be passed by an upper bound; 1 % is the least that 1,000 rows can certify. "
             "Copies beyond chance fail whatever their share",
+            widest=0.01,
         ),
-        Tolerance("near", "<=", 0.01, "as for exact copies: near copies beyond chance fail at any share"),
+        Tolerance("near", "<=", 0.01, "as for exact copies: near copies beyond chance fail at any share", widest=0.01),
     ),
     controls={"copies": "value", "near_copies": "near"},
 )
@@ -126,6 +127,7 @@ def exact_copies(
     alarm, p = copy_alarm(tests, f"{len(pairs)} of {len(bench.release)} release rows equal one of them", level)
     return Value(
         estimate=estimate,
+        expected=expected_matches(bench),
         n=rows_used(bench),
         alarm=alarm,
         reason=f"{counted(exact)}, p = {p:.2g}; {told_from(exact.hits[1], least)}{twins(found)}",
@@ -135,6 +137,21 @@ def exact_copies(
         ),
         panels=(pair_panel(bench, [*pairs[:12], *near[:12]]),),
     )
+
+
+def expected_matches(bench: Workbench) -> Expected:
+    """How the excess scatters where fresh rows match real records by chance, told by the real rows' own twins.
+
+    A fresh row equals a record that stands once with probability ``2 N_2 / N``, where ``N_2`` of ``N``
+    real records stand twice; half of these are training records. Where none do, at most 3 of n rows match, at 95 %.
+
+    Source: Good 1953, doi:10.1093/biomet/40.3-4.237.
+    """
+    counts = np.unique(bench.real.digests, return_counts=True)[1]
+    rows = len(bench.release)
+    matches = max(3.0, rows * 2 * int((counts == 2).sum()) / len(bench.real))
+    spread = math.sqrt(matches) / min(rows, len(bench.reference))
+    return Expected(value=0.0, spread=spread, error=spread)
 
 
 def counted(found: Tally) -> str:

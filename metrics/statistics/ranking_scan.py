@@ -28,7 +28,7 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Places = NDArray[np.intp]
 DEEP_ENOUGH = 1000  # records beyond which looking deeper costs more than it tells
-DECIDABLE = 0.9  # chance that a faithful release is to be certified with
+NEARLY_SURE = 0.99  # chance that a faithful release is to be certified with, in each of several spaces
 NOTHING = 1e-6  # of a probability that is sought
 SLACK = 1e-9  # relative: probabilities that rounding alone tells apart count as equal
 
@@ -165,7 +165,7 @@ def excess_bounds(depth: int, members: int, sizes: tuple[int, int], tail: float)
 
 @cache
 def certifying_depth(sizes: tuple[int, int], most: float, tail: float) -> int:
-    """How deep to look so that with no leak the upper bound stays within ``most`` nine times in ten.
+    """How deep to look so that with no leak the upper bound stays within ``most`` in all but one of 100 audits.
 
     It follows from the sizes alone. The deeper, the less hidden is a copy; the wider the bound.
 
@@ -179,7 +179,7 @@ def certifying_depth(sizes: tuple[int, int], most: float, tail: float) -> int:
         every = range(min(depth, sizes[0]) + 1)
         fitting = bisect_left(every, True, key=lambda h: excess_bounds(depth, h, sizes, tail)[2] > most)
         low = max(0, depth - sizes[1])
-        return float(_mass(depth, sizes)[: max(0, fitting - low)].sum()) >= DECIDABLE
+        return float(_mass(depth, sizes)[: max(0, fitting - low)].sum()) >= NEARLY_SURE
 
     least = min(math.floor(most) + 1, sum(sizes))
     deeper = range(least + 1, min(DEEP_ENOUGH, sum(sizes) // 10) + 1)

@@ -111,7 +111,7 @@ def near_copies(bench: Workbench, found: Matches, member: Flags, level: float) -
         level: An alarm is given below it.
     """
     spaces = rank_spaces(bench, found, member)
-    if not spaces or not all(min(one.ranking.sizes) for one in spaces):
+    if not spaces or not min(spaces[0].sizes):
         reason = "no record or no release row is left in which to look for near copies"
         return NearCopies(value=Value(field="near", status="not_assessable", reason=reason), pairs=[])
     estimate = share_of_near(bench, spaces)
@@ -221,7 +221,7 @@ def share_of_near(bench: Workbench, spaces: Sequence[Ranked]) -> Estimate:
     """The share of the release that is near copies, in the space that allows most of them.
 
     Counted among so many of the nearest records that a release without copies is certified to have
-    less than 1 % nine times in ten: a depth that the sizes alone decide. The interval inverts the
+    less than 1 % nearly always: a depth that the sizes alone decide. The interval inverts the
     exact test at that depth, at the level shared among the spaces.
     """
     assert bench.train is not None
