@@ -31,8 +31,16 @@ that is named positive, and do not apply without one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
-from counterproof.metrics.fairness._group_rates.assessment import Aggregate, Comparison, Method, Question, assess
+from counterproof.metrics.fairness._group_rates.assessment import (
+    Aggregate,
+    Comparison,
+    Method,
+    Question,
+    assess,
+    foreseen,
+)
 from counterproof.metrics.fairness._group_rates.calibration import CALIBRATION, calibration_errors
 from counterproof.metrics.fairness._group_rates.rates import (
     ACCURACY,
@@ -100,6 +108,7 @@ def of_groups(
             null="halves",
             draws=REFITS,
             tolerances=(gate,) if question.gated else (),
+            preflight=partial(foreseen, question),
         )(function)
 
     return declare

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from counterproof.metrics.engine.learners import LEARNED, Forecast, chosen_learners
-from counterproof.metrics.estimate import Better, Estimate, Evidence, Panel
+from counterproof.metrics.estimate import Better, Estimate, Evidence, Panel, normal_quantile
 from counterproof.metrics.metric import Needs, Tolerance, Value, metric
 from counterproof.metrics.sample import Floats, Sample
 from counterproof.metrics.shared.retraining import REFITS, Change, refit_spread, worst_change
 from counterproof.metrics.statistics.auc import auc_error, auc_parts
+from counterproof.metrics.statistics.decidability import CONFIDENCE, DECIDABLE
 from counterproof.metrics.statistics.proportions import clopper_pearson, paired_error
 from counterproof.metrics.statistics.variance import parts_error
 from counterproof.metrics.workbench import Workbench
@@ -120,6 +122,23 @@ def losses(bench: Workbench, learners: tuple[str, ...]) -> dict[tuple[str, str],
     return found
 
 
+def foreseen(bench: Workbench) -> str:
+    """Why the loss cannot be decided, told from counts alone before models are trained; empty where it can.
+
+    The AUROC of a fair model (0.8) varies as ``A (1 - A) / m`` at most, with ``m`` rows of the rarer class;
+    two models on the same rows differ by about half its standard deviation.
+    """
+    labels = bench.test.labels
+    classes, counts = np.unique(labels[labels != ""], return_counts=True)
+    if len(classes) != 2:
+        return ""
+    rarer = int(counts.min())
+    error = math.sqrt(0.8 * 0.2 / rarer) / 2
+    if (normal_quantile(CONFIDENCE) + normal_quantile(DECIDABLE)) * error <= WIDEST:
+        return ""
+    return f"the rarer class of {bench.corpus.label} has {rarer} test rows"
+
+
 @metric(
     id="utility.tstr",
     family="utility",
@@ -143,6 +162,7 @@ def losses(bench: Workbench, learners: tuple[str, ...]) -> dict[tuple[str, str],
             "learn or rows few, real data differ by more, and up to six points are tolerated",
         ),
     ),
+    preflight=foreseen,
 )
 def tstr(bench: Workbench, *, models: tuple[str, ...] | None = None) -> Iterator[Value]:
     """What models trained on the release lose on real rows, against models trained on real rows.

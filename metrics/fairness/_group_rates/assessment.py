@@ -7,6 +7,7 @@ measured then is a function of the tables of rates in :class:`Ready` alone.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -529,3 +530,33 @@ def _listed(compared: Compared) -> Compared:
     dropped = few[np.argsort(compared.error[few], kind="stable")[LISTED:]]
     kept = np.setdiff1d(np.arange(len(compared.cells)), dropped)
     return compared.take(kept, unlisted=len(dropped))
+
+
+def foreseen(question: Question, bench: Workbench) -> str:
+    """Why no group can be decided, told from counts alone before models are trained; empty where one can.
+
+    Rates of two models by group scatter at most as ``sqrt(1/2 (1/n_a + 1/n_b))`` apart where both are trained
+    anew (a share varies by a quarter of a row at most, for either model). For labels of two classes; the rarer
+    is taken as the positive one.
+    """
+    labels = bench.test.labels
+    classes, counts = np.unique(labels[labels != ""], return_counts=True)
+    if len(classes) != 2:
+        return ""
+    truth = {"all": labels != "", "positive": labels == classes[counts.argmin()]}
+    truth["negative"] = truth["all"] & ~truth["positive"]
+    reach = normal_quantile(CONFIDENCE) + normal_quantile(DECIDABLE)
+    largest: list[tuple[int, str]] = []
+    for rate in question.rates:
+        inside = truth.get(rate.among, truth["all"])
+        for column in bench.corpus.groups:
+            sizes = np.sort(np.unique(bench.test.group(column)[inside], return_counts=True)[1])[::-1]
+            if len(sizes) < 2:
+                continue
+            others = 1 / sizes[1] if question.paired else 0.0
+            if reach * math.sqrt(0.5 * (1 / sizes[0] + others)) <= WIDEST * abs(question.limit):
+                return ""
+            kind = "" if rate.among == "all" else f"{rate.among} "
+            rows = f"{sizes[0]} and {sizes[1]}" if question.paired else f"{sizes[0]}"
+            largest.append((int(sizes[1]), f"the largest groups of {column} have {rows} {kind}test rows"))
+    return max(largest)[1] if largest else ""
