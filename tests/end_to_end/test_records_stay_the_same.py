@@ -1,10 +1,10 @@
 """The records of the shipped releases stay what they were, until a change of numbers is meant.
 
 ``tests/data/records/`` holds, for every metric and every gate of a record, a digest of all that is no decimal number
-(ids, fields, groups, counts, verdicts, sentences, evidence) and the decimal numbers, which must agree to 1e-6.
-Another processor, or another version of what computes, differs in last digits, which ties and trees can carry into a
-count: there the verdicts of all gates are compared alone. When numbers or sentences change on purpose, rewrite the files, and say in the
-commit what changed and why:
+(ids, fields, groups, counts, verdicts, sentences, evidence) and the decimal numbers, which must agree to 1e-6. Another
+processor, or another version of what computes, differs in last digits, which ties and trees can carry into a count:
+there the verdicts of all gates are compared alone. When numbers or sentences change on purpose, rewrite the files, and
+say in the commit what changed and why:
 
     COUNTERPROOF_REWRITE_RECORDS=1 python -m pytest -q tests/end_to_end/test_records_stay_the_same.py
 """
