@@ -31,6 +31,7 @@ PROTOCOL = (
 REACH = 0.5  # how far beyond the real range a rank may go
 LEVELS = 100  # categories with a feature of their own at most
 CATEGORY_WEIGHT = 0.5
+GROUPS = 8  # of categories none of which is frequent enough for a feature of its own
 FITTED = 0.5  # standard errors by which fitted rows may differ from fresh ones in the feature of rare categories
 
 
@@ -71,6 +72,13 @@ def encode_table(stack: Stack) -> EncodedTable:
         if block is not None:
             parts.append(block)
             kept.append(name)
+    if not parts:  # no number, and no category that is frequent: groups of categories are better than nothing
+        for name in known:
+            block, remark = _hashed(stack.frame[name], fitted)
+            if block is not None:
+                parts.append(block)
+                kept.append(name)
+                findings.append(f"column {name!r} {remark}")
     widths = np.cumsum([0, *(part.shape[1] for part in parts)])
     features = np.concatenate(parts, axis=1) if parts else np.zeros((len(stack.frame), 0))
     features *= np.sqrt(features.shape[1] / max(float(features[fitted].var(0).sum()), 1e-300))
@@ -124,7 +132,7 @@ def _block(column: pd.Series[Any], kind: str, fitted: Rows) -> tuple[Floats | No
     centred: Floats = raw - raw[fitted].mean(0)
     if float(centred[fitted].var(0).sum()) < 1e-12:
         return None, f"{remark or 'does not vary in train and holdout'}: kept out of the features"
-    return centred, remark and f"{remark} share one feature"
+    return centred, remark
 
 
 def _number_block(column: pd.Series[Any], kind: str, fitted: Rows) -> Floats:
@@ -167,8 +175,27 @@ def _one_hot(column: pd.Series[Any], fitted: Rows) -> tuple[Floats, str]:
     place = places[codes]
     hot: Floats = (place[:, None] == np.unique(place)[None, :]).astype(np.float64)
     rare = int(((counts > 0) & ~own).sum())
-    remark = f"has {rare} categories with fewer than {need} real rows, which" if rare > 1 else ""
+    remark = f"has {rare} categories with fewer than {need} real rows, which share one feature" if rare > 1 else ""
     return hot * np.sqrt(CATEGORY_WEIGHT), remark
+
+
+def _hashed(column: pd.Series[Any], fitted: Rows) -> tuple[Floats | None, str]:
+    """A feature for each of a few groups of categories that no row's presence decides, and one for missing.
+
+    Of categories none of which is frequent, only groups can be compared; a digest of the name puts a fresh
+    row's category into a group as it does a fitted row's.
+    """
+    codes, levels = pd.factorize(column, use_na_sentinel=True)
+    digests = [hashlib.blake2b(str(level).encode(errors="surrogatepass"), digest_size=8).digest() for level in levels]
+    group = np.array([int.from_bytes(digest, "big") % GROUPS for digest in digests] + [GROUPS], dtype=np.intp)[codes]
+    hot: Floats = (group[:, None] == np.unique(group)[None, :]).astype(np.float64) * np.sqrt(CATEGORY_WEIGHT)
+    centred: Floats = hot - hot[fitted].mean(0)
+    if float(centred[fitted].var(0).sum()) < 1e-12:
+        return None, ""
+    return (
+        centred,
+        f"has {len(levels)} categories, none of them frequent, which share {GROUPS} features by their digests",
+    )
 
 
 def fewest_rows(counts: NDArray[np.intp]) -> int:

@@ -78,13 +78,13 @@ def families_of(gates: Sequence[GateReading], measurements: Sequence[Reading]) -
 def verdict_of(gates: Sequence[GateReading], measurements: Sequence[Reading]) -> tuple[Whole, str, list[str]]:
     """The verdict of the whole, the sentence behind it, and the warnings."""
     strict = [gate for gate in gates if gate.level == "fail"]
-    verdict = _worst([gate.verdict for gate in strict]) or "inconclusive"
-    if verdict == "pass" and (open_family := _undecided_family(strict)):
+    verdict = _worst([gate.verdict for gate in strict])
+    if verdict in (None, "pass") and (open_family := _undecided_family(strict)):
         verdict = "inconclusive"
         first, *others = open_family
         more = f" (and {len(others)} more gates)" if others else ""
         return verdict, f"{first.family} cannot be decided: {first.why}{more}", _told(gates, measurements)
-    return verdict, _because(verdict, strict), _told(gates, measurements)
+    return verdict or "inconclusive", _because(verdict or "inconclusive", strict), _told(gates, measurements)
 
 
 def _told(gates: Sequence[GateReading], measurements: Sequence[Reading]) -> list[str]:

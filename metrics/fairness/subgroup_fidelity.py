@@ -37,8 +37,8 @@ from counterproof.metrics.workbench import Workbench
             limit=GATED["density"],
             widest=GATED["density"],
             cells=True,
-            reason="as much as fidelity.density tolerates of all rows: a group may be a fifth less crowded around real "
-            "rows than the best group, beyond what real groups differ by",
+            reason="15 of 100 rows of a group may be more out of place than those of the best group, beyond what real "
+            "groups differ by; noise of half a spread in one group of a table puts 50 of 100 there",
         ),
     ),
 )
@@ -58,7 +58,7 @@ def subgroup_fidelity(bench: Workbench, *, k: int = 5, by: By | Literal["auto"] 
     ``gap`` is the loss of the worst less that of the best group; its interval is simultaneous over all pairs,
     and its value is above 0 by luck. What is gated, for each column, is the gap beyond that of real rows:
     ``density_gap`` sees noise and mixed columns, which leave the rows of a group out of place, and
-    ``kernel_distance_gap`` sees rows that crowd, as blurred images do (in tables it may fail, and passes none).
+    ``kernel_distance_gap`` sees rows that crowd, as blurred images do. In tables both may fail, and block no PASS.
     A column of groups so small that a faithful release might not pass is listed as "too few to say"; it may
     still fail.
 

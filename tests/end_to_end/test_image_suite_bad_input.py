@@ -17,6 +17,7 @@ from PIL import Image
 
 import counterproof.measuring.workbench_setup as benches
 from counterproof import Record, audit
+from counterproof.encoders import base
 from counterproof.encoders import registry as encoders
 from counterproof.encoders import weight_store as weights
 
@@ -214,6 +215,7 @@ def full_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     with monkeypatch.context() as patch:
         patch.setattr(torch.Tensor, "to", full)
+        patch.setattr(base, "device_named", named)
         patch.setattr(encoders, "device_named", named)
         patch.setattr(benches, "device_named", named)
         yield

@@ -124,7 +124,7 @@ def near_copies(bench: Workbench, found: Matches, member: Flags, level: float) -
         )
     test = near_test(spaces)
     alarm = near_alarm(bench, test) if test.p < level else ""
-    if alarm and test.by == "scan":
+    if alarm:  # counted as deep as the alarm tells of training records
         estimate = share_at(bench, test.ranked, test.threshold.depth)
     pairs = near_pairs(bench, found, member, test, all_of_them=bool(alarm))
     title = f"Training records by the release rows that come as near to them ({test.ranked.space})"

@@ -104,7 +104,7 @@ def test_changed_copies_fail_and_their_sources_are_named(change: Any) -> None:
     train, holdout, release = three(1)
     release[:16] = change(train[40:56])
     found = values(train, holdout, release)
-    assert found["value"].alarm == found["near"].alarm
+    assert not found["value"].alarm, "one alarm fails one gate"
     assert "by pixels under shifts, flips and crops" in found["near"].alarm
     pairs = {row[:2] for row in found["near"].evidence[0].rows}
     assert len(pairs & {(str(2 * N + at), str(40 + at)) for at in range(16)}) >= 14
