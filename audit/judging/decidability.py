@@ -80,7 +80,8 @@ def widened(
     if tolerance <= 0:
         return limit
     most = WIDEST * tolerance if widest is None else sign * (widest - expected.value)
-    return expected.value + sign * max(tolerance, min(reach, most))
+    room = min(reach, most)
+    return expected.value + sign * room if room > tolerance * (1 + 1e-9) else limit
 
 
 def decidable_together(probabilities: Sequence[float]) -> list[bool]:

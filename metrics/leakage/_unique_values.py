@@ -73,8 +73,8 @@ def uniques_of(bench: Workbench, *, most: int) -> Uniques:
 def column_values(bench: Workbench) -> tuple[dict[str, Rows], Columns]:
     """A number per value of each column, for all real rows and then the release; -1 is missing.
 
-    Identifiers are left out, and so is what merely counts the rows of the release: such numbers
-    meet those of any table.
+    What merely counts the rows of the release is left out: such numbers meet those of any table. Identifiers
+    stay: one of a training record in the release gives it away as nothing else does.
     """
     import pandas as pd
 
@@ -84,24 +84,35 @@ def column_values(bench: Workbench) -> tuple[dict[str, Rows], Columns]:
     found, left_out = {}, []
     for name in frame.columns:
         column = frame[name]
-        if bench.corpus.kinds.get(name) == "identifier" or numbers_rows(column.take(bench.release.rows)):
+        step = None if bench.corpus.kinds.get(name) == "identifier" else 1
+        if numbers_rows(column.take(bench.release.rows), step=step):
             left_out.append(str(name))
             continue
         found[str(name)] = pd.factorize(column.take(rows), use_na_sentinel=True)[0].astype(np.intp)
     return found, tuple(left_out)
 
 
-def numbers_rows(column: pd.Series[Any]) -> bool:
-    """Whether a column holds whole numbers in a row, each once.
+def numbers_rows(column: pd.Series[Any], *, step: int | None = 1) -> bool:
+    """Whether a column holds whole numbers in a row, each once, or such numbers behind the same letters.
+
+    ``step`` is the distance from one to the next; None takes any that is the same throughout.
 
     >>> import pandas as pd
     >>> numbers_rows(pd.Series([3, 1, 2])), numbers_rows(pd.Series([3, 1, 1]))
     (True, False)
+    >>> numbers_rows(pd.Series(["P-03", "P-01", "P-02"])), numbers_rows(pd.Series(["P-03", "Q-01", "P-02"]))
+    (True, False)
     """
+    if column.dtype.kind not in "iuf" and len(column) > 1 and not column.isna().any():
+        parts = column.astype(str).str.extract(r"^(\D*)(\d{1,15})$")
+        if parts[1].isna().any() or parts[0].nunique() > 1:
+            return False
+        column = parts[1].astype(np.int64)
     if column.dtype.kind not in "iuf" or len(column) < 2 or column.isna().any():
         return False
     values = np.sort(column.to_numpy(dtype=np.float64))
-    return bool((np.diff(values) == 1).all())
+    steps = np.diff(values)
+    return bool(steps[0] >= 1 and (steps == (step or steps[0])).all())
 
 
 def drawn(columns: list[str], most: int, rng: np.random.Generator) -> list[Columns]:

@@ -40,6 +40,7 @@ UNIQUES: Work[Uniques] = Work("values that one record holds")
             0.05,
             "fresh real rows repeat unique amounts and scores now and then, and 1,000 rows know their share to "
             "3 %; rare values beyond chance fail whatever their share",
+            widest=0.05,
         ),
     ),
 )

@@ -181,7 +181,7 @@ def certifying_depth(sizes: tuple[int, int], most: float, tail: float) -> int:
         low = max(0, depth - sizes[1])
         return float(_mass(depth, sizes)[: max(0, fitting - low)].sum()) >= NEARLY_SURE
 
-    least = min(math.floor(most) + 1, sum(sizes))
+    least = max(1, min(math.floor(most), sum(sizes)))
     deeper = range(least + 1, min(DEEP_ENOUGH, sum(sizes) // 10) + 1)
     return least + bisect_left(deeper, True, key=lambda depth: not holds(depth))
 

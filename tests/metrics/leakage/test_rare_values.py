@@ -180,6 +180,24 @@ def test_identifiers_are_no_values(column: str) -> None:
     assert not values(frames)["value"].alarm
 
 
+@pytest.mark.parametrize("kind", ["token", "hex", "number", "coded"])
+def test_identifiers_of_training_records_in_the_release_alarm_and_serial_numbers_do_not(kind: str) -> None:
+    rng = np.random.default_rng(0)
+    makers = {
+        "token": lambda n: [f"TK-{''.join(rng.choice(list('ABCDEFGHJK'), 8))}" for _ in range(n)],
+        "hex": lambda n: [rng.bytes(6).hex() for _ in range(n)],
+        "number": lambda n: rng.choice(10**9, n, replace=False),
+        "coded": lambda n: [f"P-{at:06d}" for at in rng.choice(10**6, n, replace=False)],
+    }
+    frames = {role: frame.assign(ref=makers[kind](300)) for role, frame in three(people, 300, 8).items()}
+    assert not values(frames)["value"].alarm
+    leaky = frames | {"synthetic": frames["synthetic"].assign(ref=frames["train"]["ref"].to_numpy())}
+    assert values(leaky)["value"].alarm.startswith("300 training records have a value in ref")
+    serial = {role: frame.assign(ref=[f"P-{at:06d}" for at in range(300)]) for role, frame in frames.items()}
+    serial["holdout"]["ref"] = [f"P-{at:06d}" for at in range(300, 600)]
+    assert not values(serial)["value"].alarm
+
+
 def test_without_unique_values_nothing_can_be_told() -> None:
     frames = three(lambda n, s: pd.DataFrame({"a": np.arange(n) % 7, "b": np.arange(n) % 2}), 400, 9)
     found = values(frames)
