@@ -15,9 +15,6 @@ from scipy.stats import beta, chi2
 from counterproof.metrics.estimate import Estimate, normal_quantile
 from counterproof.metrics.sample import Floats
 
-# A faithful release passes a decidable cell with probability 0.997: 1.645 standard errors of the
-# bound plus 2.8 of sampling variation fit between a ratio of 1 and the limit.
-SURE = 4.45
 Ends = Floats | float
 
 
