@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from counterproof.inputs.alignment import A, Stack, Wanted, reconcile
-from counterproof.inputs.columns import Form, text_of
+from counterproof.inputs.forms import Form, text_of
 from counterproof.inputs.tables import Table
 from counterproof.metrics.sample import Rows
 from counterproof.refusal import Refusal

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from counterproof.inputs.archives import escapes
-from counterproof.inputs.columns import form_of, text_of
+from counterproof.inputs.forms import form_of, text_of
 from counterproof.inputs.tables import Table, read_table
 from counterproof.refusal import Refusal, listed
 
