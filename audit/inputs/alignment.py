@@ -13,6 +13,7 @@ import pandas as pd
 from counterproof.inputs.column_readings import FORMATS, AmbiguousError, Asked, ColumnReading, read_column
 from counterproof.inputs.columns import KINDS, best_mark, date_fit, kind_of, number_fit
 from counterproof.inputs.domain import domain_findings, key_findings, reading_findings, spelling_findings
+from counterproof.inputs.findings import Finding, remark
 from counterproof.inputs.forms import Flags, Form
 from counterproof.inputs.number_texts import MARKS
 from counterproof.inputs.read_options import DEFAULT, ReadOptions, chosen
@@ -102,7 +103,9 @@ def reconcile(tables: Mapping[str, Table], wanted: Wanted) -> Stack:
             is infinite, or an override names no column or kind.
     """
     tables = {role: tables[role] for role in ORDER if role in tables}
-    findings = [f"{named(role, table)}: {remark}" for role, table in tables.items() for remark in table.remarks]
+    findings: list[str] = [
+        remark(f"{named(role, table)}: {said}") for role, table in tables.items() for said in table.remarks
+    ]
     tables = _without_index(_alike_names(tables, findings), wanted, findings)
     _refuse_absent(tables, wanted)
     columns = _real_columns(tables, findings)
@@ -155,7 +158,8 @@ def _alike_names(tables: Mapping[str, Table], findings: list[str]) -> dict[str, 
         meant = {name: plain[_plain_name(name)] for name in names if name not in known and _plain_name(name) in plain}
         meant = {name: old for name, old in meant.items() if list(meant.values()).count(old) == 1}
         for name, old in meant.items():
-            findings.append(f"column {name!r} of {role} is taken for {old!r}: the names differ by case or spaces alone")
+            sentence = f"column {name!r} of {role} is taken for {old!r}: the names differ by case or spaces alone"
+            findings.append(remark(sentence))
         frame = table.frame.set_axis([meant.get(name, name) for name in names], axis=1) if meant else table.frame
         aligned[role] = replace(table, frame=frame, forms={}) if meant else table
         known += [name for name in frame.columns if name not in known]
@@ -170,7 +174,7 @@ def _without_index(tables: Mapping[str, Table], wanted: Wanted, findings: list[s
         index = [name for name in INDEX if name in table.frame.columns and name not in used and _counts(table, name)]
         index = index[: len(table.frame.columns) - 1]
         for name in index:
-            findings.append(f"column {name!r} of {role} is the number of the row: left out of the audit")
+            findings.append(remark(f"column {name!r} of {role} is the number of the row: left out of the audit"))
         kept[role] = replace(table, frame=table.frame.drop(columns=index), forms={}) if index else table
     return kept
 
@@ -202,7 +206,7 @@ def _real_columns(tables: Mapping[str, Table], findings: list[str]) -> list[str]
     for name in every:
         lacking = [role for role, table in real.items() if name not in table.frame.columns]
         if lacking:
-            findings.append(f"column {name!r} is not in {', '.join(lacking)}: left out of the audit")
+            findings.append(Finding(f"column {name!r} is not in {', '.join(lacking)}: left out of the audit", 1.0))
     return [name for name in every if all(name in table.frame.columns for table in real.values())]
 
 
@@ -219,7 +223,7 @@ def _compared_names(
     found: list[Mismatch] = []
     for name in missing:
         if name == wanted.cluster:  # releases rarely say whom their rows were made from
-            findings.append(f"column {name!r} is missing from the release: every row is its own source")
+            findings.append(remark(f"column {name!r} is missing from the release: every row is its own source"))
         elif any(len(table.form(name).present) for table in real):
             found.append(_lost(name, tables, wanted, extra))
     renamed = {lost.like for lost in found}
@@ -265,7 +269,7 @@ def _column(
     if not any(form.count for form in real.values()):
         if name in wanted.columns:
             raise Refusal(f"column {name!r}, wanted as {wanted.columns[name]}, has no value in the real data")
-        findings.append(f"column {name!r} has no value in the real data: left out of the audit")
+        findings.append(Finding(f"column {name!r} has no value in the real data: left out of the audit", 1.0))
         return None
     kind = _decide(name, real, tables, wanted)
     found = _read(name, kind, forms, tables, wanted)
@@ -286,7 +290,7 @@ def _column(
     if single:
         if name == wanted.label:
             raise Refusal(f"the label {name!r} has one value in the real data: nothing can be learned from it")
-        findings.append(f"column {name!r} has one value in the real data: kept out of the features")
+        findings.append(remark(f"column {name!r} has one value in the real data: kept out of the features"))
     return pd.concat([known, parsed["synthetic"]], ignore_index=True), kind, bool(single)
 
 
@@ -444,7 +448,7 @@ def _report(
         findings += key_findings(name, kind, forms)
     if kind in OPAQUE:
         what = "an identifier" if kind == "identifier" else "free text"
-        findings.append(f"column {name!r} is {what}: kept out of the features")
+        findings.append(remark(f"column {name!r} is {what}: kept out of the features"))
         return
     findings += reading_findings(name, {r: FORMATS[way] for r, way in found.ways.items()}, found.units)
     for role, lost in found.lost.items():
@@ -459,6 +463,8 @@ def _unreadable(name: str, kind: str, role: str, form: Form, lost: Flags) -> str
     """A finding: values that cannot be read as the column's kind."""
     count, total = int(lost.sum()), int(form.counts.sum())
     if count == total:
-        return f"column {name!r} is {A[kind]} in other real data and {A[form.sort]} in {role}: all missing there"
+        sentence = f"column {name!r} is {A[kind]} in other real data and {A[form.sort]} in {role}: all missing there"
+        return Finding(sentence, 1.0)
     first = f"first in row {np.flatnonzero(lost)[0]}, where the first row is 0"
-    return f"column {name!r}: {count} of {total} values in {role} are no {kind} and count as missing ({first})"
+    sentence = f"column {name!r}: {count} of {total} values in {role} are no {kind} and count as missing ({first})"
+    return Finding(sentence, count / total)

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from counterproof.inputs.findings import Finding, remark
 from counterproof.inputs.forms import Flags, Form
 
 CHANCE = 1e-3  # that as many rows of a faithful release lie beyond all real ones
@@ -47,23 +48,25 @@ def domain_findings(name: str, kind: str, values: Mapping[str, pd.Series[Any]]) 
     return found + _constant(name, real, made)
 
 
-def _rows(flags: Flags, total: int) -> str:
+def _found(sentence: str, flags: Flags, total: int) -> Finding:
     """So many rows, their share, and where the first is."""
     count = int(flags.sum())
-    return f"in {count:,} {'rows' if count > 1 else 'row'}, {count / total:.2%} (first in row {flags.argmax()}, {ROW})"
+    rows = f"in {count:,} {'rows' if count > 1 else 'row'}, {count / total:.2%}"
+    return Finding(f"{sentence}{rows} (first in row {flags.argmax()}, {ROW})", count / total)
 
 
 def _constant(name: str, real: pd.Series[Any], made: pd.Series[Any]) -> list[str]:
     held = made.dropna()
     if len(held) < 2 or held.nunique() > 1 or real.nunique() == 1:
         return []
-    return [f"column {name!r} has one value in all {len(held):,} synthetic rows and {real.nunique():,} in real data"]
+    sentence = f"column {name!r} has one value in all {len(held):,} synthetic rows and {real.nunique():,} in real data"
+    return [Finding(sentence, 1.0)]
 
 
 def _range(name: str, kind: str, real: pd.Series[Any], made: pd.Series[Any]) -> list[str]:
     """Beyond the real range, where chance does not explain how many, or how far."""
     low, high = real.min(), real.max()
-    found = []
+    found: list[str] = []
     total = int(made.notna().sum())
     for side, out, gap in (
         (SIDES[kind][0], made < low, low - made.min()),
@@ -78,7 +81,7 @@ def _range(name: str, kind: str, real: pd.Series[Any], made: pd.Series[Any]) -> 
             what = f"values {side} real value"
             if negative:
                 flags, what = (made < 0).to_numpy(), "negative values, which real data never have,"
-            found.append(f"column {name!r}: synthetic holds {what} {_rows(flags, total)}")
+            found.append(_found(f"column {name!r}: synthetic holds {what} ", flags, total))
     return found
 
 
@@ -88,16 +91,17 @@ def _numbers(name: str, real: NDArray[np.float64], made: NDArray[np.float64]) ->
     if np.all(real == np.floor(real)):
         broken = ~np.isnan(made) & (made != np.floor(made))
         if broken.any():
-            return [f"column {name!r}: whole numbers in real data, fractions in the release, {_rows(broken, total)}"]
+            return [_found(f"column {name!r}: whole numbers in real data, fractions in the release, ", broken, total)]
     levels, counts = np.unique(real, return_counts=True)
-    if len(real) < MANY or (counts == 1).sum() > FEW * len(real):
+    alone = float((counts == 1).sum()) / len(real)  # of fresh rows about as many bring a number that nobody has
+    if len(real) < MANY or alone > FEW:
         return []
     odd = ~np.isnan(made) & ~np.isin(made, levels) & (made > levels[0]) & (made < levels[-1])
-    if not odd.any():
+    if odd.sum() <= total * alone + 3 * math.sqrt(total * alone):
         return []
     count = len(np.unique(made[odd]))
     what = "a number" if count == 1 else f"{count:,} numbers"
-    return [f"column {name!r}: synthetic holds {what} never seen in real data, {_rows(odd, total)}"]
+    return [_found(f"column {name!r}: synthetic holds {what} never seen in real data, ", odd, total)]
 
 
 # -- categories ---------------------------------------------------------------------------------------
@@ -131,7 +135,8 @@ def _unseen(name: str, real: pd.Series[Any], made: pd.Series[Any]) -> list[str]:
         return []
     new = sorted(set(made[odd]))
     what = "a category" if len(new) == 1 else f"{len(new):,} categories"
-    sentence = f"column {name!r}: synthetic holds {what} never seen in real data, {_rows(odd, int(made.notna().sum()))}"
+    begin = f"column {name!r}: synthetic holds {what} never seen in real data, "
+    sentence = _found(begin, odd, int(made.notna().sum()))
     told = []
     for difference, plain in ALIKE:
         like = {plain(text) for text in known}
@@ -139,7 +144,7 @@ def _unseen(name: str, real: pd.Series[Any], made: pd.Series[Any]) -> list[str]:
         if same:
             told.append(f"{len(same):,} of them equal real ones but {difference}")
             new = [text for text in new if text not in same]
-    return ["; ".join([sentence, *told])]
+    return [Finding("; ".join([sentence, *told]), sentence.weight)]
 
 
 # -- keys ---------------------------------------------------------------------------------------------
@@ -157,7 +162,7 @@ def key_findings(name: str, kind: str, forms: Mapping[str, Form]) -> list[str]:
         what = f"{repeated:,} of {made.count:,} synthetic rows share their value with another"
         if len(levels.texts) == 1:
             what = f"all {made.count:,} synthetic rows have the same value"
-        return [f"column {name!r} is a key: unique in real data, but {what}"]
+        return [Finding(f"column {name!r} is a key: unique in real data, but {what}", repeated / made.count)]
     gaps = _gaps(made)
     if gaps and all(_gaps(form) == 0 for form in real):
         return [f"column {name!r} counts up without gaps in real data, and skips {gaps:,} numbers in the release"]
@@ -190,10 +195,8 @@ def spelling_findings(name: str, forms: Mapping[str, Form]) -> list[str]:
         return []
     flags = forms["synthetic"].spaced
     assert flags is not None
-    return [
-        f"column {name!r}: synthetic values have spaces at their ends, which real ones have not, "
-        f"{_rows(flags, len(flags))}: read without them"
-    ]
+    sentence = f"column {name!r}: synthetic values have spaces at their ends, which real ones have not, "
+    return [remark(f"{_found(sentence, flags, len(flags))}: read without them")]
 
 
 def reading_findings(name: str, ways: Mapping[str, str], units: Mapping[str, str]) -> list[str]:
@@ -205,7 +208,7 @@ def reading_findings(name: str, ways: Mapping[str, str], units: Mapping[str, str
             by.setdefault(say(way), []).append(role)
         if len(by) > 1:
             told += [f"{way} in {', '.join(roles)}" for way, roles in by.items()]
-    return [f"column {name!r} is not written alike: {'; '.join(told)}"] if told else []
+    return [remark(f"column {name!r} is not written alike: {'; '.join(told)}")] if told else []
 
 
 def _carrying(unit: str) -> str:
