@@ -20,6 +20,7 @@ from counterproof.inputs.date_texts import ORDERS, dates_of_numbers
 from counterproof.inputs.forms import MISSING_HERE, Flags, Form, Levels
 from counterproof.inputs.number_texts import MARKS, habitual_mark
 
+LEADING_ZERO = re.compile(r"[+-]?0\d")
 WHOLE = re.compile(r"([+-]?\d+)\.0+")
 FORMATS = {
     ".": "decimals follow a point",
@@ -266,9 +267,9 @@ def _agreeing(forms: Mapping[str, Form], levels: Mapping[str, Levels]) -> dict[s
 
 
 def _single(known: Sequence[str]) -> dict[np.float32, str]:
-    """Categories by the number in single precision that they round to, empty where one is no number."""
+    """Categories by the number in single precision that they round to, empty where one is no number but a code."""
     numbers = pd.to_numeric(pd.Series(known, dtype=object), errors="coerce").astype("float64")
-    if numbers.isna().any():
+    if numbers.isna().any() or any(LEADING_ZERO.match(text) for text in known):
         return {}
     with np.errstate(over="ignore"):
         return {np.float32(number): text for number, text in zip(numbers, known, strict=True)}

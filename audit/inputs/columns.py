@@ -75,7 +75,8 @@ def kind_of(name: str, parts: Sequence[Form], *, typed: bool = True, limit: floa
     parts = [part for part in parts if part.counts.any()] or list(parts)
     sorts = {part.sort for part in parts}
     if sorts == {"number"}:
-        return _kind_of_numbers(name, [part.present.to_numpy(dtype=float) for part in parts])
+        values = [part.present.to_numpy(dtype=float) for part in parts]
+        return _kind_of_numbers(name, values, [(len(part), len(np.unique(part))) for part in values])
     if sorts == {"boolean"}:
         return "boolean"
     if sorts == {"datetime"}:
@@ -86,7 +87,7 @@ def kind_of(name: str, parts: Sequence[Form], *, typed: bool = True, limit: floa
         if _total(date_fit(part) for part in parts).holds(limit):
             return "datetime"
         if _total(number_fit(part) for part in parts).holds(limit) and not _are_names(parts, typed, limit):
-            return _kind_of_numbers(name, [_numbers(part) for part in parts])
+            return _kind_of_numbers(name, [_numbers(part) for part in parts], [_size(part) for part in parts])
     return _kind_of_texts(name, parts)
 
 
@@ -171,9 +172,14 @@ def _are_truths(parts: Sequence[Form], limit: float) -> bool:
     return bool(words & {"true", "false"}) or any(words >= set(pair) for pair in PAIRS)
 
 
-def _kind_of_numbers(name: str, parts: Sequence[NDArray[np.float64]]) -> Kind:
+def _size(form: Form) -> tuple[int, int]:
+    """Values and distinct values; of texts, since large numbers may be equal where their texts are not."""
+    return int(form.levels.counts.sum()), len(form.levels.texts)
+
+
+def _kind_of_numbers(name: str, parts: Sequence[NDArray[np.float64]], sizes: Sequence[tuple[int, int]]) -> Kind:
     whole = all(bool((part == np.floor(part)).all()) for part in parts)
-    if whole and NAMED_LIKE_ID.search(name) and _many_unique([(len(part), len(np.unique(part))) for part in parts]):
+    if whole and NAMED_LIKE_ID.search(name) and _many_unique(sizes):
         return "identifier"
     if whole and NAMED_LIKE_TIME.search(name) and look_like_epochs(parts):
         return "datetime"
@@ -182,12 +188,11 @@ def _kind_of_numbers(name: str, parts: Sequence[NDArray[np.float64]]) -> Kind:
 
 
 def _kind_of_texts(name: str, parts: Sequence[Form]) -> Kind:
-    levels = [part.levels for part in parts]
-    sizes = [(int(level.counts.sum()), len(level.texts)) for level in levels]
+    sizes = [_size(part) for part in parts]
     rows = sum(n for n, _ in sizes)
     if rows < MANY:
         return "category"
-    distinct = set().union(*(level.texts.tolist() for level in levels))
+    distinct = set().union(*(part.levels.texts.tolist() for part in parts))
     if NAMED_LIKE_ID.search(name) and _many_unique(sizes):
         return "identifier"
     share = len(distinct) / rows
