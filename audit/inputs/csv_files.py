@@ -21,6 +21,7 @@ from counterproof.refusal import Refusal, listed
 COMPRESSED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
 HEAD = 1 << 20  # bytes in which the separator and the header are looked for
 SAMPLE = 50  # rows of them
+ALIKE = 0.02  # so much the detector's measure of disorder differs by chance; its measure of language by five times it
 DELIMITERS = ",;\t|"
 MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*\r?\n', re.IGNORECASE)
@@ -206,9 +207,10 @@ def _detected(path: Path) -> str:
             size += sum(map(len, other))
         lines += [] if rest.isascii() else [rest]
     matches = list(from_bytes(b"\n".join(lines)[: HEAD // 16]))
-    plausible = [one for one in matches if (one.chaos, one.coherence) == (matches[0].chaos, matches[0].coherence)]
+    least, most = min((one.chaos for one in matches), default=0), max((one.coherence for one in matches), default=0)
+    plausible = [one for one in matches if one.chaos <= least + ALIKE and one.coherence >= most - 5 * ALIKE]
     names = [name for one in plausible for name in (one.encoding, *one.could_be_from_charset)]
-    if not names or matches[0].encoding in ("ascii", "utf_8"):
+    if not names:
         raise Refusal(f"{path}: {_not_text('UTF-8')}")
     # a few accented letters are equally likely in many; of these, this one is by far the most frequent
     return "cp1252" if "cp1252" in names else str(names[0])
