@@ -72,6 +72,7 @@ class Stack:
         compared: Columns that the release holds too and that are not identifiers.
         constant: Columns of one value in real data.
         schema: Columns that the release lacks, has in another type, or has in addition.
+        released: Columns of the release as real data call them, without numbers of rows.
         findings: What did not fit, in sentences.
     """
 
@@ -81,6 +82,7 @@ class Stack:
     compared: tuple[str, ...]
     constant: tuple[str, ...]
     schema: tuple[Mismatch, ...]
+    released: tuple[str, ...]
     findings: list[str]
 
 
@@ -121,6 +123,10 @@ def reconcile(tables: Mapping[str, Table], wanted: Wanted) -> Stack:
             continue
         made[name], kinds[name], single = column
         constant += [name] if single else []
+    if not made and not any(
+        tables[role].form(name).count for role in tables if role != "synthetic" for name in columns
+    ):
+        raise Refusal("no column of the real data has a value: there is nothing to compare")
     if not made:
         raise Refusal(f"{named('synthetic', tables['synthetic'])} has every column of the real data in another type")
     inside = tables["synthetic"].frame.columns
@@ -131,6 +137,7 @@ def reconcile(tables: Mapping[str, Table], wanted: Wanted) -> Stack:
         compared=tuple(name for name in made if name in inside and kinds[name] != "identifier"),
         constant=tuple(constant),
         schema=tuple(schema),
+        released=tuple(inside),
         findings=[*(one.sentence for one in schema), *findings],
     )
 
