@@ -87,7 +87,7 @@ def read_column(forms: Mapping[str, Form], kind: str, asked: Asked = Asked()) ->
     if kind == "boolean":
         values = _truths(levels, asked.kept)
     else:
-        values = {role: level.joined(_plain) for role, level in levels.items()}
+        values = {r: level if forms[r].sort == "number" else level.joined(_plain) for r, level in levels.items()}
         if kind == "category":
             values = _without_missing(values, asked.kept)
             values = _agreeing(forms, values)
@@ -225,7 +225,7 @@ def _real(roles: Mapping[str, Any]) -> list[str]:
 def _without_missing(levels: Mapping[str, Levels], kept: bool) -> dict[str, Levels]:
     """Words for missing taken away; of a label or a group those that no real role has as a value."""
     real: set[str] = set().union(*(levels[role].texts.tolist() for role in _real(levels))) if kept else set()
-    words = frozenset(word for word in MISSING_HERE if word not in real)
+    words = [word for word in MISSING_HERE if word not in real]
     return {role: level.without(words) for role, level in levels.items()}
 
 

@@ -164,16 +164,29 @@ def plain_numbers(texts: pa.Array) -> Floats | None:
     Codes with leading zeros, whole numbers that are too large to be told apart as numbers, and texts that may be
     thousands are none.
     """
-    trimmed = pc.utf8_trim_whitespace(texts)
-    head = trimmed.slice(0, 1000).drop_null()
+    head = pc.utf8_trim_whitespace(texts.slice(0, 1000).drop_null())
     if pc.sum(pc.match_substring_regex(head, _PLAIN)).as_py() != (len(head) or None):
         return None
     try:
-        values = _floats(trimmed)
+        values = _floats(texts)
     except pa.ArrowInvalid:
         return None
-    if all(_GROUPED_POINT.fullmatch(text) for text in head.to_pylist()) and np.any(values != np.floor(values)):
-        return None  # 1.234 and 567: the column decides, not the text
-    if np.nanmax(np.abs(values), initial=0) >= 2.0**53 and np.all((values == np.floor(values)) | np.isnan(values)):
+    known = values[texts.is_valid().to_numpy(zero_copy_only=False)]
+    if not np.isfinite(known).all():
         return None
-    return None if pc.any(pc.match_substring_regex(trimmed, r"^[+-]?0\d+$|^[+]|[^\d.eE+-]")).as_py() else values
+    whole = bool(np.all(known == np.floor(known)))
+    if whole and np.abs(known).max(initial=0) >= 2.0**53:
+        return None
+    if not whole and all(_GROUPED_POINT.fullmatch(text) for text in head.to_pylist()):
+        return None  # 1.234 and 567: the column decides, not the text
+    if whole and _digits(known) != pc.sum(pc.binary_length(texts)).as_py():  # zeros, signs or points as well
+        odd = pc.match_substring_regex(texts, r"^\s*[+-]?0\d")
+        return None if pc.any(odd).as_py() else values
+    return values
+
+
+def _digits(whole: Floats) -> int:
+    """Characters that whole numbers have as a program writes them."""
+    size = np.abs(whole)
+    most = len(str(int(size.max(initial=0))))
+    return len(whole) + int((whole < 0).sum()) + sum(int((size >= 10.0**k).sum()) for k in range(1, most))
