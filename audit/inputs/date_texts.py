@@ -71,12 +71,13 @@ def read_dates(texts: pa.Array, *, compact: bool = False) -> DateTexts:
     """
     day_first = np.full(len(texts), NEVER)
     month_first = day_first.copy()
+    cells = _uniform(texts)
     for pattern in (_YEAR_FIRST, _NAME_SECOND, _NAME_FIRST, *((_COMPACT, _MONTH) if compact else ())):
-        at, parts = _matched(texts, pattern)
+        at, parts = _matched(texts, pattern, cells)
         if len(at):
             dates = _dates(_year(parts), _month(parts), parts.number("day", 1), parts)
             day_first[at] = month_first[at] = dates
-    at, parts = _matched(texts, _YEAR_LAST)
+    at, parts = _matched(texts, _YEAR_LAST, cells)
     if len(at):
         first, then = (_either(parts, name) for name in ("first", "then"))
         year = _year(parts)
@@ -116,10 +117,11 @@ class _Parts:
 _WORDS = ("name", "half", "zone")
 
 
-def _matched(texts: pa.Array, pattern: str) -> tuple[NDArray[np.intp], _Parts]:
+def _matched(texts: pa.Array, pattern: str, cells: NDArray[np.uint8] | None) -> tuple[NDArray[np.intp], _Parts]:
     """Which texts have this pattern, and the named parts of those."""
-    if (cells := _uniform(texts)) is not None and (parts := _sliced(texts, cells, pattern)) is not None:
-        return np.arange(len(texts)), parts
+    if cells is not None:  # patterns ask for digits and never for which: one text speaks for all
+        parts = _sliced(texts, cells, pattern)
+        return (np.arange(len(texts)), parts) if parts else (np.arange(0), _Parts(0, {}, {}, {}))
     held = pc.match_substring_regex(texts, pattern)
     at = np.flatnonzero(held.to_numpy(zero_copy_only=False))
     if not len(at):

@@ -185,7 +185,7 @@ class Form:
         """The levels read as numbers."""
         if not self._starts(r"^\D{0,5}\d|^[+-]?[Ii]nf"):
             nothing = np.full(len(self.texts), np.nan)
-            return NumberTexts(nothing, nothing, "")
+            return NumberTexts(nothing, nothing, "", self.texts)
         return read_numbers(self.texts, self.counts)
 
     @cached_property
