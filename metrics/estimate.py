@@ -97,6 +97,7 @@ class Floor:
         high: 97.5 % point.
         spread: Standard deviation over the re-splits.
         draws: How many re-splits.
+        error: Mean standard error of the metric's own interval on the re-splits; 0 where it gives points.
     """
 
     value: float
@@ -104,6 +105,7 @@ class Floor:
     high: float
     spread: float
     draws: int
+    error: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,13 +56,14 @@ class Part(BaseModel):
 
 
 class FloorReading(Part):
-    """Real against real."""
+    """Real against real; ``error`` is the mean standard error of the metric's own interval there."""
 
     value: float
     low: float
     high: float
     spread: float
     draws: int
+    error: float = 0.0
 
 
 class ExpectedReading(Part):

@@ -6,7 +6,7 @@ import math
 import time
 import traceback
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -101,12 +101,13 @@ def _measured(metric: Metric, bench: Workbench, params: Mapping[str, Any]) -> It
     if not values:
         raise MetricError(f"{metric.id} yielded nothing")
     floors = null_floors(metric, bench, params)
-    anchors = _points(metric.values(bench.permuted(), params)) if metric.anchored else {}
+    anchors = _estimates(metric.values(bench.permuted(), params)) if metric.anchored else {}
     controls = try_controls(metric, bench, params, values)
     judged_by_cell = {t.field for t in metric.tolerances if t.cells}
     for value in values:
         place = (value.field, value.group)
-        measured = _measurement(metric, bench, value, floors.get(place), anchors.get(place))
+        anchor = anchors.get(place)
+        measured = _measurement(metric, bench, value, floors.get(place), anchor.value if anchor else None)
         measured = replace(measured, controls=controls.get(value.field, ()))
         # Re-dealt membership keeps the release, whose matches as such tell nothing of who was trained on.
         if measured.expected is None and measured.floor is not None:
@@ -154,30 +155,29 @@ def null_floors(metric: Metric, bench: Workbench, params: Mapping[str, Any]) -> 
     if metric.null == "none" or (metric.null == "membership" and (bench.train is None or bench.holdout is None)):
         return {}
     view = {"resplit": bench.resplit, "membership": bench.membership, "halves": bench.halves}[metric.null]
-    drawn: dict[Place, list[float]] = defaultdict(list)
+    drawn: dict[Place, list[Estimate]] = defaultdict(list)
     for draw in range(metric.draws):
-        for place, value in _points(metric.values(view(draw), params)).items():
-            drawn[place].append(value)
-    shrink = HALVED if metric.null == "halves" else 1.0
-    return {
-        place: _floor(np.array(values), shrink, metric.null, bench.level)
-        for place, values in drawn.items()
-        if len(values) > 1
-    }
+        for place, estimate in _estimates(metric.values(view(draw), params)).items():
+            drawn[place].append(estimate)
+    return {place: _floor(found, metric.null, bench.level) for place, found in drawn.items() if len(found) > 1}
 
 
-def _points(values: Any) -> dict[Place, float]:
-    return {(v.field, v.group): v.estimate.value for v in values if v.estimate is not None and _finite(v.estimate)}
+def _estimates(values: Iterable[Value]) -> dict[Place, Estimate]:
+    return {(v.field, v.group): v.estimate for v in values if v.estimate is not None and _finite(v.estimate)}
 
 
-def _floor(values: np.ndarray[Any, np.dtype[np.float64]], shrink: float, null: str, level: float) -> Floor:
+def _floor(found: Sequence[Estimate], null: str, level: float) -> Floor:
     # Halves are exchangeable: the mean of a difference between their models is nought by symmetry, not fitted.
     known = null == "halves"
+    shrink = HALVED if known else 1.0
+    values = np.array([e.value for e in found])
     mean = 0.0 if known else float(values.mean())
     freedom = len(values) if known else len(values) - 1
     spread = math.sqrt(float(((values - mean) ** 2).sum()) / freedom) * shrink
     reach = _quantile(0.5 + level / 2, freedom) * spread
-    return Floor(value=mean, low=mean - reach, high=mean + reach, spread=spread, draws=len(values))
+    widths = [(e.high - e.low) / 2 for e in found]
+    error = float(np.mean(widths)) * shrink / normal_quantile(0.5 + level / 2)
+    return Floor(value=mean, low=mean - reach, high=mean + reach, spread=spread, draws=len(values), error=error)
 
 
 def _quantile(confidence: float, freedom: int) -> float:
@@ -194,14 +194,21 @@ def expected_of(floor: Floor, null: str, bench: Workbench) -> Expected:
 
     The floor is drawn at the size of the release; a smaller release scatters more by its own doing,
     which must not count as something that the real rows cannot tell.
+
+    Re-splits share their rows: what is counted in the candidate alone scatters less over them than over fresh rows,
+    by the root of the rows that a re-split leaves. So where the metric's own interval on re-splits says that
+    it scatters more, it is believed, as far as sharing explains it.
     """
-    shrink = 1.0
+    shrink, shared = 1.0, 1.0
     if null == "resplit":
         reference, candidate = len(bench.reference), len(bench.candidate)
         shrink = math.sqrt(min(1.0, (2 / reference) / (1 / reference + 1 / candidate)))
+        shared = math.sqrt(1 / (1 - min(0.5, candidate / max(len(bench.real), 1))))
     confidence = 0.5 + bench.level / 2
     wider = _quantile(confidence, _freedom(floor, null)) / normal_quantile(confidence)
-    return Expected(value=floor.value, spread=floor.spread * shrink, error=floor.spread * shrink * wider)
+    spread = max(floor.spread, min(floor.error, shared * floor.spread))
+    error = max(floor.spread * wider, floor.error)
+    return Expected(value=floor.value, spread=spread * shrink, error=error * shrink)
 
 
 def _columns(bench: Workbench) -> int:
