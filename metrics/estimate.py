@@ -97,7 +97,7 @@ class Floor:
         high: 97.5 % point.
         spread: Standard deviation over the re-splits.
         draws: How many re-splits.
-        error: Mean standard error of the metric's own interval on the re-splits; 0 where it gives points.
+        error: Mean standard error of the metric's own interval on the re-splits, to its worse side; 0 for points.
     """
 
     value: float

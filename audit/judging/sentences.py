@@ -43,7 +43,7 @@ def sentence(
         told = f"{told}; {reading.reason}"
     if verdict != "inconclusive":
         return told
-    if reading.rows < reading.smallest_n:
+    if reading.too_few:
         return f"{told}, but {too_small(reading.rows, reading.smallest_n)}"
     if reading.estimate is not None and holds(reading.estimate.value, gate.operator, limit):
         told = f"{told}, but these data leave {number(bound)} possible"

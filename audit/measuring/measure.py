@@ -16,7 +16,7 @@ from scipy.stats import t as student
 
 from counterproof.measuring.controls import try_controls
 from counterproof.metrics.errors import MetricError
-from counterproof.metrics.estimate import Estimate, Expected, Floor, Group, Measurement, Status, normal_quantile
+from counterproof.metrics.estimate import Better, Estimate, Expected, Floor, Group, Measurement, Status, normal_quantile
 from counterproof.metrics.metric import Metric, Value
 from counterproof.metrics.workbench import Workbench
 
@@ -101,13 +101,12 @@ def _measured(metric: Metric, bench: Workbench, params: Mapping[str, Any]) -> It
     if not values:
         raise MetricError(f"{metric.id} yielded nothing")
     floors = null_floors(metric, bench, params)
-    anchors = _estimates(metric.values(bench.permuted(), params)) if metric.anchored else {}
+    anchors = _points(metric.values(bench.permuted(), params)) if metric.anchored else {}
     controls = try_controls(metric, bench, params, values)
     judged_by_cell = {t.field for t in metric.tolerances if t.cells}
     for value in values:
         place = (value.field, value.group)
-        anchor = anchors.get(place)
-        measured = _measurement(metric, bench, value, floors.get(place), anchor.value if anchor else None)
+        measured = _measurement(metric, bench, value, floors.get(place), anchors.get(place))
         measured = replace(measured, controls=controls.get(value.field, ()))
         # Re-dealt membership keeps the release, whose matches as such tell nothing of who was trained on.
         if measured.expected is None and measured.floor is not None:
@@ -155,29 +154,35 @@ def null_floors(metric: Metric, bench: Workbench, params: Mapping[str, Any]) -> 
     if metric.null == "none" or (metric.null == "membership" and (bench.train is None or bench.holdout is None)):
         return {}
     view = {"resplit": bench.resplit, "membership": bench.membership, "halves": bench.halves}[metric.null]
-    drawn: dict[Place, list[Estimate]] = defaultdict(list)
+    drawn: dict[Place, list[tuple[Estimate, Better]]] = defaultdict(list)
     for draw in range(metric.draws):
-        for place, estimate in _estimates(metric.values(view(draw), params)).items():
-            drawn[place].append(estimate)
+        for value in metric.values(view(draw), params):
+            if value.estimate is not None and _finite(value.estimate):
+                drawn[value.field, value.group].append((value.estimate, value.better or metric.better))
     return {place: _floor(found, metric.null, bench.level) for place, found in drawn.items() if len(found) > 1}
 
 
-def _estimates(values: Iterable[Value]) -> dict[Place, Estimate]:
-    return {(v.field, v.group): v.estimate for v in values if v.estimate is not None and _finite(v.estimate)}
+def _points(values: Iterable[Value]) -> dict[Place, float]:
+    return {(v.field, v.group): v.estimate.value for v in values if v.estimate is not None and _finite(v.estimate)}
 
 
-def _floor(found: Sequence[Estimate], null: str, level: float) -> Floor:
+def _floor(found: Sequence[tuple[Estimate, Better]], null: str, level: float) -> Floor:
     # Halves are exchangeable: the mean of a difference between their models is nought by symmetry, not fitted.
     known = null == "halves"
     shrink = HALVED if known else 1.0
-    values = np.array([e.value for e in found])
+    values = np.array([e.value for e, _ in found])
     mean = 0.0 if known else float(values.mean())
     freedom = len(values) if known else len(values) - 1
     spread = math.sqrt(float(((values - mean) ** 2).sum()) / freedom) * shrink
     reach = _quantile(0.5 + level / 2, freedom) * spread
-    widths = [(e.high - e.low) / 2 for e in found]
-    error = float(np.mean(widths)) * shrink / normal_quantile(0.5 + level / 2)
+    error = float(np.mean([_worse_side(*one) for one in found])) * shrink / normal_quantile(0.5 + level / 2)
     return Floor(value=mean, low=mean - reach, high=mean + reach, spread=spread, draws=len(values), error=error)
+
+
+def _worse_side(e: Estimate, better: Better) -> float:
+    """How far the interval reaches to where a gate looks."""
+    sides = {"lower": (e.high - e.value,), "higher": (e.value - e.low,)}
+    return max(sides.get(better, (e.high - e.value, e.value - e.low)))
 
 
 def _quantile(confidence: float, freedom: int) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from counterproof.metrics.estimate import Estimate, Evidence, Group, normal_quantile
+from counterproof.metrics.estimate import Estimate, Evidence, Expected, Group, normal_quantile
 from counterproof.metrics.metric import Needs, Tolerance, Value, metric
 from counterproof.metrics.sample import MISSING_TEXT, Mixed, Sample
 from counterproof.metrics.shared.column_histograms import column_panel
@@ -171,7 +171,8 @@ def categories(bench: Workbench, mixed: Mixed) -> Iterator[Value]:
     unseen = ~np.array(here, dtype=bool).reshape(len(here), -1).T & ~invented[:, p:]
     lost = ~np.array(kept, dtype=bool).reshape(len(kept), -1).T
     if not bench.is_null:
-        yield from _shares(bench, "invented", invented, mixed.columns, _outside(invented, mixed))
+        expected = _nothing_expected(bench)
+        yield from _shares(bench, "invented", invented, mixed.columns, _outside(invented, mixed), expected=expected)
     if p < len(mixed.columns):
         for field, flags, other, table in (
             ("unseen", unseen, bench.reference, _unseen),
@@ -195,15 +196,25 @@ def _shares(
     names: tuple[str, ...],
     evidence: tuple[Evidence, ...] = (),
     errors: Sequence[float] = (),
+    *,
+    expected: Expected | None = None,
 ) -> Iterator[Value]:
     """The share of flagged rows, in any column and in each; ``errors`` are those of the floors' own level."""
     k, n = int(flags.any(1).sum()), len(flags)
     reason = f"most of them in {names[int(flags.sum(0).argmax())]}" if k and not bench.is_null else ""
     total = clopper_pearson(k, n, bench.level)
-    yield Value(field=field, estimate=total, unit="share of rows", reason=reason, evidence=evidence)
+    yield Value(field=field, estimate=total, unit="share of rows", reason=reason, evidence=evidence, expected=expected)
     for name, column, error in zip(names, flags.T, errors or [0.0] * len(names), strict=True):
         estimate = _wider(clopper_pearson(int(column.sum()), n, bench.level), error)
-        yield Value(field=field, group=(("column", name),), estimate=estimate, unit="share of rows")
+        group: Group = (("column", name),)
+        yield Value(field=field, group=group, estimate=estimate, unit="share of rows", expected=expected)
+
+
+def _nothing_expected(bench: Workbench) -> Expected:
+    """A faithful release of as many rows as the generator learned from: not one row, and an interval all the same."""
+    rows = len(bench.train) if bench.train is not None else len(bench.real)
+    error = clopper_pearson(0, rows, bench.level).high / normal_quantile(0.5 + bench.level / 2)
+    return Expected(value=0.0, spread=0.0, error=error)
 
 
 def _wider(e: Estimate, error: float) -> Estimate:
