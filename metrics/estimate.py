@@ -97,7 +97,7 @@ class Floor:
         high: 97.5 % point.
         spread: Standard deviation over the re-splits.
         draws: How many re-splits.
-        error: Mean standard error of the metric's own interval on the re-splits, to its worse side; 0 for points.
+        error: Mean standard error of the metric's own interval on re-splits, to its worse side; 0 for points.
     """
 
     value: float

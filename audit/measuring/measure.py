@@ -175,7 +175,8 @@ def _floor(found: Sequence[tuple[Estimate, Better]], null: str, level: float) ->
     freedom = len(values) if known else len(values) - 1
     spread = math.sqrt(float(((values - mean) ** 2).sum()) / freedom) * shrink
     reach = _quantile(0.5 + level / 2, freedom) * spread
-    error = float(np.mean([_worse_side(*one) for one in found])) * shrink / normal_quantile(0.5 + level / 2)
+    sides = [side for one in found if (side := _worse_side(*one)) > 0]
+    error = float(np.mean(sides)) * shrink / normal_quantile(0.5 + level / 2) if sides else 0.0
     return Floor(value=mean, low=mean - reach, high=mean + reach, spread=spread, draws=len(values), error=error)
 
 

@@ -29,6 +29,7 @@ UNIQUES: Work[Uniques] = Work("values that one record holds")
     id="leakage.rare_values",
     family="leakage",
     title="rare values of training records",
+    algo=2,
     unit="share of training records",
     null="membership",
     needs=Needs(holdout=True, modalities=frozenset({"table"}), smallest_n=1000),
@@ -56,8 +57,8 @@ def rare_values(bench: Workbench, *, combinations: int = 100) -> Iterator[Value]
     combinations that were looked at.
 
     Fisher's exact test on the records fails a release whatever its share, and so it does on each
-    column and combination, at a level shared among them. Never read a pass as more than: no rare
-    value found by this search at this power.
+    column and combination, at a level shared among them: 1 honest release in 500 alarms, over both
+    fields. Never read a pass as more than: no rare value found by this search at this power.
 
     Source: the control on records never seen as in Giomi et al. 2023, arXiv:2211.10459; Newcombe 1998
     (see :func:`~counterproof.metrics.statistics.proportions.newcombe`).
@@ -81,12 +82,13 @@ def rare_values(bench: Workbench, *, combinations: int = 100) -> Iterator[Value]
     )
     member = np.zeros(len(found.held), dtype=bool)
     member[found.unit[np.isin(bench.real.rows, bench.train.rows)]] = True
-    alone = _measured(bench, found, member, found.single, "value")
-    if found.single.all():
+    fields = 1 if found.single.all() else 2  # one level for both
+    alone = _measured(bench, found, member, found.single, "value", ALARM / fields)
+    if fields == 1:
         reason = "the columns allow no combination: nearly every value is unique, or there is one column"
         together = Value(field="combinations", status="not_applicable", reason=reason)
     else:
-        together = _measured(bench, found, member, ~found.single, "combinations")
+        together = _measured(bench, found, member, ~found.single, "combinations", ALARM / fields)
     yield replace(alone, alarm=alone.alarm or together.alarm)
     yield together
 
@@ -100,7 +102,7 @@ class Told:
     p: float
 
 
-def _measured(bench: Workbench, found: Uniques, member: Flags, sets: Flags, field: str) -> Value:
+def _measured(bench: Workbench, found: Uniques, member: Flags, sets: Flags, field: str, level: float) -> Value:
     sizes = (int(member.sum()), int((~member).sum()))
     records = _tally(np.asarray(found.hit[:, sets].any(1)), member)
     hits = found.hit[:, sets].mean(1)
@@ -116,10 +118,10 @@ def _measured(bench: Workbench, found: Uniques, member: Flags, sets: Flags, fiel
         field=field,
         estimate=estimate,
         n=rows_used(bench),
-        alarm=alarm_of(found, records, told, field),
-        reason=_remark(found, records, sets, field),
+        alarm=alarm_of(found, records, told, field, level),
+        reason=_remark(found, records, sets, field, level),
         evidence=(*_columns(found, told, member), *_values(bench, found, told, member)),
-        claims={"rare_values": claimed(records, len(told) + 1)},
+        claims={"rare_values": claimed(records, len(told) + 1, level)},
     )
 
 
@@ -150,10 +152,10 @@ def leaking_column_sets(found: Uniques, member: Flags, sets: Flags) -> list[Told
     return sorted(made, key=lambda one: (one.p, -one.tally.hits[0], one.at))
 
 
-def alarm_of(found: Uniques, records: Tally, told: list[Told], field: str) -> str:
+def alarm_of(found: Uniques, records: Tally, told: list[Told], field: str, level: float) -> str:
     """What Fisher's tests find, for the records as a whole and for each set of columns.
 
-    The level is shared among those that could reach it at all with so many hits in train and
+    The level of the field is shared among those that could reach it at all with so many hits in train and
     holdout together: a column with five hits is never an alarm, and costs the others nothing.
 
     Source: Tarone 1990, doi:10.2307/2531456.
@@ -162,9 +164,9 @@ def alarm_of(found: Uniques, records: Tally, told: list[Told], field: str) -> st
     tests = [(one.p, f" in {' and '.join(found.sets[one.at])}", one.tally) for one in told]
     if field == "value":
         tests.append((records.p, "", records))
-    shared = sharing([smallest_p(tally) for _, _, tally in tests])
+    shared = sharing([smallest_p(tally) for _, _, tally in tests], level)
     p, where, tally = min(tests, key=lambda test: test[0], default=(1.0, "", records))
-    if shared * p >= ALARM:
+    if shared * p >= level:
         return ""
     return (
         f"{tally.hits[0]} training records have a {what}{where} that no other real record has and that stands in the "
@@ -173,7 +175,7 @@ def alarm_of(found: Uniques, records: Tally, told: list[Told], field: str) -> st
     )
 
 
-def claimed(records: Tally, tests: int) -> int:
+def claimed(records: Tally, tests: int, level: float = ALARM) -> int:
     """How many more training records, given away by a value, one of so many tests would tell from the holdout's.
 
     Chance gives away as many in any release: a table of coarse scores needs more of them than one
@@ -182,7 +184,7 @@ def claimed(records: Tally, tests: int) -> int:
     >>> claimed(Tally(hits=(0, 0), sizes=(5000, 5000)), 1), claimed(Tally(hits=(10, 12), sizes=(5000, 5000)), 1)
     (10, 24)
     """
-    least = fewest_hits(records, ALARM / max(SEARCHES, tests))
+    least = fewest_hits(records, level / max(SEARCHES, tests))
     return records.sizes[0] + 1 if least is None else max(1, least - records.hits[0])
 
 
@@ -192,24 +194,24 @@ def smallest_p(tally: Tally) -> float:
     return tail_p(total, *tally.sizes)
 
 
-def sharing(least: list[float]) -> int:
+def sharing(least: list[float], level: float = ALARM) -> int:
     """Among how many tests the level is to be shared: those that could pass it when shared so.
 
     >>> sharing([1e-9, 1e-9, 0.5, 0.0015])
     2
     """
     ordered = sorted(least)
-    return next((k for k in range(1, len(ordered) + 1) if sum(p <= ALARM / k for p in ordered) <= k), 1)
+    return next((k for k in range(1, len(ordered) + 1) if sum(p <= level / k for p in ordered) <= k), 1)
 
 
-def _remark(found: Uniques, records: Tally, sets: Flags, field: str) -> str:
+def _remark(found: Uniques, records: Tally, sets: Flags, field: str, level: float) -> str:
     what = "a single value" if field == "value" else f"one of {int(sets.sum())} combinations"
     told = (
         f"{records.hits[0]} of {records.sizes[0]} training and {records.hits[1]} of {records.sizes[1]} holdout records "
         f"are alone with {what} that stands in the release"
     )
     if field == "value":
-        least = power(fewest_hits(replace(records, hits=(0, records.hits[1])), ALARM), "records")
+        least = power(fewest_hits(replace(records, hits=(0, records.hits[1])), level), "records")
         told += f", p = {records.p:.2g}; {least}"
         if not found.held[:, sets].any():
             told = "no value is held by one real record alone: there is nothing to single a record out by"
