@@ -304,6 +304,13 @@ def test_numbers_that_are_not_finite_are_errors_of_their_own_place(broken: Estim
     assert (alone.status, alone.field, alone.headline) == ("error", "value", True)
 
 
+def test_an_interval_without_ends_says_nothing_and_is_no_crash() -> None:
+    endless = Estimate.normal(0.5, math.inf)
+    (found,) = measure(made(lambda bench: iter([Value(estimate=endless, alarm="a fact")])), a_bench(), {})
+    assert (found.status, found.estimate, found.alarm) == ("not_assessable", None, "a fact")
+    assert found.reason == "the rows are too few, or too alike, to tell how sure the value is"
+
+
 def test_nan_on_some_re_splits_does_not_poison_the_floor() -> None:
     def patchy(bench: Workbench) -> Iterator[Value]:
         odd = bench.draw is not None and bench.draw % 2
