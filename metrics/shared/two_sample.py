@@ -35,7 +35,8 @@ class Task:
     def sparse(self) -> NDArray[np.bool_]:
         """``(p,)`` the tree columns of which the rows outside of some fold know no value."""
         known = ~np.isnan(self.trees)
-        return ~np.all([known[self.fold != fold].any(0) for fold in range(FOLDS)], axis=0)
+        learned = np.stack([known[self.fold != fold].any(0) for fold in range(FOLDS)])
+        return np.asarray(~learned.all(0), dtype=np.bool_)
 
 
 def tree_columns(mixed: Mixed, rows: Rows) -> Floats:
@@ -112,7 +113,7 @@ def boosting(task: Task, rows: NDArray[np.bool_], seed: int) -> Boosting:
     """A small gradient boosting classifier."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    known = ~np.isnan(task.trees[rows]).all(0)
+    known: NDArray[np.bool_] = (~np.isnan(task.trees[rows])).any(0)
     if not known.any():
         return Boosting(None, known)
     model = HistGradientBoostingClassifier(
