@@ -113,7 +113,7 @@ def boosting(task: Task, rows: NDArray[np.bool_], seed: int) -> Boosting:
     """A small gradient boosting classifier."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    known: NDArray[np.bool_] = (~np.isnan(task.trees[rows])).any(0)
+    known = np.asarray(~np.isnan(task.trees[rows]).all(0), dtype=np.bool_)
     if not known.any():
         return Boosting(None, known)
     model = HistGradientBoostingClassifier(
