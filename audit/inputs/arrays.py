@@ -17,6 +17,8 @@ from counterproof.refusal import Refusal, listed
 
 VALUES = ("features", "images", "x", "X", "arr_0", "data")
 LABELS = ("labels", "label", "y")
+LARGEST_FEATURE = 1e20  # its sixth power, the square of a cubic kernel, is a number still
+SMALLEST_FEATURE = 1e-20
 BESIDE = (".csv", ".parquet", ".feather")
 
 
@@ -114,7 +116,7 @@ def _matched(read: Arrays) -> Arrays:
 
 
 def refuse_bad_features(read: Arrays, width: int) -> None:
-    """Refuse features that are not finite or not as wide as the others.
+    """Refuse features that are not finite, not as wide as the others, or of a size that cannot be squared and cubed.
 
     Raises:
         Refusal: Naming the row.
@@ -125,3 +127,16 @@ def refuse_bad_features(read: Arrays, width: int) -> None:
     if len(bad):
         more = f" and {len(bad) - 1} more rows" if len(bad) > 1 else ""
         raise Refusal(f"{read.source}: row {bad[0]}{more} (the first is 0) holds NaN or an infinity")
+    sizes = np.abs(read.values, dtype=np.float64)
+    most = float(sizes.max())
+    if most > LARGEST_FEATURE:
+        row = int(sizes.max(axis=1).argmax())
+        raise Refusal(
+            f"{read.source}: row {row} (the first is 0) holds a feature beyond {LARGEST_FEATURE:g}, of which no kernel "
+            "or covariance can be computed; scale the features of all roles alike"
+        )
+    if 0 < most < SMALLEST_FEATURE:
+        raise Refusal(
+            f"{read.source}: no feature reaches {SMALLEST_FEATURE:g}, so that distances vanish; "
+            "scale the features of all roles alike"
+        )
