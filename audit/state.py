@@ -8,6 +8,7 @@ from pathlib import Path
 
 from counterproof.refusal import Refusal
 
+MEND = "it counts the releases that a holdout has judged: mend it, or keep another one with COUNTERPROOF_CACHE"
 LINE = re.compile(r"[0-9a-f]{64} [0-9a-f]{64}")  # the digests of a holdout and of a release
 
 
@@ -54,20 +55,15 @@ def judged_releases(folder: Path, holdout: str = "") -> set[str]:
     except (FileNotFoundError, NotADirectoryError):
         return set()
     except OSError as error:
-        raise Refusal(f"{path}: the ledger of audits cannot be read ({error.strerror}); {_MEND}") from None
+        raise Refusal(f"{path}: the ledger of audits cannot be read ({error.strerror}); {MEND}") from None
     whole = text[: text.rfind("\n") + 1]  # what follows is being written by another audit
     found = set()
     for at, line in enumerate(whole.split("\n"), start=1):
         if line and not LINE.fullmatch(line):
-            raise Refusal(f"{path}: line {at} of the ledger of audits is damaged; {_MEND}")
+            raise Refusal(f"{path}: line {at} of the ledger of audits is damaged; {MEND}")
         if line and line.startswith(f"{holdout} "):
             found.add(line.split()[1])
     return found
-
-
-_MEND = (
-    "it counts how many releases a holdout has judged: mend or remove it, or keep another one with COUNTERPROOF_CACHE"
-)
 
 
 def cache_folder() -> Path:
