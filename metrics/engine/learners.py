@@ -11,10 +11,11 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.sample import Corpus, Floats, Sample
@@ -22,6 +23,7 @@ from counterproof.metrics.sample import Corpus, Floats, Sample
 CATEGORIES = 200  # categories of one column that the boosting learner keeps; scikit-learn's limit is 255
 LEARNED = 50_000  # rows that a model learns from at most; an audit trains some eighty
 NEIGHBOURS = 5
+Models = Annotated[tuple[Literal["linear", "boosting", "neighbours"], ...], Field(min_length=1)]
 TABLE_PENALTY = 0.1  # C of logistic regression: one-hot blocks of rare categories
 SPACE_PENALTY = 0.01  # on standardised features: hundreds of dimensions, few rows
 

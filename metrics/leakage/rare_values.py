@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.errors import MetricError
@@ -44,7 +46,7 @@ UNIQUES: Work[Uniques] = Work("values that one record holds")
         ),
     ),
 )
-def rare_values(bench: Workbench, *, combinations: int = 100) -> Iterator[Value]:
+def rare_values(bench: Workbench, *, combinations: Annotated[int, Field(ge=0)] = 100) -> Iterator[Value]:
     """Training records with a value that no other real record holds and that stands in the release.
 
     Such a value (an exact income, a lone diagnosis) singles its record out, and distances over whole
