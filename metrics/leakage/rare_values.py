@@ -123,12 +123,11 @@ class Told:
 def _measured(bench: Workbench, found: Uniques, member: Flags, sets: Flags, field: str) -> Value:
     sizes = (int(member.sum()), int((~member).sum()))
     records = _tally(np.asarray(found.hit[:, sets].any(1)), member)
-    hits = found.hit[:, sets].mean(1)
-    estimate = (
-        newcombe(records.hits[0], sizes[0], records.hits[1], sizes[1], bench.level)
-        if field == "value"
-        else mean_excess(hits[member], hits[~member], bench.level)
-    )
+    if field == "value":
+        estimate = newcombe(records.hits[0], sizes[0], records.hits[1], sizes[1], bench.level)
+    else:
+        hits = found.hit[:, sets].mean(1)
+        estimate = mean_excess(hits[member], hits[~member], bench.level)
     if bench.is_null:
         return Value(field=field, estimate=estimate)
     told = leaking_column_sets(found, member, sets)
