@@ -70,8 +70,18 @@ def read_record(path: Path) -> Record:
         return Record.read(path)
     except OSError as error:
         raise Refusal(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError:
-        raise Refusal(f"{path}: is not a record of schema counterproof/record/1") from None
+    except ValueError as error:
+        raise Refusal(f"{path}: is not a record of schema counterproof/record/1{_first_problem(error)}") from None
+
+
+def _first_problem(error: ValueError) -> str:
+    """Where a record differs from the schema, where it is JSON at all."""
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError) or not error.errors()[0]["loc"]:
+        return ""
+    first = error.errors()[0]
+    return f": {'.'.join(map(str, first['loc']))}: {first['msg'][:200]}"
 
 
 def print_verdict(record: Record, paths: Mapping[str, Path]) -> None:

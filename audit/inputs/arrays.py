@@ -79,10 +79,16 @@ def read_arrays(path: Path) -> Arrays:
                 values = held[name]
                 found = next((key for key in LABELS if key in held.files), None)
                 labels = None if found is None else held[found]
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, MemoryError) as error:
-        if isinstance(error, Refusal):
-            raise
-        raise Refusal(f"{path}: cannot be read as numpy arrays: {first_line(error)}") from None
+    except Refusal:
+        raise
+    except MemoryError:
+        size = path.stat().st_size
+        raise Refusal(f"{path}: there is not enough memory to read it ({size} bytes on the disk)") from None
+    except Exception as error:  # a damaged header or member fails as whatever numpy, zipfile or zlib make of it
+        told = first_line(error)
+        if "pickle" in told:  # numpy advises to run what the file says
+            told = "it is no plain array; Python objects are not read, save numbers with numpy.save or numpy.savez"
+        raise Refusal(f"{path}: cannot be read as numpy arrays: {told}") from None
     if labels is not None and (labels.ndim != 1 or labels.dtype.kind not in "fiubUS"):
         raise Refusal(f"{path}: the labels must be one plain value for each row, not {labels.dtype} {labels.shape}")
     read = arrays_of(values, None, str(path))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import struct
 import threading
 import zipfile
 from bisect import bisect_right
@@ -82,8 +81,6 @@ class Files:
             if self.packed is None:
                 return (self.root / name).read_bytes()
             return self.packed.read(name)
-        except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, ValueError) as error:
-            raise Unreadable(first_line(error)) from None
         except Exception as error:  # zlib.error and lzma errors derive from Exception alone
             raise Unreadable(first_line(error)) from None
 
@@ -146,7 +143,7 @@ def _zip(path: Path) -> Files:
     try:
         packed = zipfile.ZipFile(path)
         entries = [entry for entry in packed.infolist() if not entry.is_dir()]
-    except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
+    except Exception as error:  # a damaged directory fails as whatever zipfile or struct make of it
         raise Refusal(f"{path}: cannot be read as a zip: {first_line(error)}") from None
     refuse_unsafe(path, entries)
     return _with_labels(Files([], None, [], str(path), path, packed), [entry.filename for entry in entries])
@@ -176,7 +173,11 @@ def _with_labels(files: Files, names: list[str]) -> Files:
         what = f": it holds {counted(held)}" if held else ": it is empty"
         raise Refusal(f"{files.source}: no images are in it{what}")
     if beside is not None:
-        files.table, files.notes = metadata_of(files.raw(beside), beside, files.names, files.source)
+        try:
+            raw = files.raw(beside)
+        except Unreadable as error:
+            raise Refusal(f"{files.source}: {beside} cannot be read: {error}") from None
+        files.table, files.notes = metadata_of(raw, beside, files.names, files.source)
     else:
         folders = [PurePosixPath(name).parent.name for name in files.names]
         if all(folders):
@@ -241,7 +242,7 @@ class ParquetImages:
             if group not in self.held:
                 try:
                     self.held[group] = self.file.read_row_group(group, columns=[self.column]).column(0)
-                except (pa.ArrowException, OSError) as error:
+                except Exception as error:  # damage fails as whatever pyarrow makes of it
                     raise Unreadable(first_line(error)) from None
                 while len(self.held) > GROUPS:
                     self.held.popitem(last=False)
@@ -255,7 +256,7 @@ def _parquet(path: Path) -> ParquetImages:
         assert column is not None
         others = [name for name in file.schema_arrow.names if name != column]
         frame = file.read(columns=others).to_pandas(ignore_metadata=True)
-    except (pa.ArrowException, OSError) as error:
+    except Exception as error:  # damage fails as whatever pyarrow makes of it
         raise Refusal(f"{path}: cannot be read as parquet: {first_line(error)}") from None
     rows = file.metadata.num_rows
     if not rows:
