@@ -36,7 +36,7 @@ from counterproof.progress import Silent, Stages
 from counterproof.refusal import Refusal, nearest_names
 from counterproof.reports.model import Manifest, NotAssessed, Reading, RoleReading, StageReading
 from counterproof.reports.record import Record
-from counterproof.state import cache_folder, count_audit
+from counterproof.state import cache_folder, count_audit, judged_releases
 
 if TYPE_CHECKING:
     import numpy as np
@@ -146,6 +146,8 @@ def run_audit(
         check_roles(set(sources))
     except ValueError as error:
         raise Refusal(str(error)) from None
+    if "holdout" in sources:
+        judged_releases(cache_folder())  # a damaged ledger is told before the work, not after it
     chosen = choose(config.run.metrics, own)
     params = configure(chosen, config.metrics)
     gates = read_gates(config, own)
@@ -307,7 +309,7 @@ def describe(
 ) -> Manifest:
     """What was audited, with what."""
     held = intake.digests.get("holdout")
-    audits = count_audit(cache_folder(), held, intake.digests["synthetic"]) if held else 1
+    audits, uncounted = count_audit(cache_folder(), held, intake.digests["synthetic"]) if held else (1, "")
     return Manifest(
         roles=[
             RoleReading(
@@ -329,7 +331,7 @@ def describe(
         device=device,
         command=command,
         audits_of_holdout=audits,
-        findings=[*intake.findings, *remarks],
+        findings=[*intake.findings, *remarks, *([uncounted] if uncounted else [])],
         shows_real=config.run.show_real,
         seconds=seconds,
         stages=[StageReading(stage=name, seconds=took) for name, took in intake.stages.items()],

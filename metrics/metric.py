@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Better, Estimate, Evidence, Expected, Group, Panel, Status
@@ -29,6 +31,7 @@ Null = Literal["resplit", "membership", "halves", "none"]
 Plant = Literal["copies", "near_copies", "rare_values", "filtered"]
 PLANTS: tuple[Plant, ...] = get_args(Plant)
 ENTRY_POINTS = "counterproof.metrics"
+Count = Annotated[int, Field(ge=1)]  # an option that is refused before the run where it is 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,8 +158,6 @@ class Metric:
         Raises:
             MetricError: An option is unknown or of another type.
         """
-        from pydantic import TypeAdapter, ValidationError
-
         known = self.parameters()
         params = {name: p.default for name, p in known.items()}
         for name, given in options.items():
@@ -167,6 +168,8 @@ class Metric:
             except ValidationError as error:
                 problem = error.errors()[0]["msg"]
                 raise MetricError(f"{self.id}: option {name} = {given!r}: {problem}") from None
+            if isinstance(given, bool) and not isinstance(params[name], bool):  # True counts as 1 elsewhere
+                raise MetricError(f"{self.id}: option {name} = {given!r}: a number is wanted")
         return params
 
     def values(self, bench: Workbench, params: Mapping[str, Any]) -> Iterator[Value]:

@@ -240,6 +240,14 @@ class Sample:
         kept[rng.permutation(len(kept))[: max(1, len(kept) // 2)]] = True
         return np.flatnonzero(kept[self.units])
 
+    @property
+    def smallest_half(self) -> int:
+        """How many rows a half holds at least: with clusters, half the sources may have few rows."""
+        if self.corpus.clusters is None:
+            return len(self) // 2
+        sizes = np.sort(np.bincount(self.units))
+        return int(sizes[: max(1, len(sizes) // 2)].sum())
+
     def take(self, positions: Rows, name: str) -> Sample:
         """Some of the rows, under another name."""
         return Sample(name, self.rows[positions], self.corpus)

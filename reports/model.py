@@ -52,7 +52,9 @@ UNSEEN = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 class Part(BaseModel):
     """Base of all parts of the record: closed and immutable."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="null", protected_namespaces=())
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, ser_json_inf_nan="null", allow_inf_nan=False, protected_namespaces=()
+    )
 
 
 class FloorReading(Part):
@@ -123,7 +125,7 @@ class Reading(Part):
     value: float | None = None
     low: float | None = None
     high: float | None = None
-    level: float = 0.95
+    level: float = Field(default=0.95, gt=0, lt=1)
     method: str = ""
     scale: Scale = "linear"
     floor: FloorReading | None = None
@@ -368,7 +370,12 @@ class RecordData(Part):
     not_assessed: list[NotAssessed] = Field(default_factory=list)
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, populate_by_name=True, ser_json_inf_nan="null", protected_namespaces=()
+        extra="forbid",
+        frozen=True,
+        populate_by_name=True,
+        ser_json_inf_nan="null",
+        allow_inf_nan=False,
+        protected_namespaces=(),
     )
 
     def __getitem__(self, key: str) -> Reading:

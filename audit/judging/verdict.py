@@ -1,7 +1,8 @@
 """From judged gates to the verdict of each question, of the whole, and the exit code.
 
 FAIL outweighs a crash, a crash outweighs INCONCLUSIVE; nothing decided is never a PASS, and gates
-of level ``warn`` change nothing but the list of warnings.
+of level ``warn`` change nothing but the list of warnings. A metric that crashed is a crash whether or not a gate
+looks at it: what it would have found nobody knows.
 """
 
 from __future__ import annotations
@@ -79,12 +80,21 @@ def verdict_of(gates: Sequence[GateReading], measurements: Sequence[Reading]) ->
     """The verdict of the whole, the sentence behind it, and the warnings."""
     strict = [gate for gate in gates if gate.level == "fail"]
     verdict = _worst([gate.verdict for gate in strict])
+    if verdict not in ("fail", "error") and (crashed := _crashes(measurements)):
+        more = f" (and {len(crashed) - 1} more)" if len(crashed) > 1 else ""
+        return "error", f"a metric crashed, and no gate looks at it: {crashed[0]}{more}", _told(gates, measurements)
     if verdict in (None, "pass") and (open_family := _undecided_family(strict)):
         verdict = "inconclusive"
         first, *others = open_family
         more = f" (and {len(others)} more gates)" if others else ""
         return verdict, f"{first.family} cannot be decided: {first.why}{more}", _told(gates, measurements)
     return verdict or "inconclusive", _because(verdict or "inconclusive", strict), _told(gates, measurements)
+
+
+def _crashes(measurements: Sequence[Reading], family: str | None = None) -> list[str]:
+    """The metrics that crashed, of one question or of all, each with what happened."""
+    crashed = [r for r in measurements if r.status == "error" and family in (None, r.family)]
+    return list(dict.fromkeys(f"{r.reason} ({r.metric})" for r in crashed))
 
 
 def _told(gates: Sequence[GateReading], measurements: Sequence[Reading]) -> list[str]:
@@ -122,6 +132,8 @@ def _family(family: str, gates: Sequence[GateReading], measurements: Sequence[Re
     of_family = [gate for gate in gates if gate.family == family]
     strict = [gate for gate in of_family if gate.level == "fail"]
     verdict = _worst([gate.verdict for gate in strict])
+    if verdict not in ("fail", "error") and (crashed := _crashes(measurements, family)):
+        return FamilyReading(verdict="error", because=[f"a metric crashed: {told}" for told in crashed])
     if verdict == "pass":
         return FamilyReading(verdict=verdict, because=[f"every gate passed: {_extent(_leading(verdict, strict))}"])
     if verdict is None and any(gate.verdict == "undecided" for gate in strict):

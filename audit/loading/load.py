@@ -15,7 +15,7 @@ from counterproof.inputs.alignment import ORDER, Wanted, positions, reconcile
 from counterproof.inputs.arrays import Arrays, arrays_of, read_arrays, refuse_bad_features
 from counterproof.inputs.digests import array_digests, joint_digest, row_digests, table_digest
 from counterproof.inputs.labels_and_groups import attributes_of, described
-from counterproof.inputs.tables import Table, holds_images, read_table, table_of
+from counterproof.inputs.tables import Table, holds_images, read_table, refuse_missing, table_of
 from counterproof.loading.intake import Intake, Progress
 from counterproof.metrics.sample import Corpus, Modality, Rows
 from counterproof.refusal import Refusal
@@ -144,9 +144,12 @@ def _open(source: Source) -> Opened:
         return arrays_of(source)
     if isinstance(source, tuple):
         return arrays_of(source[0], source[1])
+    if source == "":
+        raise Refusal("the path of a role is empty; give a file or a folder")
     if not isinstance(source, (str, Path)):
         raise Refusal(f"cannot read {type(source).__name__}: give a path, a pandas frame or a numpy array")
     path = Path(source)
+    refuse_missing(path)
     if path.is_dir() or path.suffix.lower() == ".zip":
         return path
     if path.suffix.lower() in (".npy", ".npz"):

@@ -22,6 +22,8 @@ from counterproof.metrics.workbench import Workbench
 
 Place = tuple[str, Group]
 CROWDED = "the device ran out of memory: measured on the CPU"
+UNSURE = "the rows are too few, or too alike, to tell how sure the value is"  # an interval without ends
+BROKEN = "the metric yielded a number that is not finite"
 HALVED = math.sqrt(0.5)  # two models of half the rows differ by sqrt(2) times two models of all rows
 
 
@@ -126,8 +128,11 @@ def _measurement(
     if value.estimate is None and status == "measured":
         status, reason = "error", "the metric yielded no estimate and no reason"
     elif value.estimate is not None and not _finite(value.estimate):
-        broken = blank(metric, "error", "the metric yielded a number that is not finite")
-        return replace(broken, field=value.field, group=value.group, headline=value.field == metric.headline)
+        e = value.estimate
+        unsure = math.isfinite(e.value) and (e.low, e.high) == (-math.inf, math.inf)
+        said: tuple[Status, str] = ("not_assessable", UNSURE) if unsure else ("error", BROKEN)
+        told = replace(blank(metric, *said), field=value.field, group=value.group)
+        return replace(told, headline=value.field == metric.headline, alarm=value.alarm, decidable=value.decidable)
     return Measurement(
         metric=metric.id,
         field=value.field,

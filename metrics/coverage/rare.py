@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import compress
+from typing import Annotated
 
 import numpy as np
+import pydantic
 
 from counterproof.metrics.coverage._lost_values import lost_value
 from counterproof.metrics.coverage._rare_kinds import Field, Kind, rare_kinds
 from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Estimate, Evidence, Expected, Group
-from counterproof.metrics.metric import Needs, Tolerance, Value, metric
+from counterproof.metrics.metric import Count, Needs, Tolerance, Value, metric
 from counterproof.metrics.sample import Sample
 from counterproof.metrics.statistics.decidability import expected_ratio, largest_decidable_set
 from counterproof.metrics.statistics.missing_mass import unseen_mass
@@ -40,6 +42,9 @@ class Reading:
     def name(self) -> str:
         """The kind in words."""
         return ", ".join(f"{column}={value}" for column, value in self.kind.group)
+
+
+Share = Annotated[float, pydantic.Field(gt=0, lt=0.5)]
 
 
 @metric(
@@ -78,7 +83,7 @@ class Reading:
         ),
     ),
 )
-def rare(bench: Workbench, *, rare: float = 0.05, tail: float = 0.01, k: int = 5) -> Iterator[Value]:
+def rare(bench: Workbench, *, rare: Share = 0.05, tail: Share = 0.01, k: Count = 5) -> Iterator[Value]:
     """Share of each rare kind of rows in the release, over its share in real data; the kind kept least decides.
 
     1 is faithful, 0.5 half as many as there should be, 0 none. Intervals are exact for two rare

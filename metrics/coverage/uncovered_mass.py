@@ -14,7 +14,7 @@ from counterproof.metrics.engine.knn_graph import TooDense
 from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Estimate, Evidence, Group, normal_quantile
-from counterproof.metrics.metric import Needs, Tolerance, Value, metric
+from counterproof.metrics.metric import Count, Needs, Tolerance, Value, metric
 from counterproof.metrics.prdc.balls import covered_rows
 from counterproof.metrics.prdc.scores import HALVES, Manifold, manifold
 from counterproof.metrics.sample import Floats
@@ -78,7 +78,7 @@ class Lacking:
         ),
     ),
 )
-def uncovered_mass(bench: Workbench, *, k: int = 5) -> Iterator[Value]:
+def uncovered_mass(bench: Workbench, *, k: Count = 5) -> Iterator[Value]:
     """Share of real rows with no synthetic row nearer than their ``k``-th real neighbour, by group.
 
     1 less coverage, and told for each group and crossing: every row of the group is held against

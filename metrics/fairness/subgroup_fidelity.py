@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from counterproof.metrics.metric import Needs, Tolerance, Value, metric
+from counterproof.metrics.metric import Count, Needs, Tolerance, Value, metric
 from counterproof.metrics.shared.partitions import partitions
 from counterproof.metrics.subgroups.comparison import GATED, GroupComparison
 from counterproof.metrics.subgroups.losses import By
@@ -42,7 +42,7 @@ from counterproof.metrics.workbench import Workbench
         ),
     ),
 )
-def subgroup_fidelity(bench: Workbench, *, k: int = 5, by: By | Literal["auto"] = "auto") -> Iterator[Value]:
+def subgroup_fidelity(bench: Workbench, *, k: Count = 5, by: By | Literal["auto"] = "auto") -> Iterator[Value]:
     """Whether some groups are rendered worse than others, at the same number of rows for all.
 
     Measured as ``fidelity.by_class`` is, for every group of every group column and of as many columns at

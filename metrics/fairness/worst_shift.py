@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
-from counterproof.metrics.engine.learners import chosen_learners
+from counterproof.metrics.engine.learners import Models, chosen_learners
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Estimate, Evidence, Group, Panel
 from counterproof.metrics.fairness._shifts.shifts import (
@@ -28,6 +29,8 @@ from counterproof.metrics.workbench import Workbench
 
 SHOWN = 20
 
+Alphas = Annotated[tuple[Annotated[float, Field(ge=0, lt=1)], ...], Field(min_length=1)]
+
 
 @metric(
     id="fairness.worst_shift",
@@ -43,8 +46,8 @@ SHOWN = 20
 def worst_shift(
     bench: Workbench,
     *,
-    models: tuple[str, ...] | None = None,
-    alphas: tuple[float, ...] = (0.75, 0.9),
+    models: Models | None = None,
+    alphas: Alphas = (0.75, 0.9),
     population: dict[str, dict[str, float]] | None = None,
 ) -> Iterator[Value]:
     """What models trained on the release lose against real ones where the mix of the population changes for the worst.

@@ -168,8 +168,8 @@ def categories(bench: Workbench, mixed: Mixed) -> Iterator[Value]:
     codes = mixed.codes[bench.reference.rows], mixed.codes[bench.candidate.rows]
     here = [np.isin(column, other) for column, other in zip(codes[1].T, codes[0].T, strict=True)]
     kept = [np.isin(column, other) for column, other in zip(codes[0].T, codes[1].T, strict=True)]
-    unseen = ~np.array(here, dtype=bool).reshape(len(here), -1).T & ~invented[:, p:]
-    lost = ~np.array(kept, dtype=bool).reshape(len(kept), -1).T
+    unseen = ~np.array(here, dtype=bool).reshape(len(here), len(bench.candidate)).T & ~invented[:, p:]
+    lost = ~np.array(kept, dtype=bool).reshape(len(kept), len(bench.reference)).T
     if not bench.is_null:
         expected = _nothing_expected(bench)
         yield from _shares(bench, "invented", invented, mixed.columns, _outside(invented, mixed), expected=expected)

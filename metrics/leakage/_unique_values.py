@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from math import comb
 from typing import TYPE_CHECKING, Any
@@ -33,15 +33,19 @@ class Uniques:
         sets: The columns of each set.
         held: ``(units, sets)`` whether a source alone holds its value there.
         hit: ``(units, sets)`` whether such a value stands in the release.
-        unit: ``(n,)`` number of the source of each real row; without clusters, of the row itself.
+        first: ``(units,)`` position among the real rows of each source's first row.
         left_out: Columns that number the rows.
     """
 
     sets: tuple[Columns, ...]
     held: Flags
     hit: Flags
-    unit: Rows
+    first: Rows
     left_out: Columns
+
+    def of(self, units: Flags) -> Uniques:
+        """Some of the sources."""
+        return replace(self, held=self.held[units], hit=self.hit[units], first=self.first[units])
 
     @property
     def single(self) -> Flags:
@@ -67,7 +71,8 @@ def uniques_of(bench: Workbench, *, most: int) -> Uniques:
             common = ~np.any([alone[name][0] for name in columns], axis=0)  # a unique part is told of alone
             own, found = own & common, found & common
         held[unit[own], at], hit[unit[found], at] = True, True
-    return Uniques(sets=tuple(chosen), held=held, hit=hit, unit=unit, left_out=left_out)
+    first = np.unique(unit, return_index=True)[1]
+    return Uniques(sets=tuple(chosen), held=held, hit=hit, first=first, left_out=left_out)
 
 
 def column_values(bench: Workbench) -> tuple[dict[str, Rows], Columns]:

@@ -6,8 +6,10 @@ import math
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 from scipy.stats import rankdata
 
 from counterproof.metrics.engine.distances import distinct
@@ -26,7 +28,7 @@ from counterproof.metrics.leakage._distances.known_neighbours import (
     proximity_of,
     too_few,
 )
-from counterproof.metrics.metric import Needs, Value, metric
+from counterproof.metrics.metric import Count, Needs, Value, metric
 from counterproof.metrics.sample import Floats, Rows
 from counterproof.metrics.shared.principal_axes import on_pooled_axes
 from counterproof.metrics.statistics.auc import auc_parts
@@ -97,7 +99,7 @@ class Cells:
     null="membership",
     needs=Needs(holdout=True, smallest_n=500),
 )
-def copying_test(bench: Workbench, *, cells: int = 3, tau: int = FEWEST) -> Iterator[Value]:
+def copying_test(bench: Workbench, *, cells: Count = 3, tau: Annotated[int, Field(ge=0)] = FEWEST) -> Iterator[Value]:
     """Whether release rows lie nearer to training rows than holdout rows do, cell by cell (C_T).
 
     In each cell a Mann-Whitney test of the distances to the nearest training row of the cell gives z:

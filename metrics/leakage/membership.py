@@ -11,7 +11,7 @@ import numpy as np
 from scipy.stats import norm
 
 from counterproof.metrics.estimate import Estimate, Evidence, Panel
-from counterproof.metrics.leakage._membership.attacked_records import LEAST, MOST, Targets, select_targets
+from counterproof.metrics.leakage._membership.attacked_records import LEAST, MOST, Attacked, Targets, select_targets
 from counterproof.metrics.leakage._membership.attacks import attack_scores, isolation, nearest_made
 from counterproof.metrics.leakage._membership.evaluation import REVERSED, SplitScores, split_and_score
 from counterproof.metrics.metric import Needs, Plant, Tolerance, Value, metric
@@ -74,7 +74,7 @@ class AttackResult:
         ),
     ),
 )
-def membership(bench: Workbench, *, records: int = MOST) -> Iterator[Value]:
+def membership(bench: Workbench, *, records: Attacked = MOST) -> Iterator[Value]:
     """How well attacks tell training records from holdout records, as AUROC of the best one.
 
     0.5 is guessing, 1 gives every record away. Six attacks score the known records by the release

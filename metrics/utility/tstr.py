@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from counterproof.metrics.engine.learners import LEARNED, Forecast, chosen_learners
+from counterproof.metrics.engine.learners import LEARNED, Forecast, Models, chosen_learners
 from counterproof.metrics.estimate import Better, Estimate, Evidence, Panel, normal_quantile
 from counterproof.metrics.metric import Needs, Tolerance, Value, metric
 from counterproof.metrics.sample import Floats, Sample
@@ -164,7 +164,7 @@ def foreseen(bench: Workbench) -> str:
     ),
     preflight=foreseen,
 )
-def tstr(bench: Workbench, *, models: tuple[str, ...] | None = None) -> Iterator[Value]:
+def tstr(bench: Workbench, *, models: Models | None = None) -> Iterator[Value]:
     """What models trained on the release lose on real rows, against models trained on real rows.
 
     The same learners are trained on real rows and on as many release rows, and tested on the same

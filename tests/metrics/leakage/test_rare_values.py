@@ -334,3 +334,38 @@ def test_the_fewest_that_it_claims_to_see_are_the_fewest_that_fisher_tells() -> 
 def fisher(members: int, others: int) -> float:
     table = [[members, 5000 - members], [others, 5000 - others]]
     return float(fisher_exact(table, alternative="greater").pvalue)
+
+
+def shared_sources(share: float, *, copied: int = 0) -> Frames:
+    """Rows of sources, of whose training part a share stands in the holdout with rows of their own."""
+    frames = three(people, 600, 5)
+    rng = np.random.default_rng(5)
+    patients = {
+        "train": rng.permutation(600) // 3,
+        "holdout": np.where(rng.random(600) < share, 0, 1000) + rng.permutation(600) // 3,
+        "synthetic": 9000 + np.arange(600),
+    }
+    frames = {role: frame.assign(patient=patients[role]) for role, frame in frames.items()}
+    frames["synthetic"].loc[: copied - 1, "income"] = frames["train"]["income"].to_numpy()[:copied]
+    return frames
+
+
+def test_sources_of_which_train_and_holdout_both_hold_rows_are_neither_and_are_counted() -> None:
+    honest = values(shared_sources(0.5), cluster="patient")["value"]
+    assert not honest.alarm
+    assert "sources stand in train and holdout alike and were left out" in honest.reason
+    assert honest.estimate is not None
+    assert honest.estimate.low <= 0 <= honest.estimate.high
+    leaky = values(shared_sources(0.1, copied=300), cluster="patient")["value"]
+    assert "in income" in leaky.alarm
+
+
+def test_where_every_source_stands_on_both_sides_there_is_no_control() -> None:
+    frames = shared_sources(1.0)
+    frames["train"]["patient"] = frames["holdout"]["patient"].to_numpy()
+    (found,) = rare_values.values(desk(sources=frames, cluster="patient"), {})
+    assert found.status == "not_assessable"
+    assert found.reason.startswith("every source record stands in train and holdout alike")
+    record = cp.audit(**frames, cluster="patient", metrics=["leakage.rare_values"])
+    assert {reading.status for reading in record.measurements} == {"not_assessable"}
+    assert record.verdict == "inconclusive"
