@@ -40,6 +40,18 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Read(Section):
+    """How files and texts are read where the data alone do not say; see ``inputs/read_options.py``."""
+
+    encoding: str = "auto"
+    separator: str = Field(default="auto", min_length=1)
+    header: bool | Literal["auto"] = "auto"
+    decimal: Literal["auto", ".", ","] | dict[str, Literal[".", ","]] = "auto"
+    dates: Literal["auto", "day-first", "month-first"] | dict[str, Literal["day-first", "month-first"]] = "auto"
+    missing: tuple[str, ...] = ()
+    unreadable: float | None = Field(default=None, ge=0, lt=0.5)
+
+
 class Data(Section):
     """Where the rows are and what their columns mean."""
 
@@ -54,6 +66,7 @@ class Data(Section):
     kinds: dict[str, Literal["number", "category", "boolean", "datetime", "identifier", "text"]] = Field(
         default_factory=dict
     )
+    read: Read = Read()
     encoder: str = "auto"
     encoder_size: Whole | None = Field(default=None, ge=16, le=1024)
     bad_images: Number = Field(default=0.01, ge=0, le=1)
@@ -156,7 +169,7 @@ def read_config(path: str | Path) -> Config:
     """
     path = Path(path)
     try:
-        plain = tomllib.loads(path.read_text(encoding="utf-8"))
+        plain = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise Refusal(f"{path}: cannot be read ({error.strerror})") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -194,4 +207,6 @@ def _nearest(*place: Any) -> str:
     """The key that was meant, if one is near."""
     inside = {name: list(kind.model_fields) for name, kind in SECTIONS.items()}
     known = list(Config.model_fields) if len(place) == 1 else inside.get(str(place[0]), [])
+    if place[:2] == ("data", "read"):
+        known = list(Read.model_fields)
     return did_you_mean(str(place[-1]), known)

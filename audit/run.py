@@ -21,7 +21,7 @@ from counterproof.judging.joint_gates import AllOf, Requirement
 from counterproof.judging.policy import policy_gates
 from counterproof.judging.verdict import judged
 from counterproof.loading.intake import Intake
-from counterproof.loading.load import take_in
+from counterproof.loading.load import read_options, take_in
 from counterproof.loading.suppression import pool_rare_values
 from counterproof.measuring.contamination import check_contamination, check_overlap
 from counterproof.measuring.measure import measure
@@ -57,6 +57,8 @@ def audit(
     label: str | None = None,
     groups: Sequence[str] = (),
     cluster: str | None = None,
+    kinds: Mapping[str, str] = MappingProxyType({}),
+    read_as: Mapping[str, Any] = MappingProxyType({}),
     metrics: Sequence[str | Metric] = (),
     gates: Sequence[str] = (),
     warn: Sequence[str] = (),
@@ -79,6 +81,8 @@ def audit(
         label: The label column.
         groups: Columns of groups to be treated alike.
         cluster: Column that names the source record of a row.
+        kinds: Kinds of columns that override what is inferred: ``{"zip": "category"}``.
+        read_as: Any key of ``[data.read]``: ``{"decimal": ",", "dates": "day-first"}``.
         metrics: Families, metric ids, or metrics that are not registered; all that apply by default.
         gates: Gates besides the default policy's, in the grammar of ``audit.toml``.
         warn: Gates that only warn.
@@ -107,6 +111,8 @@ def audit(
             "label": label,
             "groups": groups,
             "cluster": cluster,
+            "kinds": dict(kinds),
+            "read": dict(read_as),
             "encoder": encoder if isinstance(encoder, str) else type(encoder).__name__,
             "recode": recode,
         },
@@ -272,6 +278,7 @@ def read(config: Config, sources: Mapping[str, Any], encoder: Any, stages: Stage
             groups=data.groups,
             cluster=data.cluster,
             kinds=data.kinds,
+            reading=read_options(data.read),
             encoder=encoder,
             encoder_size=data.encoder_size,
             bad_images=data.bad_images,

@@ -46,6 +46,12 @@ main.add_command(weights)
 @click.option("--groups", help="Group columns, separated by commas.")
 @click.option("--intersections", type=click.IntRange(1, 4), help="Group columns that are crossed at once; default 1.")
 @click.option("--cluster", help="Column that names the source record of a row.")
+@click.option("--kind", "kinds", multiple=True, help="Kind of a column: pay=number; may be repeated.")
+@click.option("--decimal", multiple=True, help="Mark before decimals, . or , for all columns or one: pay=,")
+@click.option("--dates", multiple=True, help="day-first or month-first, for all columns or one: born=day-first")
+@click.option("--encoding", help="Encoding of text files: latin-1, utf-16, …; default: detected.")
+@click.option("--separator", help="Separator of fields in text files; default: detected.")
+@click.option("--header/--no-header", default=None, help="Does the first line of text files hold the names?")
 @click.option(
     "--encoder", help="auto, efficientnet, inception[:PROTOCOL], pixels, timm:NAME, or a TorchScript or ONNX file."
 )
@@ -89,7 +95,12 @@ def _run_configured(path: Path | None, options: dict[str, Any]) -> Record:
         plain = {"data": {}, "run": {}, "gates": {}, "metrics": {}}
     for name, value in given.items():
         section, key = _PLACES[name]
-        plain[section][key] = tuple(filter(None, value.split(","))) if name in ("groups", "metrics") else value
+        if name in ("groups", "metrics"):
+            value = tuple(filter(None, value.split(",")))
+        elif name in ("kinds", "decimal", "dates"):
+            value = _by_column(name, value)
+        place = plain[section].setdefault("read", {}) if name in _READ else plain[section]
+        place[key] = {**place.get(key, {}), **value} if name == "kinds" else value
     config = make_config(plain)
     with progress(len(choose(config.run.metrics)) + 1) as stages:
         return run_audit(
@@ -101,9 +112,27 @@ def _run_configured(path: Path | None, options: dict[str, Any]) -> Record:
         )
 
 
+def _by_column(option: str, given: tuple[str, ...]) -> str | dict[str, str]:
+    """An option for all columns, or by the name of a column: ``pay=number``.
+
+    Raises:
+        Refusal: Some are given by column and some are not.
+    """
+    from counterproof.refusal import Refusal
+
+    parts = [text.rpartition("=") for text in given]
+    if len(given) == 1 and not parts[0][1] and option != "kinds":
+        return given[0]
+    if all(name and sign for name, sign, _ in parts):
+        return {name: value for name, _, value in parts}
+    said = {"kinds": "--kind", "decimal": "--decimal", "dates": "--dates"}[option]
+    raise Refusal(f"{said} {given[0]}: give it by column, as in {said} pay={'number' if option == 'kinds' else '…'}")
+
+
+_READ = ("decimal", "dates", "encoding", "separator", "header")
 _PLACES = {
     **{name: ("data", name) for name in ("train", "holdout", "real", "test", "synthetic")},
-    **{name: ("data", name) for name in ("label", "groups", "cluster", "encoder")},
+    **{name: ("data", name) for name in ("label", "groups", "cluster", "encoder", "kinds", *_READ)},
     **{name: ("run", name) for name in ("metrics", "policy", "device", "seed", "intersections")},
     **{name: ("run", name) for name in ("without_holdout", "allow_overlap", "show_real")},
     "gates": ("gates", "fail"),

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from counterproof.inputs.columns import KINDS, Form, agreeing, kind_of, parse
+from counterproof.inputs.column_readings import FORMATS, AmbiguousError, Asked, ColumnReading, read_column
+from counterproof.inputs.columns import KINDS, best_mark, date_fit, kind_of, number_fit
+from counterproof.inputs.domain import domain_findings, key_findings, reading_findings, spelling_findings
+from counterproof.inputs.findings import Finding, remark
+from counterproof.inputs.forms import Flags, Form
+from counterproof.inputs.number_texts import MARKS
+from counterproof.inputs.read_options import DEFAULT, ReadOptions, chosen
 from counterproof.inputs.tables import Table
 from counterproof.metrics.sample import Mismatch, Rows
 from counterproof.refusal import Refusal, nearest_names
@@ -24,6 +31,9 @@ A = {  # kinds and sorts in a sentence
     "datetime": "a date",
     "text": "text",
 }
+INDEX = ("", "Unnamed: 0", "index", "level_0", "__index_level_0__")  # what programs call the numbers of rows
+ODD = 0.01  # share of the release's values beyond the real share that may be none of the column's kind
+SURE = 3.0  # standard errors by which it must be more
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -35,12 +45,14 @@ class Wanted:
         groups: Group columns.
         cluster: Column that names the source of each row, if any.
         kinds: Kinds that override what is inferred.
+        read: How texts are to be read.
     """
 
     label: str | None = None
     groups: tuple[str, ...] = ()
     cluster: str | None = None
     kinds: Mapping[str, str] = field(default_factory=dict)
+    read: ReadOptions = DEFAULT
 
     @property
     def columns(self) -> dict[str, str]:
@@ -91,7 +103,10 @@ def reconcile(tables: Mapping[str, Table], wanted: Wanted) -> Stack:
             is infinite, or an override names no column or kind.
     """
     tables = {role: tables[role] for role in ORDER if role in tables}
-    findings: list[str] = []
+    findings: list[str] = [
+        remark(f"{named(role, table)}: {said}") for role, table in tables.items() for said in table.remarks
+    ]
+    tables = _without_index(_alike_names(tables, findings), wanted, findings)
     _refuse_absent(tables, wanted)
     columns = _real_columns(tables, findings)
     _refuse_overrides(wanted, columns)
@@ -107,7 +122,7 @@ def reconcile(tables: Mapping[str, Table], wanted: Wanted) -> Stack:
         made[name], kinds[name], single = column
         constant += [name] if single else []
     if not made:
-        raise Refusal(f"synthetic ({tables['synthetic'].source}) has every column of the real data in another type")
+        raise Refusal(f"{named('synthetic', tables['synthetic'])} has every column of the real data in another type")
     inside = tables["synthetic"].frame.columns
     return Stack(
         frame=pd.DataFrame(made),
@@ -120,7 +135,57 @@ def reconcile(tables: Mapping[str, Table], wanted: Wanted) -> Stack:
     )
 
 
+def named(role: str, table: Table) -> str:
+    """A role's table in a sentence: the role, and its file where it has one."""
+    return role if table.source == role else f"{role} ({table.source})"
+
+
 # -- which columns ----------------------------------------------------------------------------------
+
+
+def _plain_name(name: str) -> str:
+    return "_".join(name.casefold().replace("_", " ").split())
+
+
+def _alike_names(tables: Mapping[str, Table], findings: list[str]) -> dict[str, Table]:
+    """Columns whose names differ by case or spaces alone are called as in the first table."""
+    first, *others = tables
+    known = list(tables[first].frame.columns)
+    aligned = {first: tables[first]}
+    for role in others:
+        table, names = tables[role], list(tables[role].frame.columns)
+        plain = {_plain_name(name): name for name in known if name not in names}
+        meant = {name: plain[_plain_name(name)] for name in names if name not in known and _plain_name(name) in plain}
+        meant = {name: old for name, old in meant.items() if list(meant.values()).count(old) == 1}
+        for name, old in meant.items():
+            sentence = f"column {name!r} of {role} is taken for {old!r}: the names differ by case or spaces alone"
+            findings.append(remark(sentence))
+        frame = table.frame.set_axis([meant.get(name, name) for name in names], axis=1) if meant else table.frame
+        aligned[role] = replace(table, frame=frame, forms={}) if meant else table
+        known += [name for name in frame.columns if name not in known]
+    return aligned
+
+
+def _without_index(tables: Mapping[str, Table], wanted: Wanted, findings: list[str]) -> dict[str, Table]:
+    """The numbers of rows that programs save beside a table are no column of it."""
+    kept: dict[str, Table] = {}
+    for role, table in tables.items():
+        used = {*wanted.columns, *wanted.kinds}
+        index = [name for name in INDEX if name in table.frame.columns and name not in used and _counts(table, name)]
+        index = index[: len(table.frame.columns) - 1]
+        for name in index:
+            findings.append(remark(f"column {name!r} of {role} is the number of the row: left out of the audit"))
+        kept[role] = replace(table, frame=table.frame.drop(columns=index), forms={}) if index else table
+    return kept
+
+
+def _counts(table: Table, name: str) -> bool:
+    """Whether a column counts rows: from 0 or 1, in order; or in any order where only programs call a column so."""
+    form = table.form(name)
+    values = pd.to_numeric(form.values, errors="coerce").to_numpy(dtype=float)
+    if np.isnan(values).any() or np.any(values != np.floor(values)) or len(np.unique(values)) < len(values):
+        return False
+    return name not in ("index", "") or bool((np.diff(values) == 1).all() and values[0] in (0, 1))
 
 
 def _refuse_absent(tables: Mapping[str, Table], wanted: Wanted) -> None:
@@ -131,7 +196,7 @@ def _refuse_absent(tables: Mapping[str, Table], wanted: Wanted) -> None:
             if name not in table.frame.columns:
                 near = nearest_names(name, table.frame.columns)
                 hint = f"; did you mean {near[0]!r}" if near else ""
-                raise Refusal(f"{role} ({table.source}) has no column {name!r}, which is wanted as {use}{hint}")
+                raise Refusal(f"{named(role, table)} has no column {name!r}, which is wanted as {use}{hint}")
 
 
 def _real_columns(tables: Mapping[str, Table], findings: list[str]) -> list[str]:
@@ -141,7 +206,7 @@ def _real_columns(tables: Mapping[str, Table], findings: list[str]) -> list[str]
     for name in every:
         lacking = [role for role, table in real.items() if name not in table.frame.columns]
         if lacking:
-            findings.append(f"column {name!r} is not in {', '.join(lacking)}: left out of the audit")
+            findings.append(Finding(f"column {name!r} is not in {', '.join(lacking)}: left out of the audit", 1.0))
     return [name for name in every if all(name in table.frame.columns for table in real.values())]
 
 
@@ -153,12 +218,12 @@ def _compared_names(
     inside = tables["synthetic"].frame.columns
     missing = [name for name in columns if name not in inside]
     if len(missing) == len(columns):
-        raise Refusal(f"synthetic ({tables['synthetic'].source}) shares no column with the real data")
+        raise Refusal(f"{named('synthetic', tables['synthetic'])} shares no column with the real data")
     extra = [name for name in inside if not any(name in table.frame.columns for table in real)]
     found: list[Mismatch] = []
     for name in missing:
         if name == wanted.cluster:  # releases rarely say whom their rows were made from
-            findings.append(f"column {name!r} is missing from the release: every row is its own source")
+            findings.append(remark(f"column {name!r} is missing from the release: every row is its own source"))
         elif any(len(table.form(name).present) for table in real):
             found.append(_lost(name, tables, wanted, extra))
     renamed = {lost.like for lost in found}
@@ -201,39 +266,38 @@ def _column(
     """A column of all roles, its kind and whether real data hold one value only; None if it is left out."""
     forms = {role: _form(name, table) for role, table in tables.items()}
     real = {role: form for role, form in forms.items() if role != "synthetic"}
-    if not any(len(form.present) for form in real.values()):
+    if not any(form.count for form in real.values()):
         if name in wanted.columns:
             raise Refusal(f"column {name!r}, wanted as {wanted.columns[name]}, has no value in the real data")
-        findings.append(f"column {name!r} has no value in the real data: left out of the audit")
+        findings.append(Finding(f"column {name!r} has no value in the real data: left out of the audit", 1.0))
         return None
     kind = _decide(name, real, tables, wanted)
-    parsed = {role: parse(form, kind) for role, form in forms.items()}
-    if kind == "category":
-        parsed["synthetic"] = agreeing(forms["synthetic"], parsed["synthetic"], [parsed[role] for role in real])
+    found = _read(name, kind, forms, tables, wanted)
+    parsed = found.values
     for role, column in parsed.items():
         _refuse_infinite(name, column, tables[role].source)
     known = pd.concat([parsed[role] for role in real], ignore_index=True)
-    if not known.notna().any():
-        raise Refusal(f"no real value of column {name!r} can be read as {kind}; change kinds")
     other = _other_type(name, kind, forms["synthetic"], parsed, tables["synthetic"].typed, wanted)
     if other:
         left_out = name not in (*wanted.groups, wanted.cluster)
         schema.append(Mismatch(column=name, sentence=other, left_out=left_out))
         if left_out:
             return None
-    _report(name, kind, forms, parsed, tables, findings)
+    elif odd := _odd_values(name, kind, forms, found.lost):
+        schema.append(odd)
+    _report(name, kind, forms, found, tables, findings)
     single = known.nunique(dropna=False) == 1
     if single:
         if name == wanted.label:
             raise Refusal(f"the label {name!r} has one value in the real data: nothing can be learned from it")
-        findings.append(f"column {name!r} has one value in the real data: kept out of the features")
-    return pd.concat([known, *([parsed["synthetic"]])], ignore_index=True), kind, bool(single)
+        findings.append(remark(f"column {name!r} has one value in the real data: kept out of the features"))
+    return pd.concat([known, parsed["synthetic"]], ignore_index=True), kind, bool(single)
 
 
 def _form(name: str, table: Table) -> Form:
     if name in table.frame.columns:
         return table.form(name)
-    return Form("text", pd.Series([None] * len(table.frame), dtype=object))
+    return Form("number", pd.Series(np.full(len(table.frame), np.nan)))
 
 
 def _decide(name: str, real: Mapping[str, Form], tables: Mapping[str, Table], wanted: Wanted) -> str:
@@ -242,14 +306,79 @@ def _decide(name: str, real: Mapping[str, Form], tables: Mapping[str, Table], wa
         return wanted.kinds[name]
     if name == wanted.cluster:
         return "identifier"
-    fitted = {role: form for role, form in real.items() if role != "test"}
-    kind: str = kind_of(name, list(fitted.values()), typed=all(tables[role].typed for role in fitted))
+    fitted = {role: form for role, form in real.items() if role != "test"} or dict(real)
+    typed = all(tables[role].typed for role in fitted)
+    kind: str = kind_of(name, list(fitted.values()), typed=typed, limit=wanted.read.unreadable)
     if name == wanted.label and kind == "number":
-        numbers = pd.concat([parse(form, "number") for form in fitted.values()])
+        numbers = pd.concat(list(_read(name, "number", fitted, tables, wanted).values.values()))
         return "category" if numbers.nunique() <= CLASSES else "number"
     if kind in OPAQUE and (name == wanted.label or name in wanted.groups):
         return "category"
     return kind
+
+
+def _read(
+    name: str, kind: str, forms: Mapping[str, Form], tables: Mapping[str, Table], wanted: Wanted
+) -> ColumnReading:
+    """The column as its kind.
+
+    Raises:
+        Refusal: It can be read in two ways and nothing decides, or what the user said of it cannot be met.
+    """
+    asked = Asked(
+        decimal=chosen(wanted.read.decimal, name),
+        dates=chosen(wanted.read.dates, name),
+        kept=name == wanted.label or name in wanted.groups,
+        hint=partial(_mark_elsewhere, name, tables, wanted),
+    )
+    try:
+        found = read_column(forms, kind, asked)
+    except AmbiguousError as error:
+        option, ways = ("decimal", ('"."', '","')) if kind == "number" else ("dates", ('"day-first"', '"month-first"'))
+        raise Refusal(
+            f"column {name!r}: {error}, and no value decides; say which: {option} = {ways[0]} or {ways[1]} under "
+            f"[data.read], or --{option} {ways[0]} or {ways[1]}".replace('--decimal "."', "--decimal .")
+        ) from None
+    for role, lost in found.lost.items():
+        held, total = int(lost.sum()), int(forms[role].counts.sum())
+        said = asked.decimal if kind == "number" else asked.dates if kind == "datetime" else ""
+        told = name in wanted.kinds or bool(said)
+        best = number_fit if kind == "number" else date_fit
+        if role == "synthetic" and not (said and best(forms[role]).lost < held):
+            continue  # what a release holds is judged, not refused
+        if told and held and not _may_be_lost(kind, forms[role], held, total, wanted.read.unreadable):
+            what = f"as {kind}" + (f", where {FORMATS[said]}" if said else "")
+            raise Refusal(
+                f"{named(role, tables[role])}: {held:,} of {total:,} values of column {name!r} cannot be read {what}, "
+                f"the first in row {lost.argmax()} (the first row is 0); mend them or change the option"
+            )
+    return found
+
+
+def _may_be_lost(kind: str, form: Form, held: int, total: int, limit: float) -> bool:
+    """Whether so many values may be none of their column's kind."""
+    if held <= limit * total:
+        return True
+    fit = number_fit(form) if kind == "number" else date_fit(form)
+    return held < total and fit.lost == held and fit.holds(limit)
+
+
+def _mark_elsewhere(name: str, tables: Mapping[str, Table], wanted: Wanted) -> str:
+    """The mark before decimals that the other columns of all tables have, empty where they have none or both."""
+    marks = set()
+    for table in tables.values():
+        for other in table.frame.columns:
+            form = table.form(other)
+            if other == name:
+                continue
+            if form.sort == "number":
+                values = form.present.to_numpy(dtype=float)
+                if not table.typed and np.any(values != np.floor(values)):
+                    marks.add(".")
+            elif form.sort == "text" and number_fit(form).holds(wanted.read.unreadable):
+                lost = [form.numbers.lost(mark, form.counts) for mark in MARKS]
+                marks |= {best_mark(form)} if lost[0] != lost[1] else set()
+    return marks.pop() if len(marks) == 1 else ""
 
 
 def _other_type(
@@ -257,7 +386,7 @@ def _other_type(
 ) -> str:
     """What the release has in place of this kind of column, if none of its values can be read as one."""
     made = parsed["synthetic"].dropna()
-    if kind in OPAQUE or not len(form.present):
+    if kind in OPAQUE or not form.counts.any():
         return ""
     if not len(made):
         return f"column {name!r} is {A[kind]} in real data and {A[form.sort]} in the release"
@@ -290,56 +419,52 @@ def _refuse_infinite(name: str, column: pd.Series[Any], source: str) -> None:
 # -- findings ---------------------------------------------------------------------------------------
 
 
+def _odd_values(name: str, kind: str, forms: Mapping[str, Form], lost: Mapping[str, Flags]) -> Mismatch | None:
+    """A release that holds values of no kind more often than real data do, beyond what a consumer can bear."""
+    total, made = int(forms["synthetic"].counts.sum()), int(lost["synthetic"].sum())
+    if not made:
+        return None
+    known = sum(int(form.counts.sum()) for role, form in forms.items() if role != "synthetic")
+    odd = sum(int(flags.sum()) for role, flags in lost.items() if role != "synthetic")
+    shares = made / total, (odd + 1) / (known + 1)
+    error = np.sqrt(shares[0] * (1 - shares[0]) / total + shares[1] * (1 - shares[1]) / (known + 1))
+    if shares[0] - shares[1] - ODD <= SURE * error:
+        return None
+    sentence = f"column {name!r}: {made:,} of {total:,} values in the release are no {kind}"
+    return Mismatch(column=name, sentence=sentence, left_out=False)
+
+
 def _report(
     name: str,
     kind: str,
     forms: Mapping[str, Form],
-    parsed: Mapping[str, pd.Series[Any]],
+    found: ColumnReading,
     tables: Mapping[str, Table],
     findings: list[str],
 ) -> None:
+    """What is to be said of a column: how it was read, what could not be, and what only the release has."""
+    held = name in tables["synthetic"].frame.columns
+    if held:
+        findings += key_findings(name, kind, forms)
     if kind in OPAQUE:
         what = "an identifier" if kind == "identifier" else "free text"
-        findings.append(f"column {name!r} is {what}: kept out of the features")
+        findings.append(remark(f"column {name!r} is {what}: kept out of the features"))
         return
-    for role, form in forms.items():
-        lost = form.values.notna().to_numpy() & parsed[role].isna().to_numpy()
+    findings += reading_findings(name, {r: FORMATS[way] for r, way in found.ways.items()}, found.units)
+    for role, lost in found.lost.items():
         if lost.any():
-            findings.append(_unreadable(name, kind, role, form, lost))
-    if kind in ("category", "boolean") and name in tables["synthetic"].frame.columns:
-        findings += _unseen(name, parsed)
-    if kind == "number":
-        findings += _fractions(name, parsed)
+            findings.append(_unreadable(name, kind, role, forms[role], lost))
+    if held:
+        findings += spelling_findings(name, forms)
+        findings += domain_findings(name, kind, found.values)
 
 
-def _unreadable(name: str, kind: str, role: str, form: Form, lost: Any) -> str:
+def _unreadable(name: str, kind: str, role: str, form: Form, lost: Flags) -> str:
     """A finding: values that cannot be read as the column's kind."""
-    count, total = int(lost.sum()), len(form.present)
+    count, total = int(lost.sum()), int(form.counts.sum())
     if count == total:
-        return f"column {name!r} is {A[kind]} in other real data and {A[form.sort]} in {role}: all missing there"
+        sentence = f"column {name!r} is {A[kind]} in other real data and {A[form.sort]} in {role}: all missing there"
+        return Finding(sentence, 1.0)
     first = f"first in row {np.flatnonzero(lost)[0]}, where the first row is 0"
-    return f"column {name!r}: {count} of {total} values in {role} are no {kind} and count as missing ({first})"
-
-
-def _unseen(name: str, parsed: Mapping[str, pd.Series[Any]]) -> list[str]:
-    """A finding: categories in the release alone. Their row is named; the value may be another column's."""
-    known = set().union(*(set(column.dropna().unique()) for role, column in parsed.items() if role != "synthetic"))
-    made = parsed["synthetic"]
-    odd = (made.notna() & ~made.isin(list(known))).to_numpy()
-    if not odd.any():
-        return []
-    count = made[odd].nunique()
-    what = "a category" if count == 1 else f"{count} categories"
-    rows = f"{int(odd.sum())} rows" if odd.sum() > 1 else "1 row"
-    first = f"first in row {np.flatnonzero(odd)[0]}, where the first row is 0"
-    return [f"column {name!r}: synthetic holds {what} never seen in real data, in {rows} ({first})"]
-
-
-def _fractions(name: str, parsed: Mapping[str, pd.Series[Any]]) -> list[str]:
-    real = np.concatenate([column.to_numpy() for role, column in parsed.items() if role != "synthetic"])
-    made = parsed["synthetic"].to_numpy()
-    if np.all((real == np.floor(real)) | np.isnan(real)):
-        broken = int(np.sum(made != np.floor(made)) - np.isnan(made).sum())
-        if broken:
-            return [f"column {name!r}: whole numbers in real data, fractions in {broken} synthetic rows"]
-    return []
+    sentence = f"column {name!r}: {count} of {total} values in {role} are no {kind} and count as missing ({first})"
+    return Finding(sentence, count / total)

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from counterproof.inputs.columns import kind_of, parse
+from counterproof.inputs.column_readings import Asked, read_column
+from counterproof.inputs.columns import kind_of
 from counterproof.inputs.tables import Table
 
 SIZE = 16  # bytes: two of 10^12 different rows collide with a chance below 10^-14
@@ -40,7 +41,7 @@ def table_digest(table: Table) -> str:
     for name in sorted(table.frame.columns):
         form = table.form(name)
         kind = kind_of(name, [form], typed=table.typed)
-        values = parse(form, kind)
+        values = read_column({"table": form}, kind, Asked(refuse=False)).values["table"]
         total.update(f"{name!r}:{len(values)}:".encode())
         if values.dtype == object:
             total.update(json.dumps(values.tolist()).encode())

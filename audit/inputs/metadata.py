@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from counterproof.inputs.archives import escapes
-from counterproof.inputs.columns import form_of, text_of
+from counterproof.inputs.forms import form_of, text_of
 from counterproof.inputs.tables import Table, first_line, read_table, table_of
 from counterproof.refusal import Refusal, listed
 

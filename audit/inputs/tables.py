@@ -1,4 +1,4 @@
-"""Tables as they come: CSV, Parquet, Feather and pandas frames, read but not yet understood."""
+"""Tables as they come: text, Parquet, Feather, JSON Lines and pandas frames, read but not yet understood."""
 
 from __future__ import annotations
 
@@ -8,14 +8,20 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-from pyarrow import csv, feather, parquet
+import pyarrow.compute as pc
+from pyarrow import feather, json, parquet
 
-from counterproof.inputs.columns import Form, form_of
+from counterproof.inputs.csv_files import COMPRESSED, open_input, read_csv
+from counterproof.inputs.forms import Form, form_of
+from counterproof.inputs.read_options import DEFAULT, ReadOptions
 from counterproof.refusal import Refusal, listed
 
 MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"RIFF", b"II*\x00", b"MM\x00*", b"P5", b"P6")
 LAST_YEAR = 9999  # what Python's dates, and so every label of a figure, can say
-READERS = (".csv", ".tsv", ".parquet", ".pq", ".feather", ".arrow")
+TEXT = {".csv": "", ".tsv": "\t", ".txt": ""}  # endings of text tables, and the separator that they say
+LINES = (".jsonl", ".ndjson")
+READERS = (*TEXT, *LINES, ".parquet", ".pq", ".feather", ".arrow")
+WIDEST_LIST = 1000  # fields that a list of a fixed size may become
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,11 +32,15 @@ class Table:
         frame: Columns as they were read.
         source: Its name in sentences.
         typed: Whether the format says what a column is; a CSV does not.
+        remarks: What was done to read it, in sentences.
+        missing: Further words that mean missing.
     """
 
     frame: pd.DataFrame
     source: str
     typed: bool = True
+    remarks: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
     forms: dict[str, Form] = field(default_factory=dict, repr=False)
 
     def form(self, name: str) -> Form:
@@ -46,7 +56,7 @@ class Table:
             Refusal: It holds dates that no calendar of Python's has.
         """
         try:
-            form = form_of(self.frame[name])
+            form = form_of(self.frame[name], typed=self.typed, missing=self.missing)
         except (ValueError, OverflowError) as error:
             raise Refusal(f"{self.source}: {_unreadable_column(name, error)}") from None
         if form.sort == "datetime":
@@ -60,7 +70,7 @@ class Table:
         return form
 
 
-def table_of(frame: pd.DataFrame, source: str = "DataFrame") -> Table:
+def table_of(frame: pd.DataFrame, source: str = "DataFrame", options: ReadOptions = DEFAULT) -> Table:
     """A pandas frame; it is never changed.
 
     Raises:
@@ -69,10 +79,10 @@ def table_of(frame: pd.DataFrame, source: str = "DataFrame") -> Table:
     columns = [str(name).encode("utf-8", "backslashreplace").decode("utf-8") for name in frame.columns]
     _refuse_shape(columns, len(frame), source)
     plain = frame.set_axis(columns, axis=1).reset_index(drop=True)
-    return Table(plain, source)
+    return Table(plain, source, missing=options.missing)
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path, options: ReadOptions = DEFAULT) -> Table:
     """A table from a file.
 
     Raises:
@@ -80,24 +90,62 @@ def read_table(path: Path) -> Table:
     """
     refuse_missing(path)
     suffix = path.suffix.lower()
-    if suffix not in READERS:
-        raise Refusal(f"{path}: {suffix or 'a file without extension'} is no table format; use {', '.join(READERS)}")
-    if suffix in (".csv", ".tsv"):
-        return _read_csv(path, "\t" if suffix == ".tsv" else None)
+    packed = suffix in COMPRESSED
+    kind = Path(path.stem).suffix.lower() if packed else suffix
+    if kind not in READERS or (packed and kind not in (*TEXT, *LINES)):
+        known = ", ".join(READERS)
+        raise Refusal(f"{path}: {suffix or 'a file without extension'} is no table format; use {known}")
+    if kind in TEXT:
+        frame, remarks = read_csv(path, TEXT[kind], options)
+        _refuse_shape(list(frame.columns), len(frame), str(path))
+        return Table(frame, str(path), typed=False, remarks=remarks, missing=options.missing)
     try:
-        if suffix in (".parquet", ".pq"):
+        if kind in (".parquet", ".pq"):
             names = parquet.read_schema(path).names
             _refuse_shape(names, 1, str(path))
             table = parquet.ParquetFile(path).read()
+        elif kind in LINES:
+            with open_input(path) as stream:
+                table = json.read_json(stream, json.ReadOptions(block_size=1 << 24))
         else:
             table = feather.read_table(path)
         _refuse_shape(table.column_names, table.num_rows, str(path))
-        frame = _frame(table, str(path))
+        flat = _flattened(table, str(path))
+        _refuse_shape(flat.column_names, flat.num_rows, str(path))
+        frame = _frame(flat, str(path))
     except Refusal:
         raise
     except Exception as error:  # damage fails as whatever pyarrow makes of it
-        raise Refusal(f"{path}: cannot be read as {suffix[1:]}: {first_line(error)}") from None
-    return Table(frame, str(path))
+        raise Refusal(f"{path}: cannot be read as {kind[1:]}: {first_line(error)}") from None
+    made = [name for name in flat.column_names if name not in table.column_names]
+    remarks = (f"nested columns became {listed(made)}",) if made else ()
+    return Table(frame, str(path), remarks=remarks, missing=options.missing)
+
+
+def _flattened(table: pa.Table, source: str) -> pa.Table:
+    """Structs and lists of a fixed size as columns of their own, named by their parts.
+
+    Raises:
+        Refusal: A column holds lists of any length or maps, whose parts have no names.
+    """
+    columns: dict[str, Any] = {}
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        kind = column.type
+        if pa.types.is_struct(kind):
+            parts = pa.table(column.flatten(), [f"{name}.{kind.field(k).name}" for k in range(kind.num_fields)])
+            columns |= dict(zip(parts.column_names, parts.columns, strict=True))
+        elif pa.types.is_fixed_size_list(kind) and kind.list_size <= WIDEST_LIST:
+            for k in range(kind.list_size):
+                columns[f"{name}.{k}"] = pc.list_element(column, k)
+        elif pa.types.is_nested(kind):
+            what = "maps" if pa.types.is_map(kind) else "lists"
+            raise Refusal(
+                f"{source}: column {name!r} holds {what}, which are no single values; drop it, or make columns of them"
+            )
+        else:
+            columns[name] = column
+    flat = pa.table(columns)
+    return _flattened(flat, source) if any(pa.types.is_nested(column.type) for column in flat.columns) else flat
 
 
 def _frame(table: pa.Table, source: str) -> pd.DataFrame:
@@ -149,54 +197,6 @@ def _refuse_shape(columns: list[str], rows: int, source: str) -> None:
         raise Refusal(f"{source}: the table has no columns")
     if not rows:
         raise Refusal(f"{source}: the table has no rows")
-
-
-def _read_csv(path: Path, delimiter: str | None) -> Table:
-    """All cells as text: the kind of a column is decided later, once, on the real data, for all roles."""
-    ragged: list[Any] = []
-
-    def keep_first(row: Any) -> str:
-        ragged.append(row)
-        return "error"
-
-    names, delimiter = _header(path, delimiter)
-    _refuse_shape(names, 1, str(path))
-    parse = csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=keep_first)
-    convert = csv.ConvertOptions(
-        column_types={name: pa.string() for name in names}, strings_can_be_null=True, quoted_strings_can_be_null=True
-    )
-    # one thread and one block: only then does the reader know the number of a ragged row
-    read = csv.ReadOptions(use_threads=False)
-    try:
-        table = csv.read_csv(path, read_options=read, parse_options=parse, convert_options=convert)
-    except (pa.ArrowException, OSError) as error:
-        if ragged:
-            row = ragged[0]
-            where = f"line {row.number}" if row.number is not None else "one row"
-            raise Refusal(
-                f"{path}: {where} has {row.actual_columns} fields where the header has {row.expected_columns}"
-            ) from None
-        raise Refusal(f"{path}: cannot be read as CSV: {first_line(error)}") from None
-    _refuse_shape(table.column_names, table.num_rows, str(path))
-    frame = pd.DataFrame({n: pd.Series(table.column(n).to_pylist(), dtype=object) for n in table.column_names})
-    return Table(frame, str(path), typed=False)
-
-
-def _header(path: Path, delimiter: str | None) -> tuple[list[str], str]:
-    """Column names, and the delimiter that splits them best."""
-    import csv as plain
-
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as lines:
-            head = lines.readline(1 << 20)
-            if delimiter is None:
-                delimiter = max(",;\t|", key=head.count) if head.strip() else ","
-            lines.seek(0)
-            return next(iter(plain.reader(lines, delimiter=delimiter)), []), delimiter
-    except UnicodeDecodeError:
-        raise Refusal(f"{path}: the text is not UTF-8; save it as UTF-8") from None
-    except (OSError, plain.Error) as error:
-        raise Refusal(f"{path}: cannot be read as CSV: {first_line(error)}") from None
 
 
 # -- images in Parquet ------------------------------------------------------------------------------

@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from counterproof.config import Read
 from counterproof.encoders.table_encoder import PROTOCOL, encode_table
 from counterproof.inputs.alignment import ORDER, Wanted, positions, reconcile
 from counterproof.inputs.arrays import Arrays, arrays_of, read_arrays, refuse_bad_features
 from counterproof.inputs.digests import array_digests, joint_digest, row_digests, table_digest
 from counterproof.inputs.labels_and_groups import attributes_of, described
+from counterproof.inputs.read_options import DEFAULT, ReadOptions
 from counterproof.inputs.tables import Table, holds_images, read_table, refuse_missing, table_of
 from counterproof.loading.intake import Intake, Progress
 from counterproof.metrics.sample import Corpus, Modality, Rows
@@ -35,6 +37,7 @@ def take_in(
     groups: Sequence[str] = (),
     cluster: str | None = None,
     kinds: Mapping[str, str] | None = None,
+    reading: ReadOptions = DEFAULT,
     encoder: str | Path | torch.nn.Module = "auto",
     encoder_size: int | None = None,
     bad_images: float = 0.01,
@@ -53,6 +56,7 @@ def take_in(
         groups: Group columns.
         cluster: Column that names the source of each row.
         kinds: Kinds of columns that override what is inferred.
+        reading: How text files and texts in tables are read.
         encoder: For images: what :func:`counterproof.encoders.registry.encoder_for` takes as ``choice``.
         encoder_size: Side in pixels that images are resized to.
         bad_images: Share of unreadable images above which the audit is refused.
@@ -66,8 +70,10 @@ def take_in(
         Refusal: The data cannot be audited; one sentence says why.
     """
     _refuse_roles(sources)
-    wanted = Wanted(label=label or None, groups=tuple(groups), cluster=cluster or None, kinds=dict(kinds or {}))
-    opened = {role: _open(sources[role]) for role in ORDER if role in sources}
+    wanted = Wanted(
+        label=label or None, groups=tuple(groups), cluster=cluster or None, kinds=dict(kinds or {}), read=reading
+    )
+    opened = {role: _open(sources[role], role, reading) for role in ORDER if role in sources}
     names = {role: _name(sources[role]) for role in opened}
     modality = _modality(opened)
     if modality == "image":
@@ -104,7 +110,7 @@ def take_in_one(
     Raises:
         Refusal: It cannot be read, or is a table: those are encoded by what they are held against.
     """
-    opened, names, wanted = _open(source), {"synthetic": _name(source)}, Wanted()
+    opened, names, wanted = _open(source, "the source", DEFAULT), {"synthetic": _name(source)}, Wanted()
     if isinstance(opened, Table):
         raise Refusal(f"{names['synthetic']}: is a table, which has no encoding of its own; give images or features")
     if isinstance(opened, Path) or opened.are_images:
@@ -115,6 +121,11 @@ def take_in_one(
     if encoder != "auto":
         raise Refusal("an encoder is for images, but the data are features")
     return _features({"synthetic": opened}, wanted, names)
+
+
+def read_options(section: Read) -> ReadOptions:
+    """``[data.read]`` as the readers take it; what it leaves out is theirs to decide."""
+    return ReadOptions(**section.model_dump(exclude_none=True))
 
 
 def _only(opened: Mapping[str, Opened], types: tuple[type, ...]) -> dict[str, Any]:
@@ -136,10 +147,10 @@ def _refuse_roles(sources: Mapping[str, Source]) -> None:
         raise Refusal("there are no real data to hold the synthetic data against: give train and holdout, or real")
 
 
-def _open(source: Source) -> Opened:
+def _open(source: Source, role: str, reading: ReadOptions) -> Opened:
     """Tables and arrays are read; images are left where they are."""
     if isinstance(source, pd.DataFrame):
-        return table_of(source)
+        return table_of(source, role, reading)
     if isinstance(source, np.ndarray):
         return arrays_of(source)
     if isinstance(source, tuple):
@@ -154,7 +165,7 @@ def _open(source: Source) -> Opened:
         return path
     if path.suffix.lower() in (".npy", ".npz"):
         return read_arrays(path)
-    return path if holds_images(path) else read_table(path)
+    return path if holds_images(path) else read_table(path, reading)
 
 
 def _name(source: Source) -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 from counterproof.config import Data
 from counterproof.inputs.tables import first_line
 from counterproof.loading.intake import Intake
-from counterproof.loading.load import take_in
+from counterproof.loading.load import read_options, take_in
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.sample import Floats, Rows
 from counterproof.metrics.workbench import Synthesiser
@@ -45,9 +45,15 @@ def synthesiser_of(generator: Generator, sources: Mapping[str, Any], intake: Int
     def synthesise(rows: Rows, seed: int) -> Floats:
         at = np.flatnonzero(np.isin(places, rows))
         made = _made(generator, _joined(list(known.values()), at), seed)
-        how = {"label": data.label, "groups": data.groups, "cluster": data.cluster, "kinds": data.kinds}
         try:
-            again = take_in({**known, "synthetic": made}, **how)  # type: ignore[arg-type]
+            again = take_in(
+                {**known, "synthetic": made},
+                label=data.label,
+                groups=data.groups,
+                cluster=data.cluster,
+                kinds=data.kinds,
+                reading=read_options(data.read),
+            )
         except Refusal as refused:
             raise MetricError(f"what the generator makes cannot be read: {refused}") from None
         found = again.corpus.features[again.roles["synthetic"]].astype(np.float64)

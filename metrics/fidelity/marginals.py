@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.estimate import Estimate, Evidence, Expected, Group, normal_quantile
 from counterproof.metrics.metric import Needs, Tolerance, Value, metric
 from counterproof.metrics.sample import MISSING_TEXT, Mixed, Sample
@@ -20,6 +22,9 @@ from counterproof.metrics.workbench import Workbench
 _SHAPES = "0.10 is what a reader sees at a glance in two histograms; fresh rows of 1,000 stay below 0.05 beyond chance"
 _INVENTED = 0.01
 _CHANCE = 1e-3  # that a fresh release of this size has any value which counts as invented
+# Shares of fresh rows with a number that the reference has not, up to which one that many release rows have is
+# invented, and up to which any that is new counts as unseen: above it the long tail hides what a release adds.
+_CODES, _SETTLED = 0.05, 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,7 @@ class Difference:
     id="fidelity.marginals",
     family="fidelity",
     title="column distributions",
-    algo=2,
+    algo=3,
     unit="distance",
     needs=Needs(modalities=frozenset({"table"}), smallest_n=500),
     tolerances=(
@@ -73,14 +78,17 @@ def marginals(bench: Workbench) -> Iterator[Value]:
     read the excess over the floor. ``missing`` is the difference of missing rates.
 
     ``invented`` is the share of candidate rows with a value that no real row has and that chance does
-    not explain: a category, or numbers above (below) all real ones, in ``k`` of ``n`` candidate rows and
-    in none of ``m`` real ones has probability ``C(n, k) / C(n + m, k)`` where rows are alike, and
-    counts if that times the number of values tried is below 0.001. ``unseen`` is the share of
-    candidate rows with another category that the reference never has: of a long tail fresh rows
-    bring such too, their share is the floor, and only the excess is judged; its interval holds the
-    error of the floor's level, see :func:`level_error`. ``lost`` is the share
+    not explain: a category or a code, numbers above (below) all real ones, or fractions where all real ones are
+    whole, in ``k`` of ``n`` candidate rows and in none of ``m`` real ones, have probability
+    ``C(n, k) / C(n + m, k)`` where rows are alike, and count if that times the number of values tried, those
+    that ``k`` rows of both have, is below 0.001.
+    ``unseen`` is the share of candidate rows with another category or code that the reference never has: of a
+    long tail fresh rows bring such too, their share is the floor, and only the excess is judged; its interval
+    holds the error of the floor's level, see :func:`level_error`. Numbers are codes (or counts, ages, grades)
+    where real rows share them: where no more than 5 % of fresh rows would bring one that the reference has not
+    (0.5 % for ``unseen``). Of other numbers only range and fractions are looked at. ``lost`` is the share
     of reference rows that carry a category the candidate never has, however rare. The evidence
-    names only categories that no real row has.
+    names only values that no real row has.
 
     Source: SDMetrics' KSComplement and TVComplement are 1 minus these (they drop missing values).
 
@@ -161,32 +169,100 @@ def missing_rates(bench: Workbench, mixed: Mixed) -> Iterator[Value]:
         yield Value(field="missing", group=group, estimate=difference.estimate(bench.level, "difference of shares"))
 
 
+@dataclass(frozen=True, eq=False)
+class _Column:
+    """One column's values as codes, equal where values are equal.
+
+    Attributes:
+        name: Of the column.
+        at: Its place among the mixed columns.
+        codes: ``(n,)`` by row of the corpus; -1 is a missing number, which ``missing`` judges.
+        alone: Share of fresh rows that would bring a value which the reference has not; 0 for categories,
+            which are always looked at.
+        error: Standard error of the level of ``unseen``.
+    """
+
+    name: str
+    at: int
+    codes: NDArray[np.int32]
+    alone: float
+    error: float
+
+    def of(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Rows by value."""
+        codes = self.codes[rows]
+        return np.bincount(codes[codes >= 0], minlength=int(self.codes.max(initial=-1)) + 1)
+
+    def new(self, rows: NDArray[np.intp], known: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Which of some rows hold a value that none of the known ones has."""
+        codes = self.codes[rows]
+        fresh: NDArray[np.bool_] = (codes >= 0) & (self.of(known) == 0)[codes]
+        return fresh
+
+
+_COLUMNS: Work[list[_Column]] = Work("values of columns by row")
+
+
+def _columns(bench: Workbench, mixed: Mixed) -> list[_Column]:
+    """The columns with their values as codes, and whether real rows share them; the same in all views."""
+    seen = len(bench.measured.reference) / max(len(bench.real), 1)
+
+    def compute() -> list[_Column]:
+        p = mixed.numeric.shape[1]
+        found = []
+        for at, name in enumerate(mixed.columns):
+            codes = _number_codes(bench, name, mixed.numeric[:, at]) if at < p else mixed.codes[:, at - p]
+            real = codes[bench.real.rows]
+            counts = np.bincount(real[real >= 0])
+            carried = counts[counts > 0].astype(np.float64)
+            alone = (carried * (1 - seen) ** (carried - 1)).sum() / max(carried.sum(), 1.0)
+            found.append(_Column(name, at, codes, float(alone) if at < p else 0.0, level_error(counts, seen)))
+        return found
+
+    return bench.shared(_COLUMNS.about(bench.real, bench.release, reference=len(bench.measured.reference)), compute)
+
+
+def _number_codes(bench: Workbench, name: str, ranks: NDArray[np.float32]) -> NDArray[np.int32]:
+    """Numbers or dates by their own values: ranks in single precision may be equal where numbers are not."""
+    frame = bench.corpus.frame
+    values = ranks if frame is None else frame[name].to_numpy()
+    codes, _ = pd.factorize(values, use_na_sentinel=True)
+    return codes.astype(np.int32)
+
+
 def categories(bench: Workbench, mixed: Mixed) -> Iterator[Value]:
     """Values that the candidate invented, brought or lost, as shares of rows: by column, and in any column."""
     p = mixed.numeric.shape[1]
-    invented = _invented(bench, mixed)
-    codes = mixed.codes[bench.reference.rows], mixed.codes[bench.candidate.rows]
-    here = [np.isin(column, other) for column, other in zip(codes[1].T, codes[0].T, strict=True)]
-    kept = [np.isin(column, other) for column, other in zip(codes[0].T, codes[1].T, strict=True)]
-    unseen = ~np.array(here, dtype=bool).reshape(len(here), len(bench.candidate)).T & ~invented[:, p:]
-    lost = ~np.array(kept, dtype=bool).reshape(len(kept), len(bench.reference)).T
+    columns = _columns(bench, mixed)
+    invented = _invented(bench, mixed, columns)
+    coded, named = [column for column in columns if column.alone <= _SETTLED], columns[p:]
+    rows, real = bench.candidate.rows, bench.reference.rows
+    unseen = _stacked([column.new(rows, real) & ~invented[:, column.at] for column in coded], len(rows))
+    lost = _stacked([column.new(real, rows) for column in named], len(real))
     if not bench.is_null:
         expected = _nothing_expected(bench)
-        yield from _shares(bench, "invented", invented, mixed.columns, _outside(invented, mixed), expected=expected)
-    if p < len(mixed.columns):
-        for field, flags, other, table in (
-            ("unseen", unseen, bench.reference, _unseen),
-            ("lost", lost, bench.candidate, _lost),
-        ):
-            if bench.is_null:
-                yield from _shares(bench, field, flags, mixed.columns[p:])
-                continue
-            counts = [np.bincount(column) for column in mixed.codes[bench.real.rows].T]
-            errors = [level_error(column, len(other) / len(bench.real)) for column in counts]
-            yield from _shares(bench, field, flags, mixed.columns[p:], table(bench, mixed), errors)
-    else:
-        for field in ("unseen", "lost"):
-            yield Value(field=field, status="not_applicable", reason="no column holds categories")
+        told = _outside(invented, mixed, bench)
+        yield from _shares(bench, "invented", invented, mixed.columns, told, expected=expected)
+    for field, flags, some, table, what in (
+        ("unseen", unseen, coded, _unseen, "no column holds categories or codes"),
+        ("lost", lost, named, _lost, "no column holds categories"),
+    ):
+        if not some:
+            yield Value(field=field, status="not_applicable", reason=what)
+            continue
+        names = tuple(column.name for column in some)
+        if bench.is_null:
+            yield from _shares(bench, field, flags, names)
+            continue
+        errors = [column.error for column in some]
+        if field == "lost":
+            errors = [level_error(column.of(bench.real.rows), len(rows) / len(bench.real)) for column in some]
+        yield from _shares(bench, field, flags, names, table(bench, mixed, some), errors)
+
+
+def _stacked(flags: list[NDArray[np.bool_]], rows: int) -> NDArray[np.bool_]:
+    """``(rows, columns)``."""
+    return np.array(flags, dtype=bool).reshape(len(flags), rows).T
 
 
 def _shares(
@@ -254,7 +330,7 @@ def level_error(counts: NDArray[np.intp], share: float) -> float:
     return round(float(math.sqrt((carried * (added - mean) ** 2).sum()) / n), 12)
 
 
-def _invented(bench: Workbench, mixed: Mixed) -> NDArray[np.bool_]:
+def _invented(bench: Workbench, mixed: Mixed, columns: Sequence[_Column]) -> NDArray[np.bool_]:
     """``(n, p + q)`` candidate cells with a value that no real row has and that chance does not explain."""
     p, rows = mixed.numeric.shape[1], bench.candidate.rows
     found = np.zeros((len(rows), len(mixed.columns)), dtype=bool)
@@ -263,21 +339,45 @@ def _invented(bench: Workbench, mixed: Mixed) -> NDArray[np.bool_]:
     clusters = bench.corpus.clusters
     units = rows if clusters is None else clusters[rows]  # rows of one source bring a value together
     real = len(bench.real) if clusters is None else len(np.unique(clusters[bench.real.rows]))
-    n, tried = len(np.unique(units)), 2 * p + sum(len(np.unique(column[rows])) for column in mixed.codes.T)
-    least = next((k for k in range(1, n + 1) if _log_chance(k, n, real) < math.log(_CHANCE / max(tried, 1))), n + 1)
+    coded = [column for column in columns if column.alone <= _CODES]
+    least = _least(len(np.unique(units)), real, 3 * p, [c.of(bench.real.rows) + c.of(rows) for c in coded])
     for at, column in enumerate(mixed.numeric.T):
         known = column[bench.real.rows][~np.isnan(column[bench.real.rows])]
         sides = (column[rows] > known.max(), column[rows] < known.min()) if len(known) else ()
-        for outside in sides:
+        for outside in (*sides, *_fractions(bench, mixed.columns[at])):
             if len(np.unique(units[outside])) >= least:
                 found[:, at] |= outside
-    for at, column in enumerate(mixed.codes.T, start=p):
-        values, counts = np.unique(column[rows], return_counts=True)
-        for value in np.setdiff1d(values[counts >= least], column[bench.real.rows]):
-            alike = column[rows] == value
+    for coding in coded:
+        made = coding.of(rows)
+        for value in np.flatnonzero((made >= least) & (coding.of(bench.real.rows) == 0)):
+            alike = coding.codes[rows] == value
             if len(np.unique(units[alike])) >= least:
-                found[:, at] |= alike
+                found[:, coding.at] |= alike
     return found
+
+
+def _fractions(bench: Workbench, name: str) -> Iterator[NDArray[np.bool_]]:
+    """Which candidate rows hold a fraction, where all real numbers are whole."""
+    frame = bench.corpus.frame
+    if frame is None or bench.corpus.kinds.get(name) != "number":
+        return
+    values = frame[name].to_numpy(dtype=float)
+    broken = ~np.isnan(values) & (values != np.floor(values))
+    if not broken[bench.real.rows].any():
+        yield broken[bench.candidate.rows]
+
+
+def _least(n: int, real: int, sides: int, counts: Sequence[NDArray[np.intp]]) -> int:
+    """In how many units of a release a value must stand before chance does not explain that no real unit has it.
+
+    All values are tried that so many rows of both have: which those are does not depend on who has them.
+    """
+    held = np.sort(np.concatenate(counts)) if counts else np.zeros(0, dtype=np.intp)
+    for k in range(1, n + 1):
+        tried = sides + len(held) - int(np.searchsorted(held, k))
+        if _log_chance(k, n, real) < math.log(_CHANCE / max(tried, 1)):
+            return k
+    return n + 1
 
 
 def _log_chance(k: int, n: int, real: int) -> float:
@@ -286,14 +386,9 @@ def _log_chance(k: int, n: int, real: int) -> float:
     return log(n + 1) - log(n - k + 1) - log(n + real + 1) + log(n + real - k + 1)
 
 
-def _outside(invented: NDArray[np.bool_], mixed: Mixed) -> tuple[Evidence, ...]:
-    """Where invented values stand; categories are named beside ``unseen``."""
-    p = mixed.numeric.shape[1]
-    rows = [
-        (name, "outside the range of real values" if at < p else "categories that no real row has", int(k))
-        for at, (name, k) in enumerate(zip(mixed.columns, invented.sum(0), strict=True))
-        if k
-    ]
+def _outside(invented: NDArray[np.bool_], mixed: Mixed, bench: Workbench) -> tuple[Evidence, ...]:
+    """Where invented values stand; categories and codes are named beside ``unseen``."""
+    rows = [(mixed.columns[at], _what(bench, mixed, at, invented[:, at]), int(k)) for at, k in _some(invented.sum(0))]
     if not rows:
         return ()
     rows.sort(key=lambda row: (-row[2], row[0]))
@@ -306,22 +401,36 @@ def _outside(invented: NDArray[np.bool_], mixed: Mixed) -> tuple[Evidence, ...]:
     )
 
 
-def _unseen(bench: Workbench, mixed: Mixed) -> tuple[Evidence, ...]:
+def _some(counts: NDArray[np.intp]) -> Iterator[tuple[int, int]]:
+    """Places and counts, where there are any."""
+    return ((at, int(k)) for at, k in enumerate(counts) if k)
+
+
+def _what(bench: Workbench, mixed: Mixed, at: int, flags: NDArray[np.bool_]) -> str:
+    if at >= mixed.numeric.shape[1]:
+        return "categories that no real row has"
+    known, made = mixed.numeric[bench.real.rows, at], mixed.numeric[bench.candidate.rows, at][flags]
+    inside = (made >= np.nanmin(known)) & (made <= np.nanmax(known))
+    return "numbers that no real row has" if inside.any() else "outside the range of real values"
+
+
+def _unseen(bench: Workbench, mixed: Mixed, columns: Sequence[_Column]) -> tuple[Evidence, ...]:
     rows = []
-    for name, values, real, made in _counts(bench, mixed):
+    for name, values, real, made in _counts(bench, columns, mixed):
         for at in np.flatnonzero((real == 0) & (made > 0)):
             rows.append((name, values[at], int(made[at])))
     rows.sort(key=lambda row: (-row[2], row[0], row[1]))
     if not rows:
         return ()
-    title = f"{len(rows)} categories that no real row has"
+    what = "categories" if all(column.at >= mixed.numeric.shape[1] for column in columns) else "values"
+    title = f"{len(rows)} {what} that no real row has"
     return (Evidence(title=title, columns=("column", "category", "release rows"), rows=tuple(rows[:200])),)
 
 
-def _lost(bench: Workbench, mixed: Mixed) -> tuple[Evidence, ...]:
+def _lost(bench: Workbench, mixed: Mixed, columns: Sequence[_Column]) -> tuple[Evidence, ...]:
     rows: list[tuple[str, str, int]] = []
     rare: dict[str, int] = {}
-    for name, values, real, made in _counts(bench, mixed):
+    for name, values, real, made in _counts(bench, columns, mixed):
         for at in np.flatnonzero((real > 0) & (made == 0)):
             if real[at] >= bench.small_cell or bench.show_real:
                 rows.append((name, values[at], int(real[at])))
@@ -345,23 +454,24 @@ def _lost(bench: Workbench, mixed: Mixed) -> tuple[Evidence, ...]:
 
 
 def _counts(
-    bench: Workbench, mixed: Mixed
+    bench: Workbench, columns: Sequence[_Column], mixed: Mixed
 ) -> Iterator[tuple[str, NDArray[np.str_], NDArray[np.intp], NDArray[np.intp]]]:
-    """Per category column: the values by code, and rows per code among real rows and the release."""
-    p = mixed.numeric.shape[1]
+    """Per column: the values by code, and rows per code among real rows and the release."""
     frame = bench.corpus.frame
     assert frame is not None
-    for at, name in enumerate(mixed.columns[p:]):
-        codes = mixed.codes[:, at]
-        size = int(codes.max()) + 1
+    for coding in columns:
+        codes = coding.codes
+        size = int(codes.max(initial=-1)) + 1
         first = np.full(size, -1)
-        first[codes[::-1]] = np.arange(len(codes))[::-1]
-        column = frame[name]
-        gone = column.isna().to_numpy()
-        values = np.array([MISSING_TEXT if row < 0 or gone[row] else str(column.iloc[row]) for row in first])
-        yield (
-            name,
-            values,
-            np.bincount(codes[bench.real.rows], minlength=size),
-            np.bincount(codes[bench.release.rows], minlength=size),
-        )
+        rows = np.flatnonzero(codes >= 0)[::-1]
+        first[codes[rows]] = rows
+        column = frame[coding.name]
+        gone = column.isna().to_numpy()[first] | (first < 0)
+        held = column.to_numpy()[first]
+        values = np.array([MISSING_TEXT if out else _shown(value) for out, value in zip(gone, held, strict=True)])
+        yield coding.name, values, coding.of(bench.real.rows), coding.of(bench.release.rows)
+
+
+def _shown(value: Any) -> str:
+    """A value as readers write it; whole numbers without a point."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -163,10 +163,12 @@ def test_what_does_not_fit_is_told_by_name(frames: dict[str, pd.DataFrame]) -> N
     found = take_in({**frames, "synthetic": made})
     assert "missing from the release" in finding(found, "born")
     assert "only in the release" in finding(found, "extra")
-    assert "never seen in real data, in 40 rows (first in row 0, where the first row is 0)" in finding(found, "zip")
+    assert "never seen in real data, in 40 rows, 100.00% (first in row 0, where the first row is 0)" in finding(
+        found, "zip"
+    )
     assert "40 categories never seen" in finding(found, "married")
     assert "3 of 40 values in synthetic are no number and count as missing (first in row 0" in finding(found, "age")
-    assert any("fractions in 37 synthetic rows" in text for text in found.findings)
+    assert any("fractions in the release, in 37 rows, 100.00% (first in row 3" in text for text in found.findings)
     assert found.corpus.frame is not None
     rows = found.roles["synthetic"]
     assert "born" not in found.corpus.frame
@@ -228,7 +230,7 @@ def test_findings_quote_no_value_of_the_release_that_a_record_may_have_lent(fram
     made = frames["synthetic"].astype({"age": object})
     made.loc[5, "job"] = made.loc[6, "age"] = frames["train"].loc[3, "note"]
     found = take_in({**frames, "synthetic": made})
-    assert "in 1 row (first in row 5, where" in finding(found, "job")
+    assert "in 1 row, 3.03% (first in row 5, where" in finding(found, "job")
     assert "1 of 40 values in synthetic are no number and count as missing (first in row 6" in finding(found, "age")
     assert not any("secret" in text for text in found.findings)
 

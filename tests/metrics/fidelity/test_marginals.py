@@ -428,3 +428,85 @@ def test_a_table_of_numbers_alone_has_no_category_to_miss() -> None:
     found = values(frames)
     assert [found[field, ""].status for field in ("unseen", "lost")] == ["not_applicable", "not_applicable"]
     assert found["value", ""].status == "measured"
+
+
+# -- numbers that real rows share: codes, counts, ages ---------------------------------------------------
+
+
+def coded(n: int, seed: int) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame(
+        {
+            "code": rng.choice([1, 2, 3, 5, 8], n),
+            "age": rng.integers(18, 80, n),
+            "visits": rng.poisson(3, n),
+            "tail": rng.zipf(1.8, n).astype(float),
+            "day": pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 60, n), "D"),
+            "pay": rng.lognormal(7, 0.4, n).round(2),
+        }
+    )
+
+
+@pytest.mark.parametrize(("n", "seed"), [(800, 0), (2000, 1), (5000, 2)])
+def test_fresh_codes_counts_and_long_tails_bring_nothing_that_alarms(n: int, seed: int) -> None:
+    found = verdicts(audited(three(coded, n, seed)))
+    assert "fail" not in found.values()
+    assert found["invented"] == found["unseen_excess"] == "pass" if n > 1000 else True
+
+
+def unheard(frame: pd.DataFrame) -> None:
+    frame.loc[:79, "code"] = 4
+
+
+def wrong_day(frame: pd.DataFrame) -> None:
+    frame["day"] += pd.Timedelta(hours=1)
+
+
+def broken(frame: pd.DataFrame) -> None:
+    frame["age"] = frame["age"] + 0.25
+
+
+def few_broken(frame: pd.DataFrame) -> None:
+    frame["tail"] = frame["tail"].where(np.arange(len(frame)) >= 80, 1.5)
+
+
+def many_codes(frame: pd.DataFrame) -> None:
+    frame.loc[:99, "code"] = 10 + np.arange(100)
+
+
+def below_zero(frame: pd.DataFrame) -> None:
+    frame.loc[:79, "visits"] = -1
+
+
+@pytest.mark.parametrize("spoil", [unheard, wrong_day, broken, few_broken, many_codes, below_zero])
+def test_numbers_that_real_data_never_hold_fail_the_unseen_share(spoil: Callable[[pd.DataFrame], None]) -> None:
+    frames = three(coded, 2000, 5)
+    spoil(frames["synthetic"])
+    found = verdicts(audited(frames))
+    assert "fail" in (found["invented"], found["unseen_excess"])
+
+
+def test_a_code_never_seen_is_told_with_its_rows() -> None:
+    frames = three(coded, 2000, 5)
+    unheard(frames["synthetic"])
+    found = values(frames)
+    assert point(found["invented", "code"]) == 80 / 2000
+    assert found["invented", ""].evidence[0].rows == (("code", "numbers that no real row has", 80),)
+    assert found["unseen", ""].evidence[0].rows[0] == ("code", "4", 80)
+
+
+def test_numbers_that_no_rows_share_are_looked_at_by_their_range_alone() -> None:
+    frames = three(coded, 800, 7)
+    frames["synthetic"]["pay"] = frames["synthetic"]["pay"].round(1)
+    found = values(frames)
+    assert ("unseen", "pay") not in found
+    assert point(found["invented", "pay"]) == 0
+
+
+def test_close_numbers_are_told_apart_beside_a_huge_one() -> None:
+    frames = three(coded, 2000, 5)
+    for role in ("train", "holdout"):
+        frames[role].loc[:49, "code"] = 10**12  # in single precision the ranks of 8 and 9 are one
+    frames["synthetic"].loc[:49, "code"] = 10**12
+    frames["synthetic"].loc[50:129, "code"] = 9
+    assert point(values(frames)["invented", "code"]) == 80 / 2000
