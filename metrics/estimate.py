@@ -201,6 +201,7 @@ class Measurement:
         params: The metric's parameters.
         protocol: Encoder and distance conventions behind the number.
         cached: Whether it came from a cache.
+        left_out: Columns of a table that the metric reads as a rule, and could not read here.
     """
 
     metric: str
@@ -227,3 +228,4 @@ class Measurement:
     params: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     protocol: str = ""
     cached: bool = False
+    left_out: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from counterproof.inputs.columns import KINDS, Form, agreeing, kind_of, parse
+from counterproof.inputs.findings import Finding, remark
 from counterproof.inputs.tables import Table
 from counterproof.metrics.sample import Mismatch, Rows
 from counterproof.refusal import Refusal, nearest_names
@@ -141,7 +142,7 @@ def _real_columns(tables: Mapping[str, Table], findings: list[str]) -> list[str]
     for name in every:
         lacking = [role for role, table in real.items() if name not in table.frame.columns]
         if lacking:
-            findings.append(f"column {name!r} is not in {', '.join(lacking)}: left out of the audit")
+            findings.append(Finding(f"column {name!r} is not in {', '.join(lacking)}: left out of the audit", 1.0))
     return [name for name in every if all(name in table.frame.columns for table in real.values())]
 
 
@@ -158,7 +159,7 @@ def _compared_names(
     found: list[Mismatch] = []
     for name in missing:
         if name == wanted.cluster:  # releases rarely say whom their rows were made from
-            findings.append(f"column {name!r} is missing from the release: every row is its own source")
+            findings.append(remark(f"column {name!r} is missing from the release: every row is its own source"))
         elif any(len(table.form(name).present) for table in real):
             found.append(_lost(name, tables, wanted, extra))
     renamed = {lost.like for lost in found}
@@ -204,7 +205,7 @@ def _column(
     if not any(len(form.present) for form in real.values()):
         if name in wanted.columns:
             raise Refusal(f"column {name!r}, wanted as {wanted.columns[name]}, has no value in the real data")
-        findings.append(f"column {name!r} has no value in the real data: left out of the audit")
+        findings.append(Finding(f"column {name!r} has no value in the real data: left out of the audit", 1.0))
         return None
     kind = _decide(name, real, tables, wanted)
     parsed = {role: parse(form, kind) for role, form in forms.items()}
@@ -226,7 +227,7 @@ def _column(
     if single:
         if name == wanted.label:
             raise Refusal(f"the label {name!r} has one value in the real data: nothing can be learned from it")
-        findings.append(f"column {name!r} has one value in the real data: kept out of the features")
+        findings.append(remark(f"column {name!r} has one value in the real data: kept out of the features"))
     return pd.concat([known, *([parsed["synthetic"]])], ignore_index=True), kind, bool(single)
 
 
@@ -300,7 +301,7 @@ def _report(
 ) -> None:
     if kind in OPAQUE:
         what = "an identifier" if kind == "identifier" else "free text"
-        findings.append(f"column {name!r} is {what}: kept out of the features")
+        findings.append(remark(f"column {name!r} is {what}: kept out of the features"))
         return
     for role, form in forms.items():
         lost = form.values.notna().to_numpy() & parsed[role].isna().to_numpy()

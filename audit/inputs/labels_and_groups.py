@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from counterproof.inputs.alignment import A, Stack, Wanted, reconcile
 from counterproof.inputs.columns import Form, text_of
+from counterproof.inputs.findings import remark
 from counterproof.inputs.tables import Table
 from counterproof.metrics.sample import Rows
 from counterproof.refusal import Refusal
@@ -106,7 +107,7 @@ def _strings(column: pd.Series[Any]) -> NDArray[np.str_]:
 def _group(name: str, stack: Stack, real: Rows, findings: list[str]) -> NDArray[np.str_]:
     column = stack.frame[name]
     if column.dtype != object and column.iloc[real].nunique() > FEW:
-        findings.append(f"group {name!r} has many values: cut into fifths of the real data")
+        findings.append(remark(f"group {name!r} has many values: cut into fifths of the real data"))
         values = _quintiles(column, real)
     else:
         values = _strings(column)

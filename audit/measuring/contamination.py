@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import binom, fisher_exact, hypergeom, norm, poisson
 
+from counterproof.inputs.findings import Finding
 from counterproof.metrics.sample import Sample
 from counterproof.metrics.statistics.coincidence import coincidental
 from counterproof.refusal import Refusal
@@ -107,7 +108,8 @@ def check_overlap(samples: Mapping[str, Sample], sources: Mapping[str, str], *, 
             )
         if found.shared:
             explained = f"{found.natural:.0f} would by the data's own duplicates"
-            told.append(f"{found.shared} {role} rows equal a training row; {explained}")
+            weight = found.shared / len(samples[role]) if found.beyond_chance else 0.0
+            told.append(Finding(f"{found.shared} {role} rows equal a training row; {explained}", weight))
     return told
 
 

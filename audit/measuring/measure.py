@@ -146,6 +146,7 @@ def _measurement(
         headline=value.field == metric.headline,
         evidence=value.evidence,
         panels=value.panels,
+        left_out=value.left_out,
     )
 
 

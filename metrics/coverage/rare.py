@@ -50,6 +50,7 @@ class Reading:
     better="higher",
     unit="ratio of shares",
     needs=Needs(smallest_n=2),
+    reads=("columns",),
     tolerances=(
         Tolerance(
             "lost",

@@ -30,6 +30,7 @@ EMPTY = 0.001  # chance that a faithful release leaves any real cell empty, over
     better="higher",
     unit="ratio of shares",
     needs=Needs(smallest_n=2),
+    reads=("groups", "label"),
     tolerances=(
         Tolerance(
             "value",

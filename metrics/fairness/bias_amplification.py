@@ -58,6 +58,7 @@ class Bias:
     title="bias amplification",
     unit="share of a label's rows",
     needs=Needs(label=True, groups=True),
+    reads=("groups", "label"),
 )
 def bias_amplification(bench: Workbench) -> Iterator[Value]:
     """By how much the release makes the real data's ties between labels and groups more extreme.

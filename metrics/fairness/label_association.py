@@ -133,6 +133,7 @@ class Table:
     headline="worst",
     unit="share of a group's rows",
     needs=Needs(label=True, groups=True),
+    reads=("groups", "label"),
     tolerances=(
         Tolerance(
             field="change",

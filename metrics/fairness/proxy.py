@@ -71,6 +71,7 @@ class Separability:
     null="halves",
     draws=10,
     needs=Needs(groups=True, smallest_n=500),
+    reads=("features", "groups"),
 )
 def proxy(bench: Workbench, *, learner: Learner = "linear") -> Iterator[Value]:
     """How well the other columns tell each group column in the release, less how well they do in real data.

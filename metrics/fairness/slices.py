@@ -29,6 +29,7 @@ TITLES: Mapping[SliceField, str] = {
     headline="change",
     unit="share of rows in error, inside less outside",
     needs=Needs(label=True),
+    reads=("columns", "label"),
     null="none",
 )
 def slices(

@@ -21,6 +21,7 @@ from counterproof.metrics.workbench import Workbench
     unit="loss of the worst less that of the best group",
     draws=10,
     needs=Needs(groups=True, smallest_n=200),
+    reads=("features", "groups"),
     tolerances=(
         Tolerance(
             field="kernel_distance_gap",

@@ -37,6 +37,7 @@ SHOWN = 20
     headline="change",
     unit="share",
     needs=Needs(label=True, groups=True, smallest_n=LEAST),
+    reads=("features", "groups", "label"),
     null="halves",
     draws=REFITS,
 )

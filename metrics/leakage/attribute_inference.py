@@ -55,6 +55,7 @@ class Guesses:
     unit="risk",
     null="membership",
     needs=Needs(holdout=True, modalities=frozenset({"table"}), smallest_n=100),
+    reads=("columns",),
 )
 def attribute_inference(
     bench: Workbench, *, secrets: tuple[str, ...] = (), tolerance: float = 0.05, attacks: int = 5000

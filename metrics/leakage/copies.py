@@ -38,6 +38,7 @@ MATCHES: Work[Matches] = Work("matches of real records with the release")
     unit="share of the release",
     null="membership",
     needs=Needs(smallest_n=1000),
+    reads=("columns",),
     tolerances=(
         Tolerance(
             "value",

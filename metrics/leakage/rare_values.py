@@ -32,6 +32,7 @@ UNIQUES: Work[Uniques] = Work("values that one record holds")
     unit="share of training records",
     null="membership",
     needs=Needs(holdout=True, modalities=frozenset({"table"}), smallest_n=1000),
+    reads=("all",),
     controls={"rare_values": "value"},
     tolerances=(
         Tolerance(

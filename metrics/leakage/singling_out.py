@@ -62,6 +62,7 @@ class Aim:
     unit="risk",
     null="membership",
     needs=Needs(holdout=True, modalities=frozenset({"table"}), smallest_n=100),
+    reads=("columns",),
 )
 def singling_out(bench: Workbench, *, columns: tuple[int, ...] = SIZES, attacks: int = 5000) -> Iterator[Value]:
     """Descriptions of one release row that describe one train record, in excess of the holdout.

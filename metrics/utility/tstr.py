@@ -148,6 +148,7 @@ def foreseen(bench: Workbench) -> str:
     headline="gap",
     unit="AUROC",
     needs=Needs(label=True),
+    reads=("features", "label"),
     null="halves",
     draws=REFITS,
     tolerances=(
