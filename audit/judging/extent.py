@@ -53,14 +53,15 @@ def too_much_unjudged(extent: ExtentReading) -> str:
 def _column(
     name: str, judging: set[str], families: Mapping[str, str], manifest: Manifest, asked: set[str]
 ) -> ColumnExtent:
+    data = manifest.config.get("data", {})
     seen = {families.get(metric, "") for metric, read in manifest.read_by.items() if name in read}
     return ColumnExtent(
         column=name,
         kind=manifest.columns.get(name, ""),
         judged_by=[family for family in FAMILIES if family in judging],
         seen_by=[family for family in FAMILIES if family in seen],
-        named=_named(name, manifest.config.get("data", {})),
-        judged="fidelity" in judging if "fidelity" in asked else bool(judging),
+        named=_named(name, data),
+        judged="fidelity" in judging if "fidelity" in asked and name != data.get("cluster") else bool(judging),
     )
 
 

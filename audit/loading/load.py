@@ -198,6 +198,7 @@ def _tables(tables: Mapping[str, Table], wanted: Wanted, sources: dict[str, str]
         no_labels=found.no_labels,
         groups=found.groups,
         clusters=found.clusters,
+        cluster=wanted.cluster or "",
     )
     return Intake(
         corpus=corpus,

@@ -8,8 +8,6 @@ from counterproof.metrics.estimate import Measurement
 from counterproof.metrics.metric import Metric, View
 from counterproof.metrics.sample import Corpus
 
-KINDS_OF_TEXT = ("text", "identifier")
-
 
 def columns_read(metric: Metric, measured: Sequence[Measurement], corpus: Corpus) -> list[str]:
     """The columns that the metric reads, where it gave a value or an alarm; none of a corpus without columns."""
@@ -20,10 +18,6 @@ def columns_read(metric: Metric, measured: Sequence[Measurement], corpus: Corpus
     return [name for name in corpus.kinds if name in read - left_out]
 
 
-def _of_kind(*kinds: str) -> Callable[[Corpus], Sequence[str]]:
-    return lambda corpus: [name for name, kind in corpus.kinds.items() if kind in kinds]
-
-
 def _compared(corpus: Corpus) -> Sequence[str]:
     return () if corpus.mixed is None else corpus.mixed.columns
 
@@ -31,8 +25,8 @@ def _compared(corpus: Corpus) -> Sequence[str]:
 _VIEWS: Mapping[View, Callable[[Corpus], Sequence[str]]] = {
     "features": lambda corpus: corpus.block_names,
     "columns": _compared,
-    "texts": _of_kind(*KINDS_OF_TEXT),
-    "dates": _of_kind("datetime"),
+    "texts": lambda corpus: corpus.texts,
+    "dates": lambda corpus: [name for name, kind in corpus.kinds.items() if kind == "datetime"],
     "all": lambda corpus: list(corpus.kinds),
     "label": lambda corpus: (corpus.label,) if corpus.label else (),
     "groups": lambda corpus: list(corpus.groups),
