@@ -130,6 +130,8 @@ class Metric:
             them in a copy of the release; a field that misses them is blind and cannot pass a gate.
         preflight: What its gates cannot decide at these numbers of rows, told from counts of real rows before any
             work is done; an empty text where they can.
+        least: The least that its true values can be (0 for a distance), where an estimate without bias may fall below
+            it by chance; readers are shown the least, the record holds the number.
         reads: Which columns of a table it looks at: those with ``features``, the ``columns`` that are compared one
             by one (numbers, categories, dates), ``texts`` (and identifiers), ``dates``, ``all``, ``label`` or
             ``groups``; of it the audit says which columns were judged.
@@ -150,6 +152,7 @@ class Metric:
     tolerances: tuple[Tolerance, ...] = ()
     controls: Mapping[Plant, str] = dataclasses.field(default_factory=dict)
     preflight: Callable[[Workbench], str] | None = None
+    least: float | None = None
     reads: frozenset[View] = frozenset({"features"})
 
     def parameters(self) -> dict[str, inspect.Parameter]:
@@ -198,6 +201,7 @@ def metric(
     tolerances: Iterable[Tolerance] = (),
     controls: Iterable[Plant] | Mapping[Plant, str] = (),
     preflight: Callable[[Workbench], str] | None = None,
+    least: float | None = None,
     reads: Iterable[View] = ("features",),
 ) -> Callable[[Callable[..., Iterable[Value]]], Metric]:
     """Declare a metric; see :class:`Metric` for the arguments.
@@ -238,6 +242,7 @@ def metric(
             tolerances=tuple(tolerances),
             controls=shown,
             preflight=preflight,
+            least=least,
             reads=views,
         )
 

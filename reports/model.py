@@ -125,6 +125,7 @@ class Reading(Part):
     level: float = 0.95
     method: str = ""
     scale: Scale = "linear"
+    least: float | None = None
     floor: FloorReading | None = None
     anchor: float | None = None
     better: Better = "lower"
@@ -157,6 +158,7 @@ class Reading(Part):
             "protocol": measured.protocol,
             "n": dict(measured.n),
             "anchor": measured.anchor,
+            "least": measured.least,
             "better": measured.better,
             "status": measured.status,
             "reason": measured.reason,

@@ -84,6 +84,7 @@ class Line:
         title: What it judges, in plain words.
         better: Direction of the reading it judged.
         scale: Scale of that reading's interval.
+        least: The least that its true value can be.
         members: The gates of one that asks for several at once.
     """
 
@@ -92,6 +93,7 @@ class Line:
     title: str
     better: Better = "lower"
     scale: Scale = "linear"
+    least: float | None = None
     members: tuple[Line, ...] = ()
 
     @property
@@ -102,7 +104,7 @@ class Line:
     @property
     def value(self) -> str:
         """Value and interval."""
-        return interval(self.gate.value, self.gate.low, self.gate.high)
+        return interval(self.gate.value, self.gate.low, self.gate.high, self.least)
 
     @property
     def limit(self) -> str:
@@ -194,7 +196,9 @@ def line_of(record: RecordData, gate: GateReading) -> Line:
         words += f", the worst of {len(gate.cells)} cells"
     if not exact:
         return Line(gate=gate, state=state_of(gate), title=words)
-    return Line(gate=gate, state=state_of(gate), title=words, better=exact[0].better, scale=exact[0].scale)
+    return Line(
+        gate=gate, state=state_of(gate), title=words, better=exact[0].better, scale=exact[0].scale, least=exact[0].least
+    )
 
 
 def gates_by_family(record: RecordData) -> dict[str, list[Line]]:

@@ -135,7 +135,9 @@ def _tooltip(one: GroupReading, look: CellState, spreads: float | None) -> str:
     """The tooltip of a cell."""
     reading = one.reading
     parts = [
-        interval(reading.value, reading.low, reading.high) if reading.value is not None else "not measured",
+        interval(reading.value, reading.low, reading.high, reading.least)
+        if reading.value is not None
+        else "not measured",
         f"against {one.against}" if one.against else "",
         one.other_keys,
         ", ".join(f"{role} {count}" for role, count in reading.n.items()),

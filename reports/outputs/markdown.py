@@ -146,7 +146,7 @@ def _group_cell(cell: GroupCell | None) -> str:
     if cell is None:
         return ""
     reading = cell.reading
-    value = interval(reading.value, reading.low, reading.high) if reading.value is not None else ""
+    value = interval(reading.value, reading.low, reading.high, reading.least) if reading.value is not None else ""
     parts = [
         f"{ICONS.get(cell.look, '')} {value}".strip(),
         f"against {cell.against}" if cell.against else "",
