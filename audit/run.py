@@ -25,7 +25,7 @@ from counterproof.loading.intake import Intake
 from counterproof.loading.load import take_in
 from counterproof.loading.suppression import pool_rare_values
 from counterproof.measuring.columns_read import columns_read
-from counterproof.measuring.contamination import check_contamination, check_overlap
+from counterproof.measuring.contamination import check_contamination, check_overlap, check_sources
 from counterproof.measuring.measure import measure
 from counterproof.measuring.preflight import preflight
 from counterproof.measuring.shadow_generator import Generator, synthesiser_of
@@ -161,6 +161,7 @@ def run_audit(
         samples = {role: Sample(role, rows, intake.corpus) for role, rows in intake.roles.items()}
         remarks = not_imported(config.run.metrics, own)
         remarks += check_overlap(samples, intake.sources, allow=config.run.allow_overlap)
+        remarks += check_sources(samples, intake.sources, allow=config.run.allow_overlap)
         check_contamination(samples, intake.sources)
         if foreseen := preflight(chosen, bench):
             remarks.append(remark(foreseen))

@@ -248,6 +248,7 @@ def _features(arrays: Mapping[str, Arrays], wanted: Wanted, sources: dict[str, s
         no_labels=found.no_labels,
         groups=found.groups,
         clusters=found.clusters,
+        cluster=wanted.cluster or "",
     )
     return Intake(
         corpus=corpus,
