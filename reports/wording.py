@@ -102,15 +102,22 @@ class Line:
         return LOOKS[self.state]
 
     @property
+    def fact(self) -> bool:
+        """Whether it fails by a fact (copies beyond chance, an empty cell), whatever the value beside the limit."""
+        return self.gate.verdict == "fail" and self.gate.margin is None
+
+    @property
     def value(self) -> str:
-        """Value and interval."""
+        """Value and interval; none where a fact decides."""
+        if self.fact:
+            return "a fact"
         return interval(self.gate.value, self.gate.low, self.gate.high, self.least)
 
     @property
     def limit(self) -> str:
         """The number to pass and, where it differs, the number to fail."""
         gate = self.gate
-        if gate.limit is None:
+        if gate.limit is None or self.fact:
             return "–"
         passes, fails = OPERATORS[gate.operator] + " ", OPPOSITES[gate.operator] + " "
         if self.two_sided:
@@ -119,6 +126,11 @@ class Line:
         if gate.fail_limit is None or gate.fail_limit == gate.limit:
             return text
         return f"{text}, fail {fails}{number(gate.fail_limit)}"
+
+    @property
+    def bound(self) -> str:
+        """The bound that a pass was decided by; empty for any other verdict."""
+        return f"bound {number(self.gate.bound)}" if self.state == "pass" and self.gate.bound is not None else ""
 
     @property
     def two_sided(self) -> bool:

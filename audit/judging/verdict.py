@@ -32,6 +32,9 @@ WORST: tuple[Whole, ...] = ("fail", "error", "inconclusive", "pass")
 VERBS = {"fail": "fails", "error": "could not be judged", "inconclusive": "is inconclusive", "pass": "passes"}
 
 
+_SILENT = ("undecided", "not_applicable")
+
+
 def judged(
     *,
     gates: Sequence[Requirement],
@@ -109,7 +112,7 @@ def verdict_of(
         return verdict, f"{first.family} cannot be decided: {first.why}{more}", _told(gates, measurements)
     if verdict == "pass" and extent is not None and (unjudged := too_much_unjudged(extent)):
         return "inconclusive", unjudged, _told(gates, measurements)
-    return verdict or "inconclusive", _because(verdict or "inconclusive", strict), _told(gates, measurements)
+    return verdict or "inconclusive", _because(verdict or "inconclusive", gates), _told(gates, measurements)
 
 
 def _told(gates: Sequence[GateReading], measurements: Sequence[Reading]) -> list[str]:
@@ -130,12 +133,13 @@ def _worst(verdicts: Sequence[Verdict]) -> Whole | None:
     return next((verdict for verdict in WORST if verdict in verdicts), None)
 
 
-def _because(verdict: Whole, strict: Sequence[GateReading]) -> str:
+def _because(verdict: Whole, gates: Sequence[GateReading]) -> str:
+    strict = [gate for gate in gates if gate.level == "fail"]
     if not strict:
         return "nothing was required: there is no gate that could fail"
     leading = _leading(verdict, strict)
     if verdict == "pass":
-        return f"every gate passed: {_extent(leading)}"
+        return _passed(gates)
     if not leading:
         return "nothing could be decided: no gate applies to these data"
     first, others = leading[0], len(leading) - 1
@@ -153,7 +157,7 @@ def _family(family: str, gates: Sequence[GateReading], measurements: Sequence[Re
         facts = f"; {passed} gate{'' if passed == 1 else 's'} that need{'s' if passed == 1 else ''} none passed"
         return FamilyReading(verdict="not_assessed", because=[f"{excused}{facts if passed else ''}"])
     if verdict == "pass":
-        return FamilyReading(verdict=verdict, because=[f"every gate passed: {_extent(_leading(verdict, strict))}"])
+        return FamilyReading(verdict=verdict, because=[_passed(of_family)])
     if verdict is None and any(gate.verdict == "undecided" for gate in strict):
         because = [f"{gate.why} ({gate.metric})" for gate in strict if gate.verdict == "undecided"]
         return FamilyReading(verdict="inconclusive", because=because)
@@ -190,12 +194,22 @@ def _question(gate: GateReading) -> int:
     return FAMILIES.index(gate.family) if gate.family in FAMILIES else len(FAMILIES)
 
 
-def _extent(gates: Sequence[GateReading]) -> str:
-    single = [member for gate in gates for member in gate.members or [gate]]
+def _passed(gates: Sequence[GateReading]) -> str:
+    """How many gates passed, over how many cells; as many as the outputs list."""
+    passed = [gate for gate in gates if gate.verdict == "pass"]
+    missed = [gate for gate in gates if gate.level == "warn" and gate.verdict not in (*_SILENT, "pass")]
+    few = sum(gate.verdict == "undecided" for gate in gates)
+    single = [member for gate in passed for member in gate.members or [gate]]
     cells = sum(max(1, len(gate.cells)) for gate in single)
     small = sum(len(gate.too_few) for gate in single)
-    told = f"{len(gates)} gate{'' if len(gates) == 1 else 's'}, {cells} cell{'' if cells == 1 else 's'}"
-    return f"{told}, {small} more with too few rows to say" if small else told
+    every = "every gate passed" if not missed else "every gate that can fail passed"
+    told = f"{every}: {_count(len(passed), 'gate')}, {_count(cells, 'cell')}"
+    told += f", {small} more with too few rows" if small else ""
+    return told + (f"; {_count(few, 'more gate')} with too few rows" if few else "")
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"
 
 
 def _warned(gates: Sequence[GateReading], measurements: Sequence[Reading]) -> list[str]:

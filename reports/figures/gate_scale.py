@@ -19,7 +19,7 @@ REACH = 12.0  # a wider interval, relative to the rest, is cut and gets an arrow
 def gate_scale(line: Line) -> Markup:
     """The scale of one gate; empty where nothing was measured."""
     gate = line.gate
-    if gate.value is None or gate.limit is None:
+    if gate.value is None or gate.limit is None or line.fact:
         return Markup("")
     label = f"{line.value}, limit {line.limit}" + ("" if gate.floor is None else f", floor {number(gate.floor)}")
     line = _from_the_least(line)

@@ -40,7 +40,7 @@ _LOADED = re.compile(
     r"|\](?=[(\[:])"  # a bracket that could close the text of a link
     r"|(?<!\w)_|_(?!\w)"  # emphasis
 )
-_OPEN = {"few": "too few to say", "open": "cannot tell"}
+_OPEN = {"few": "too few rows", "open": "cannot tell"}
 _SPAN = re.compile(r'(?:[\w.,"*=+\-\[\] >±]|<(?=[= ]))+')  # what a gate is written with
 _MARKS = "\\`*{}<>#|~@&$"
 _ENTITIES = {ord(mark): f"&#{ord(mark)};" for mark in _MARKS} | {ord("<"): "&lt;", ord(">"): "&gt;", ord("&"): "&amp;"}

@@ -101,7 +101,10 @@ def _cells(line: Line) -> tuple[Text, Text, Text]:
         title.append(f"\n{clipped(line.gate.why, WHY)}", style="dim")
     for member in line.members:
         title.append(f"\n{member.look.icon} {clipped(member.gate.expression, WHY)}", style=STYLES[member.state])
-    return title, Text(line.value), Text(line.limit)
+    value = Text(line.value)
+    if line.bound:
+        value.append(f"\n{line.bound}", style="dim")
+    return title, value, Text(line.limit)
 
 
 def _word(state: State) -> Text:
@@ -127,6 +130,8 @@ def _plain(family: str, line: Line) -> str:
     gate = line.gate
     level = " (warns only)" if gate.level == "warn" else ""
     why = f": {printable(gate.why)}" if gate.why and line.state != "pass" else ""
-    told = f"{line.look.word.upper():<14} {printable(family)}: {printable(gate.expression)}: {line.value}{level}{why}"
+    decided = f", {line.bound}, limit {line.limit}" if line.bound else ""
+    value = f"{line.value}{decided}"
+    told = f"{line.look.word.upper():<14} {printable(family)}: {printable(gate.expression)}: {value}{level}{why}"
     members = [f"{member.look.word.lower()}: {printable(member.gate.expression)}" for member in line.members]
     return f"{told} [{'; '.join(members)}]" if members else told
