@@ -105,6 +105,7 @@ class Run(Section):
     undecided: Literal["allow", "block"] = Field(
         default="allow", validation_alias=AliasChoices("undecided", "small_cells")
     )
+    unjudged: float | None = Field(default=None, ge=0, le=1)
     small_cell: Whole = Field(default=10, ge=1)
     intersections: Whole = Field(default=1, ge=1, le=4)
     without_holdout: Literal["refuse", "allow"] = "refuse"

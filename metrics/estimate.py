@@ -203,6 +203,8 @@ class Measurement:
         params: The metric's parameters.
         protocol: Encoder and distance conventions behind the number.
         cached: Whether it came from a cache.
+        least: The least that the true value can be, where an estimate may fall below it by chance.
+        left_out: Columns of a table that the metric reads as a rule, and could not read here.
     """
 
     metric: str
@@ -229,3 +231,5 @@ class Measurement:
     params: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     protocol: str = ""
     cached: bool = False
+    least: float | None = None
+    left_out: tuple[str, ...] = ()

@@ -212,6 +212,7 @@ def _tables(tables: Mapping[str, Table], wanted: Wanted, sources: dict[str, str]
         no_labels=found.no_labels,
         groups=found.groups,
         clusters=found.clusters,
+        cluster=wanted.cluster or "",
     )
     return Intake(
         corpus=corpus,
@@ -222,7 +223,24 @@ def _tables(tables: Mapping[str, Table], wanted: Wanted, sources: dict[str, str]
         findings=stack.findings + found.findings + encoded.findings,
         encoder="table",
         encoder_digest=encoded.digest,
+        released=released_columns(list(stack.frame.columns), list(tables["synthetic"].frame.columns)),
     )
+
+
+def released_columns(aligned: Sequence[str], given: Sequence[str]) -> tuple[str, ...]:
+    """The columns of the release: those that were aligned with the real data, then those that were left out.
+
+    >>> released_columns(["age", "id"], ["Age ", "note"])  # a release may do without identifiers
+    ('age', 'note')
+    """
+    names = {_plain(name) for name in given}
+    known = {_plain(name) for name in aligned}
+    kept = [name for name in aligned if _plain(name) in names]
+    return (*kept, *(name for name in given if _plain(name) not in known))
+
+
+def _plain(name: str) -> str:
+    return str(name).strip().casefold()
 
 
 def _features(arrays: Mapping[str, Arrays], wanted: Wanted, sources: dict[str, str]) -> Intake:
@@ -244,6 +262,7 @@ def _features(arrays: Mapping[str, Arrays], wanted: Wanted, sources: dict[str, s
         no_labels=found.no_labels,
         groups=found.groups,
         clusters=found.clusters,
+        cluster=wanted.cluster or "",
     )
     return Intake(
         corpus=corpus,

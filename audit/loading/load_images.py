@@ -80,6 +80,7 @@ def take_in_images(
         no_labels=found.no_labels,
         groups=found.groups,
         clusters=found.clusters,
+        cluster=wanted.cluster or "",
         thumbnail=lambda position: thumbnail(read(position)),
         pixels=variants.pixels,
         head=encoder.head,

@@ -151,6 +151,8 @@ def _measurement(
         headline=value.field == metric.headline,
         evidence=value.evidence,
         panels=value.panels,
+        least=metric.least,
+        left_out=value.left_out,
     )
 
 
@@ -238,7 +240,7 @@ def excess(measured: Measurement, *, anchored: bool, columns: int = 2) -> Measur
     e, floor = measured.estimate, measured.floor
     assert e is not None
     name = "excess" if measured.headline else f"{measured.field}_excess"
-    made = replace(measured, field=name, headline=False, floor=None, better="lower", evidence=(), panels=())
+    made = replace(measured, field=name, headline=False, floor=None, better="lower", evidence=(), panels=(), least=None)
     if measured.alarm:
         made = replace(made, alarm="")
     if floor is None:

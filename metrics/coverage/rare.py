@@ -55,6 +55,7 @@ Share = Annotated[float, pydantic.Field(gt=0, lt=0.5)]
     better="higher",
     unit="ratio of shares",
     needs=Needs(smallest_n=2),
+    reads=("columns",),
     tolerances=(
         Tolerance(
             "lost",
@@ -88,7 +89,7 @@ def rare(bench: Workbench, *, rare: Share = 0.05, tail: Share = 0.01, k: Count =
 
     1 is faithful, 0.5 half as many as there should be, 0 none. Intervals are exact for two rare
     counts. A tail that the release leaves out beyond chance is an alarm; a kind of too few rows to be
-    decided at this size is measured and listed as "too few to say". Of kinds of fewer than
+    decided at this size is measured and listed as "too few rows". Of kinds of fewer than
     ``small_cell`` real rows nothing is told.
 
     ``lost`` counts values, rare or common, that so many real rows carry that a faithful release surely has
@@ -189,7 +190,7 @@ def faithful_kinds(bench: Workbench, kinds: list[Kind]) -> FaithfulKinds:
 def _kind_value(bench: Workbench, reading: Reading, looks: int, faithful: FaithfulKinds) -> Value:
     field, group, ratio = reading.kind.field, reading.kind.group, reading.ratio
     if reading.kind.hidden:
-        reason = f"too few to say: fewer than {bench.small_cell} real rows"
+        reason = f"too few rows: fewer than {bench.small_cell} real rows"
         return Value(field=field, group=group, status="not_assessable", reason=reason, decidable=False)
     decidable = group in faithful.decidable
     return Value(
@@ -199,7 +200,7 @@ def _kind_value(bench: Workbench, reading: Reading, looks: int, faithful: Faithf
         n={"real": ratio.real.hits, "release": ratio.made.rows},
         decidable=decidable,
         expected=faithful.expected(group),
-        reason="" if decidable else "too few to say at this size",
+        reason="" if decidable else "too few rows at this size",
         alarm="" if bench.is_null or field == "categories" else empty_alarm(reading, looks),
     )
 
@@ -218,7 +219,7 @@ def _lowest(bench: Workbench, found: list[Reading], decidable: frozenset[Group])
     told = [reading for reading in found if not reading.kind.hidden]
     some = [reading for reading in told if reading.kind.group in decidable] or told
     if not some:
-        why = "too few to say: real data hold no kind of rare rows often enough" if found else "no column has any"
+        why = "too few rows: real data hold no kind of rare rows often enough" if found else "no column has any"
         return Value(status="not_assessable" if found else "not_applicable", reason=why, decidable=False)
     lowest = min(some, key=lambda reading: (reading.ratio.value, reading.name))
     # Each kind's own lower end bounds the lowest where it is the lowest; the upper end is a choice among all.

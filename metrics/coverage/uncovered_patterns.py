@@ -27,6 +27,7 @@ SPACE: Work[Space] = Work("columns that patterns combine")
     title="uncovered patterns",
     unit="patterns",
     needs=Needs(smallest_n=2),
+    reads=("columns",),
 )
 def uncovered(
     bench: Workbench,

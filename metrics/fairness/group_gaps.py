@@ -106,6 +106,7 @@ def of_groups(
             headline="change",
             unit=unit,
             needs=Needs(label=True, groups=True),
+            reads=("features", "groups", "label"),
             null="halves",
             draws=REFITS,
             tolerances=(gate,) if question.gated else (),

@@ -149,6 +149,7 @@ class Table:
     headline="worst",
     unit="share of a group's rows",
     needs=Needs(label=True, groups=True),
+    reads=("groups", "label"),
     tolerances=(
         Tolerance(
             field="change",
@@ -171,7 +172,7 @@ def label_association(bench: Workbench) -> Iterator[Value]:
 
     Intervals are Newcombe's (see :func:`counterproof.metrics.statistics.proportions.newcombe`), of effective rows where
     rows share a source. A label that fewer than ``small_cell`` real rows of a group have, or all but so few,
-    is listed as "too few to say".
+    is listed as "too few rows".
     """
     classes = classes_of(bench)
     parts = group_partitions(bench)
@@ -268,7 +269,7 @@ def _cells(bench: Workbench, table: Table, classes: Classes) -> Iterator[Value]:
 
 def _problem(bench: Workbench, table: Table, g: int, k: int) -> str:
     if table.hidden[g, k]:
-        return f"too few to say: fewer than {bench.small_cell} real rows have the label, or have it not"
+        return f"too few rows: fewer than {bench.small_cell} real rows have the label, or have it not"
     return "no row of the release has this group and a label" if np.isnan(table.change[g, k]) else ""
 
 
@@ -284,7 +285,7 @@ def _worst(bench: Workbench, tables: list[Table], classes: Classes) -> Value:
     cells = sum(int(keep.sum()) for keep in kept)
     panels = () if bench.is_null else tuple(_mosaics(bench, tables, classes))
     if not cells:
-        reason = f"too few to say: no group has {LEAST} real rows with enough of each label, and rows in the release"
+        reason = f"too few rows: no group has {LEAST} real rows with enough of each label, and rows in the release"
         return Value(field="worst", n=sizes, status="not_assessable", reason=reason, panels=panels)
     changes = np.concatenate([table.change[:, asked][keep] for table, keep in zip(tables, kept, strict=True)])
     value = float(np.abs(changes).max())

@@ -30,6 +30,7 @@ TITLES: Mapping[SliceField, str] = {
     headline="change",
     unit="share of rows in error, inside less outside",
     needs=Needs(label=True),
+    reads=("columns", "label"),
     null="none",
 )
 def slices(
@@ -64,7 +65,7 @@ def slices(
     problem = _problem(bench, learners)
     result = None if problem else search(bench, learners, max(smallest, bench.small_cell))
     if result is None:
-        few = f"too few to say: no slice has {max(smallest, bench.small_cell)} real test rows in each half"
+        few = f"too few rows: no slice has {max(smallest, bench.small_cell)} real test rows in each half"
         yield Value(field="change", status="not_assessable", reason=problem or few, n=_sizes(bench))
         return
     for field in TITLES:

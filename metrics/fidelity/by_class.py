@@ -20,6 +20,7 @@ from counterproof.metrics.workbench import Workbench
     unit="loss of the worst class",
     draws=10,
     needs=Needs(label=True, smallest_n=200),
+    reads=("features", "label"),
 )
 def by_class(bench: Workbench, *, k: Count = 5, by: By = "kernel_distance") -> Iterator[Value]:
     """How like real rows the synthetic rows of each class are, at the same number of rows for all.

@@ -35,6 +35,7 @@ BOOSTING_DRAWS = 4  # re-splits that also fit boosting: each costs FOLDS fits
     title="detectability by a classifier",
     unit="AUROC",
     needs=Needs(smallest_n=500),
+    reads=("features", "columns"),
     tolerances=(
         Tolerance(
             "excess",

@@ -39,6 +39,7 @@ Contrast = tuple[Sample, Sample]
     unit="share of the distance",
     null="none",
     needs=Needs(modalities=frozenset({"image"}), smallest_n=FEWEST),
+    reads=(),
 )
 def format_confound(bench: Workbench, *, rows: Annotated[int, Field(ge=FEWEST)] = ROWS) -> Iterator[Value]:
     """How much of the distance between real and synthetic images is the doing of their file formats.

@@ -37,6 +37,7 @@ ROWS_PER_DIMENSION = 1.5  # simulated: the correction holds from here and fails 
     null="resplit",
     draws=20,
     anchored=True,
+    least=0.0,
     needs=Needs(smallest_n=500),
     tolerances=(
         Tolerance(

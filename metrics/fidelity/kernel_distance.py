@@ -23,6 +23,7 @@ SHOWN = 10
     null="resplit",
     draws=20,
     anchored=True,
+    least=0.0,
     needs=Needs(smallest_n=500),
     tolerances=(
         Tolerance(

@@ -47,6 +47,7 @@ class Difference:
     algo=3,
     unit="distance",
     needs=Needs(modalities=frozenset({"table"}), smallest_n=500),
+    reads=("columns",),
     tolerances=(
         Tolerance("excess", "<=", 0.10, _SHAPES, cells=True),
         Tolerance("missing_excess", "<=", 0.10, "missing values are data: the same tolerance as a column", cells=True),

@@ -57,6 +57,7 @@ class Guesses:
     unit="risk",
     null="membership",
     needs=Needs(holdout=True, modalities=frozenset({"table"}), smallest_n=100),
+    reads=("columns",),
 )
 def attribute_inference(
     bench: Workbench,

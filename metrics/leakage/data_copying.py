@@ -266,9 +266,9 @@ def _cell_value(bench: Workbench, tests: Cells, cell: int, sides: tuple[Side, Si
     lacking = [role for role, count in n.items() if not count]
     reason = f"the cell has no {' and no '.join(lacking)} rows" if lacking else ""
     if not reason and tests.release[cell] <= tau:
-        reason = f"too few to say: {tests.release[cell]} release rows, and more than {tau} are needed"
+        reason = f"too few rows: {tests.release[cell]} release rows, and more than {tau} are needed"
     if not reason and effective_sample_size(sides[0].place) < PLACES:
-        reason = f"too few to say: its release rows stand at fewer than {PLACES} places"
+        reason = f"too few rows: its release rows stand at fewer than {PLACES} places"
     if reason:
         return Value(group=group, status="not_assessable", reason=reason, n=n, decidable=False)
     return Value(group=group, estimate=_estimate(bench, float(tests.z[cell]), parts, sides, 1), n=n)

@@ -51,6 +51,7 @@ class Links:
     unit="risk",
     null="membership",
     needs=Needs(holdout=True, modalities=frozenset({"table"}), smallest_n=100),
+    reads=("columns",),
 )
 def linkability(
     bench: Workbench, *, columns: tuple[tuple[str, ...], ...] = (), k: Count = 1, attacks: Count = 5000

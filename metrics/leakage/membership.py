@@ -138,7 +138,7 @@ def _area(
     member = result.split.member[where]
     n = {"members": int(member.sum()), "non-members": int((~member).sum())}
     if min(n.values()) < FEW:
-        reason = f"too few to say: {FEW} members and {FEW} non-members are needed"
+        reason = f"too few rows: {FEW} members and {FEW} non-members are needed"
         return Value(field=field, group=group, status="not_assessable", reason=reason, decidable=False)
     scores = result.split.scores[attack or result.attack][where]
     return Value(field=field, group=group, estimate=area_estimate(scores, member, bench.level), n=n)
@@ -154,7 +154,7 @@ def _groups(bench: Workbench, result: AttackResult) -> Iterator[Value]:
         for value, count in zip(told, counts, strict=True):
             group = ((column, str(value) or MISSING_TEXT),)
             if count < bench.small_cell and not bench.show_real:
-                reason = f"too few to say: fewer than {bench.small_cell} real rows"
+                reason = f"too few rows: fewer than {bench.small_cell} real rows"
                 yield Value(group=group, status="not_assessable", reason=reason, decidable=False)
             else:
                 yield _area(bench, result, result.judged & (of_unit == value), group=group)

@@ -15,14 +15,15 @@ from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Estimate, Evidence
 from counterproof.metrics.leakage._copy_search.matching import rows_used
 from counterproof.metrics.leakage._copy_search.near_copies import power
-from counterproof.metrics.leakage._unique_values import Flags, Uniques, uniques_of
+from counterproof.metrics.leakage._unique_values import Uniques, uniques_of
 from counterproof.metrics.metric import Needs, Tolerance, Value, metric
-from counterproof.metrics.sample import Floats, Sample
+from counterproof.metrics.sample import Flags, Floats, Sample
 from counterproof.metrics.statistics.exact_tests import ALARM, Tally, fewest_hits, tail_p
 from counterproof.metrics.statistics.proportions import newcombe
 from counterproof.metrics.workbench import Workbench
 
 LISTED = 100
+WHAT = {"value": "value", "parts": "part of a text", "combinations": "combination of values"}
 SEARCHES = 2  # tests that share the level at least: all columns together, and the one that leaks
 UNIQUES: Work[Uniques] = Work("values that one record holds")
 
@@ -35,6 +36,7 @@ UNIQUES: Work[Uniques] = Work("values that one record holds")
     unit="share of training records",
     null="membership",
     needs=Needs(holdout=True, modalities=frozenset({"table"}), smallest_n=1000),
+    reads=("all",),
     controls={"rare_values": "value"},
     tolerances=(
         Tolerance(
@@ -56,13 +58,15 @@ def rare_values(bench: Workbench, *, combinations: Annotated[int, Field(ge=0)] =
     there. ``value`` is the share of training records given away by a single column in excess of the
     holdout's share; 0.01 means one record in a hundred. ``combinations`` is the same for
     combinations of two to four columns, none of whose values is unique alone, on average over the
-    combinations that were looked at.
+    combinations that were looked at. ``parts`` is the same for parts of texts and identifiers, what stands
+    between spaces and signs: a user name in an address, a surname in a remark. Numbers that merely count
+    the rows, alone or in a text, meet those of any table and are left out.
 
     Fisher's exact test on the records fails a release whatever its share, and so it does on each
-    column and combination, at a level shared among them: 1 honest release in 500 alarms, over both
-    fields. Never read a pass as more than: no rare value found by this search at this power. With
-    clusters a record is a source; one of which train and holdout both hold rows is neither the one
-    nor the other: it is left out, and counted.
+    column, combination and column of parts, at a level shared among them: 1 honest release in 500
+    alarms, over all fields. Never read a pass as more than: no rare value found by this search at this
+    power. With clusters a record is a source; one of which train and holdout both hold rows is neither
+    the one nor the other: it is left out, and counted.
 
     Source: the control on records never seen as in Giomi et al. 2023, arXiv:2211.10459; Newcombe 1998
     (see :func:`~counterproof.metrics.statistics.proportions.newcombe`).
@@ -72,7 +76,7 @@ def rare_values(bench: Workbench, *, combinations: Annotated[int, Field(ge=0)] =
         combinations: Combinations of each size, two to four columns; more of them are drawn at random.
 
     Yields:
-        ``value``, with the columns behind it, and ``combinations``, with theirs.
+        ``value``, with the columns behind it, ``combinations`` and ``parts``, with theirs.
 
     Raises:
         MetricError: ``combinations`` is negative.
@@ -93,18 +97,22 @@ def rare_values(bench: Workbench, *, combinations: Annotated[int, Field(ge=0)] =
         return
     shared = int((member & other).sum())
     found, member = found.of(one_side), member[one_side]
-    fields = 1 if found.single.all() else 2  # one level for both
-    alone = _measured(bench, found, member, found.single, "value", ALARM / fields)
-    if fields == 1:
+    fields = [sets for sets in (found.single, found.combined, found.partial) if sets.any()]
+    level = ALARM / len(fields)  # one level for all fields
+    alone = _measured(bench, found, member, found.single, "value", level)
+    if not found.combined.any():
         reason = "the columns allow no combination: nearly every value is unique, or there is one column"
         together = Value(field="combinations", status="not_applicable", reason=reason)
     else:
-        together = _measured(bench, found, member, ~found.single, "combinations", ALARM / fields)
+        together = _measured(bench, found, member, found.combined, "combinations", level)
+    pieces = [_measured(bench, found, member, found.partial, "parts", level)] if found.partial.any() else []
     if shared and alone.reason:
         told = f"{alone.reason}; {shared} sources stand in train and holdout alike and were left out"
         alone = replace(alone, reason=told)
-    yield replace(alone, alarm=alone.alarm or together.alarm)
+    alarms = [value.alarm for value in (alone, *pieces, together) if value.alarm]
+    yield replace(alone, alarm=alarms[0] if alarms else "", left_out=found.left_out)
     yield together
+    yield from pieces
 
 
 def _sources_of(bench: Workbench, role: Sample) -> Flags:
@@ -126,7 +134,7 @@ class Told:
 def _measured(bench: Workbench, found: Uniques, member: Flags, sets: Flags, field: str, level: float) -> Value:
     sizes = (int(member.sum()), int((~member).sum()))
     records = _tally(np.asarray(found.hit[:, sets].any(1)), member)
-    if field == "value":
+    if field != "combinations":
         estimate = newcombe(records.hits[0], sizes[0], records.hits[1], sizes[1], bench.level)
     else:
         hits = found.hit[:, sets].mean(1)
@@ -180,9 +188,9 @@ def alarm_of(found: Uniques, records: Tally, told: list[Told], field: str, level
 
     Source: Tarone 1990, doi:10.2307/2531456.
     """
-    what = "value" if field == "value" else "combination of values"
+    what = WHAT[field]
     tests = [(one.p, f" in {' and '.join(found.sets[one.at])}", one.tally) for one in told]
-    if field == "value":
+    if field != "combinations":
         tests.append((records.p, "", records))
     shared = sharing([smallest_p(tally) for _, _, tally in tests], level)
     p, where, tally = min(tests, key=lambda test: test[0], default=(1.0, "", records))
@@ -225,7 +233,7 @@ def sharing(least: list[float], level: float = ALARM) -> int:
 
 
 def _remark(found: Uniques, records: Tally, sets: Flags, field: str, level: float) -> str:
-    what = "a single value" if field == "value" else f"one of {int(sets.sum())} combinations"
+    what = {"value": "a single value", "parts": "a part of a text"}.get(field, f"one of {int(sets.sum())} combinations")
     told = (
         f"{records.hits[0]} of {records.sizes[0]} training and {records.hits[1]} of {records.sizes[1]} holdout records "
         f"are alone with {what} that stands in the release"
@@ -244,7 +252,7 @@ def _columns(found: Uniques, told: list[Told], member: Flags) -> tuple[Evidence,
     """Counts by set of columns: no values."""
     rows = tuple(
         (
-            " + ".join(found.sets[one.at]),
+            found.label(one.at, " + "),
             one.tally.hits[0],
             int(found.held[member, one.at].sum()),
             one.tally.hits[1],
@@ -272,7 +280,7 @@ def _values(bench: Workbench, found: Uniques, told: list[Told], member: Flags) -
         for unit in np.flatnonzero(found.hit[:, one.at] & member)[: LISTED - len(rows)]:
             row = int(bench.real.rows[found.first[unit]])
             shown = [" + ".join(str(frame[column].iloc[row]) for column in columns)] if bench.show_real else []
-            rows.append((str(names[row]), " + ".join(columns), *shown))
+            rows.append((str(names[row]), found.label(one.at, " + "), *shown))
     if not rows:
         return ()
     heads = ("training record", "columns", *(["value"] if bench.show_real else []))

@@ -67,6 +67,7 @@ Sizes = Annotated[tuple[Annotated[int, Field(ge=2)], ...], Field(min_length=1)]
     unit="risk",
     null="membership",
     needs=Needs(holdout=True, modalities=frozenset({"table"}), smallest_n=100),
+    reads=("columns",),
 )
 def singling_out(bench: Workbench, *, columns: Sizes = SIZES, attacks: Count = 5000) -> Iterator[Value]:
     """Descriptions of one release row that describe one train record, in excess of the holdout.

@@ -148,6 +148,7 @@ def foreseen(bench: Workbench) -> str:
     headline="gap",
     unit="AUROC",
     needs=Needs(label=True),
+    reads=("features", "label"),
     null="halves",
     draws=REFITS,
     tolerances=(
@@ -174,7 +175,7 @@ def tstr(bench: Workbench, *, models: Models | None = None) -> Iterator[Value]:
     what a user loses who has the release in their place; no default gate looks at it. The intervals hold
     the paired error of the test rows (DeLong et al. 1988, doi:10.2307/2531595; more classes: influence
     values of the macro average) and the spread of training anew. A learner that half of the real rows
-    teach nothing is listed as "too few rows to say". AUROC of more than two classes is the mean of each
+    teach nothing is listed as "too few rows". AUROC of more than two classes is the mean of each
     against the rest. After Esteban et al. 2017, arXiv:1706.02633.
 
     Args:
@@ -283,7 +284,7 @@ def _changes(
     headline, as_released = field == "gap", field == "gap_as_released"
     learning = everything if as_released else bench.learning
     told = {change.group[0][1] for change in several}
-    few = f"too few rows to say: half of the {len(bench.learning)} real rows that models learn from teach nothing"
+    few = f"too few rows: half of the {len(bench.learning)} real rows that models learn from teach nothing"
     if several:
         yield _value(
             bench,

@@ -153,7 +153,7 @@ def test_few_rows_of_a_label_or_of_its_complement_are_not_told() -> None:
     for race in ("rare", "other"):
         value = found["change", (("race", race), ("y", "yes"))]
         assert value.estimate is None
-        assert value.reason.startswith("too few to say: fewer than 10 real rows")
+        assert value.reason.startswith("too few rows: fewer than 10 real rows")
         assert not value.decidable
     told = [str(row[0]) for row in found["worst", ()].evidence[0].rows]
     assert not any("rare" in name or "other" in name for name in told)
@@ -220,7 +220,7 @@ def test_groups_of_thousands_of_values_are_too_few_to_say() -> None:
     parts = [part.assign(sex=[f"id {at} {i}" for i in range(len(part))]) for at, part in enumerate(three(9, 200))]
     found = [v for v in label_association.values(held(*(p[["sex", "y"]] for p in parts)), {}) if not v.group]
     assert found[0].status == "not_assessable"
-    assert found[0].reason.startswith("too few to say")
+    assert found[0].reason.startswith("too few rows")
 
 
 # -- bias amplification -----------------------------------------------------------------------------
