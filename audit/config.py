@@ -4,15 +4,34 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from counterproof.refusal import Refusal, did_you_mean
 
 ROLES = ("train", "holdout", "real", "test", "synthetic")
 # By these names metrics file their own cells, beside the groups'.
 RESERVED = ("attack", "cell", "column", "learner", "model", "rate", "secret", "split")
+
+
+def _no_boolean(given: Any) -> Any:
+    if isinstance(given, bool):
+        raise ValueError(f"a number is wanted, not {str(given).lower()}")
+    return given
+
+
+Whole = Annotated[int, BeforeValidator(_no_boolean)]
+Number = Annotated[float, BeforeValidator(_no_boolean)]
 
 
 class Section(BaseModel):
@@ -49,10 +68,17 @@ class Data(Section):
     )
     read: Read = Read()
     encoder: str = "auto"
-    encoder_size: int | None = Field(default=None, ge=16, le=1024)
-    bad_images: float = Field(default=0.01, ge=0, le=1)
+    encoder_size: Whole | None = Field(default=None, ge=16, le=1024)
+    bad_images: Number = Field(default=0.01, ge=0, le=1)
     recode: Literal["auto", "never"] = "auto"
     intended_use: str = ""
+
+    @field_validator(*ROLES)
+    @classmethod
+    def _somewhere(cls, path: str | None) -> str | None:
+        if path == "":
+            raise ValueError("the path is empty")
+        return path
 
     @field_validator("groups")
     @classmethod
@@ -73,18 +99,19 @@ class Run(Section):
 
     metrics: tuple[str, ...] = ()
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    seed: int = Field(default=0, ge=0, lt=2**31)
-    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    seed: Whole = Field(default=0, ge=0, lt=2**31)
+    confidence: Number = Field(default=0.95, gt=0.5, lt=1)
     policy: Literal["standard", "none"] = "standard"
     undecided: Literal["allow", "block"] = Field(
         default="allow", validation_alias=AliasChoices("undecided", "small_cells")
     )
-    small_cell: int = Field(default=10, ge=1)
-    intersections: int = Field(default=1, ge=1, le=4)
+    unjudged: float | None = Field(default=None, ge=0, le=1)
+    small_cell: Whole = Field(default=10, ge=1)
+    intersections: Whole = Field(default=1, ge=1, le=4)
     without_holdout: Literal["refuse", "allow"] = "refuse"
     allow_overlap: bool = False
     show_real: bool = False
-    memory_mb: int = Field(default=256, ge=16)
+    memory_mb: Whole = Field(default=256, ge=16)
 
 
 class Gates(Section):

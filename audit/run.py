@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from counterproof.config import RESERVED, ROLES, Config, check_roles, make_config, read_config
+from counterproof.inputs.findings import notable, remark
 from counterproof.inputs.timings import timing_shares
 from counterproof.judging.gates import refuse_unknown_columns, resolve_gate
 from counterproof.judging.grammar import Gate, Level, parse_gate
@@ -23,7 +24,8 @@ from counterproof.judging.verdict import judged
 from counterproof.loading.intake import Intake
 from counterproof.loading.load import read_options, take_in
 from counterproof.loading.suppression import pool_rare_values
-from counterproof.measuring.contamination import check_contamination, check_overlap
+from counterproof.measuring.columns_read import columns_read
+from counterproof.measuring.contamination import check_contamination, check_overlap, check_sources
 from counterproof.measuring.measure import measure
 from counterproof.measuring.preflight import preflight
 from counterproof.measuring.shadow_generator import Generator, synthesiser_of
@@ -36,7 +38,7 @@ from counterproof.progress import Silent, Stages
 from counterproof.refusal import Refusal, nearest_names
 from counterproof.reports.model import Manifest, NotAssessed, Reading, RoleReading, StageReading
 from counterproof.reports.record import Record
-from counterproof.state import cache_folder, count_audit
+from counterproof.state import cache_folder, count_audit, judged_releases
 
 if TYPE_CHECKING:
     import numpy as np
@@ -157,6 +159,8 @@ def run_audit(
         check_roles(set(sources))
     except ValueError as error:
         raise Refusal(str(error)) from None
+    if "holdout" in sources:
+        judged_releases(cache_folder())  # a damaged ledger is told before the work, not after it
     chosen = choose(config.run.metrics, own)
     params = configure(chosen, config.metrics)
     gates = read_gates(config, own)
@@ -171,18 +175,23 @@ def run_audit(
         samples = {role: Sample(role, rows, intake.corpus) for role, rows in intake.roles.items()}
         remarks = not_imported(config.run.metrics, own)
         remarks += check_overlap(samples, intake.sources, allow=config.run.allow_overlap)
+        remarks += check_sources(samples, intake.sources, allow=config.run.allow_overlap)
         check_contamination(samples, intake.sources)
         if foreseen := preflight(chosen, bench):
-            remarks.append(foreseen)
+            remarks.append(remark(foreseen))
             stages.remark(foreseen)
         readings: list[Reading] = []
+        read_by: dict[str, list[str]] = {}
         for found in chosen:
             with stages.stage(found.id):
-                for measured in measure(found, bench, params[found.id]):
-                    readings.append(Reading.of(measured, family=found.family, title=found.title))
+                measured = measure(found, bench, params[found.id])
+            readings += [Reading.of(one, family=found.family, title=found.title) for one in measured]
+            if columns := columns_read(found, measured, intake.corpus):
+                read_by[found.id] = [name for name in columns if name in intake.released]
     if config.run.policy == "standard":
         gates = [*policy_gates(chosen), *gates]
     manifest = describe(config, intake, remarks, command, stamp, time.perf_counter() - started, device)
+    manifest = manifest.model_copy(update={"compared": len(bench.candidate), "read_by": read_by})
     unmeasured = [r for r in readings if r.headline and r.status != "measured" and r.decidable]
     missing = [NotAssessed(metric=r.metric, reason=r.reason) for r in unmeasured]
     return judged(
@@ -327,7 +336,8 @@ def describe(
 ) -> Manifest:
     """What was audited, with what."""
     held = intake.digests.get("holdout")
-    audits = count_audit(cache_folder(), held, intake.digests["synthetic"]) if held else 1
+    audits, uncounted = count_audit(cache_folder(), held, intake.digests["synthetic"]) if held else (1, "")
+    findings = [*intake.findings, *remarks, *([uncounted] if uncounted else [])]
     return Manifest(
         roles=[
             RoleReading(
@@ -345,11 +355,14 @@ def describe(
         encoder_digest=intake.encoder_digest,
         modality=intake.corpus.modality,
         columns=dict(intake.corpus.kinds),
+        no_labels=intake.corpus.no_labels,
+        released=list(intake.released),
         seed=config.run.seed,
         device=device,
         command=command,
         audits_of_holdout=audits,
-        findings=[*intake.findings, *remarks],
+        findings=findings,
+        notable=notable(findings),
         shows_real=config.run.show_real,
         seconds=seconds,
         stages=[StageReading(stage=name, seconds=took) for name, took in intake.stages.items()],

@@ -97,6 +97,7 @@ class Floor:
         high: 97.5 % point.
         spread: Standard deviation over the re-splits.
         draws: How many re-splits.
+        error: Mean standard error of the metric's own interval on re-splits, to its worse side; 0 for points.
     """
 
     value: float
@@ -104,6 +105,7 @@ class Floor:
     high: float
     spread: float
     draws: int
+    error: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,6 +203,8 @@ class Measurement:
         params: The metric's parameters.
         protocol: Encoder and distance conventions behind the number.
         cached: Whether it came from a cache.
+        least: The least that the true value can be, where an estimate may fall below it by chance.
+        left_out: Columns of a table that the metric reads as a rule, and could not read here.
     """
 
     metric: str
@@ -227,3 +231,5 @@ class Measurement:
     params: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     protocol: str = ""
     cached: bool = False
+    least: float | None = None
+    left_out: tuple[str, ...] = ()

@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Better, Estimate, Evidence, Expected, Group, Panel, Status
@@ -28,7 +30,10 @@ FAMILIES: tuple[str, ...] = get_args(Family)
 Null = Literal["resplit", "membership", "halves", "none"]
 Plant = Literal["copies", "near_copies", "rare_values", "filtered"]
 PLANTS: tuple[Plant, ...] = get_args(Plant)
+View = Literal["features", "columns", "texts", "dates", "all", "label", "groups"]
+VIEWS: tuple[View, ...] = get_args(View)
 ENTRY_POINTS = "counterproof.metrics"
+Count = Annotated[int, Field(ge=1)]  # an option that is refused before the run where it is 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +43,8 @@ class Value:
     Leave ``estimate`` None and say ``status`` and ``reason`` where it could not be measured.
     ``claims`` are the fewest planted leaks, by kind, that the metric says it would find here: the
     engine plants as many, see ``controls`` of :class:`Metric`. ``expected`` is what a faithful release
-    would show, where the metric knows that better than re-splits of real rows tell.
+    would show, where the metric knows that better than re-splits of real rows tell. ``left_out`` are columns
+    of a table that the metric reads as a rule (see ``reads`` of :class:`Metric`), and could not read here.
     """
 
     estimate: Estimate | None = None
@@ -55,6 +61,7 @@ class Value:
     evidence: tuple[Evidence, ...] = ()
     panels: tuple[Panel, ...] = ()
     claims: Mapping[Plant, int] = dataclasses.field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +133,11 @@ class Metric:
             them in a copy of the release; a field that misses them is blind and cannot pass a gate.
         preflight: What its gates cannot decide at these numbers of rows, told from counts of real rows before any
             work is done; an empty text where they can.
+        least: The least that its true values can be (0 for a distance), where an estimate without bias may fall below
+            it by chance; readers are shown the least, the record holds the number.
+        reads: Which columns of a table it looks at: those with ``features``, the ``columns`` that are compared one
+            by one (numbers, categories, dates), ``texts`` (and identifiers), ``dates``, ``all``, ``label`` or
+            ``groups``; of it the audit says which columns were judged.
     """
 
     id: str
@@ -143,6 +155,8 @@ class Metric:
     tolerances: tuple[Tolerance, ...] = ()
     controls: Mapping[Plant, str] = dataclasses.field(default_factory=dict)
     preflight: Callable[[Workbench], str] | None = None
+    least: float | None = None
+    reads: frozenset[View] = frozenset({"features"})
 
     def parameters(self) -> dict[str, inspect.Parameter]:
         """The keyword-only options of the function: the metric's typed parameters."""
@@ -155,8 +169,6 @@ class Metric:
         Raises:
             MetricError: An option is unknown or of another type.
         """
-        from pydantic import TypeAdapter, ValidationError
-
         known = self.parameters()
         params = {name: p.default for name, p in known.items()}
         for name, given in options.items():
@@ -167,6 +179,8 @@ class Metric:
             except ValidationError as error:
                 problem = error.errors()[0]["msg"]
                 raise MetricError(f"{self.id}: option {name} = {given!r}: {problem}") from None
+            if isinstance(given, bool) and not isinstance(params[name], bool):  # True counts as 1 elsewhere
+                raise MetricError(f"{self.id}: option {name} = {given!r}: a number is wanted")
         return params
 
     def values(self, bench: Workbench, params: Mapping[str, Any]) -> Iterator[Value]:
@@ -190,6 +204,8 @@ def metric(
     tolerances: Iterable[Tolerance] = (),
     controls: Iterable[Plant] | Mapping[Plant, str] = (),
     preflight: Callable[[Workbench], str] | None = None,
+    least: float | None = None,
+    reads: Iterable[View] = ("features",),
 ) -> Callable[[Callable[..., Iterable[Value]]], Metric]:
     """Declare a metric; see :class:`Metric` for the arguments.
 
@@ -208,6 +224,9 @@ def metric(
     for kind in shown:
         if kind not in PLANTS:
             raise MetricError(f"{id}: control {kind!r} is none of {', '.join(PLANTS)}")
+    for view in (views := frozenset(reads)):
+        if view not in VIEWS:
+            raise MetricError(f"{id}: it reads {view!r}, which is none of {', '.join(VIEWS)}")
 
     def declare(function: Callable[..., Iterable[Value]]) -> Metric:
         return Metric(
@@ -226,6 +245,8 @@ def metric(
             tolerances=tuple(tolerances),
             controls=shown,
             preflight=preflight,
+            least=least,
+            reads=views,
         )
 
     return declare

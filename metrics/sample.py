@@ -21,6 +21,7 @@ Rows = NDArray[np.intp]
 Floats = NDArray[np.float64]
 
 MISSING_TEXT = "(missing)"  # how readers see a missing value
+MANY = 50  # values of a category from which on it is looked at as text too
 RARE_TEXT = "(rare values)"  # and values that too few real rows carry to be shown
 
 
@@ -93,6 +94,7 @@ class Corpus:
         no_labels: Why there are none although a label was asked for.
         groups: ``(n,)`` group values as strings by group column.
         clusters: ``(n,)`` source record of each row; rows of one source are not independent.
+        cluster: Name of the column that names them.
         thumbnail: PNG bytes of a row, for images.
         pixels: A row as ``(h, w, 3)``, for metrics that encode images themselves.
         head: The encoder's own classifier, where it has one: features to logits.
@@ -118,12 +120,21 @@ class Corpus:
     no_labels: str = ""
     groups: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
     clusters: NDArray[np.intp] | None = None
+    cluster: str = ""
     thumbnail: Callable[[int], bytes] | None = None
     pixels: Callable[[int], NDArray[np.uint8]] | None = None
     head: Head | None = None
     formats: NDArray[np.str_] | None = None
     recoded: Callable[[Rows], Floats] | None = None
     as_stored: Callable[[Rows], Floats] | None = None
+
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        """Columns of texts: free text, identifiers, and categories of so many values that none tells much."""
+        if self.frame is None:
+            return ()
+        many = {name for name, kind in self.kinds.items() if kind == "category" and self.frame[name].nunique() > MANY}
+        return tuple(name for name, kind in self.kinds.items() if kind in ("text", "identifier") or name in many)
 
     @cached_property
     def content(self) -> bytes:
@@ -239,6 +250,14 @@ class Sample:
         kept = np.zeros(self.sources, dtype=bool)
         kept[rng.permutation(len(kept))[: max(1, len(kept) // 2)]] = True
         return np.flatnonzero(kept[self.units])
+
+    @property
+    def smallest_half(self) -> int:
+        """How many rows a half holds at least: with clusters, half the sources may have few rows."""
+        if self.corpus.clusters is None:
+            return len(self) // 2
+        sizes = np.sort(np.bincount(self.units))
+        return int(sizes[: max(1, len(sizes) // 2)].sum())
 
     def take(self, positions: Rows, name: str) -> Sample:
         """Some of the rows, under another name."""

@@ -52,17 +52,20 @@ UNSEEN = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 class Part(BaseModel):
     """Base of all parts of the record: closed and immutable."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="null", protected_namespaces=())
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, ser_json_inf_nan="null", allow_inf_nan=False, protected_namespaces=()
+    )
 
 
 class FloorReading(Part):
-    """Real against real."""
+    """Real against real; ``error`` is the mean standard error of the metric's own interval there."""
 
     value: float
     low: float
     high: float
     spread: float
     draws: int
+    error: float = 0.0
 
 
 class ExpectedReading(Part):
@@ -122,9 +125,10 @@ class Reading(Part):
     value: float | None = None
     low: float | None = None
     high: float | None = None
-    level: float = 0.95
+    level: float = Field(default=0.95, gt=0, lt=1)
     method: str = ""
     scale: Scale = "linear"
+    least: float | None = None
     floor: FloorReading | None = None
     anchor: float | None = None
     better: Better = "lower"
@@ -157,6 +161,7 @@ class Reading(Part):
             "protocol": measured.protocol,
             "n": dict(measured.n),
             "anchor": measured.anchor,
+            "least": measured.least,
             "better": measured.better,
             "status": measured.status,
             "reason": measured.reason,
@@ -202,6 +207,16 @@ class Reading(Part):
         """The smaller side's number of rows."""
         return min(self.n.values(), default=0)
 
+    @property
+    def too_few(self) -> bool:
+        """Whether nothing can pass here because there are so few rows.
+
+        Where it is known what a faithful release of as many rows as the real data have would show, that decides, not
+        a number; but not for a release that has less than half the rows of real data: it is small by its own doing.
+        """
+        few = 0 < self.rows < self.smallest_n
+        return few and (self.expected is None or 2 * self.rows < max(self.n.values()))
+
     def _against(self, operator: Operator, limit: float) -> Judgement:
         if self.alarm:
             return Judgement(verdict="fail", sentence=f"{self.metric}: FAIL, {self.alarm}")
@@ -215,7 +230,7 @@ class Reading(Part):
             better=self.better,
             confidence=self.level,
             n=self.rows,
-            smallest_n=self.smallest_n,
+            smallest_n=self.smallest_n if self.too_few else 0,
         )
         if self.missed_controls and judged.verdict == "pass":
             return Judgement(
@@ -293,6 +308,49 @@ class FamilyReading(Part):
     because: list[str] = Field(default_factory=list)
 
 
+class ColumnExtent(Part):
+    """One column of the release and who looked at it.
+
+    Attributes:
+        column: Its name.
+        kind: What it was read as; empty where it was left out of the audit.
+        judged_by: Families with a gate that judged it.
+        seen_by: Families that measured something on it, with a gate or without.
+        named: What the user named it as: label, group, or kind.
+        judged: Whether a gate judged what it looks like; where the audit has no such gate, whether any gate judged it.
+    """
+
+    column: str
+    kind: str = ""
+    judged_by: list[str] = Field(default_factory=list)
+    seen_by: list[str] = Field(default_factory=list)
+    named: str = ""
+    judged: bool = False
+
+
+class ExtentReading(Part):
+    """How much of the release was judged.
+
+    Attributes:
+        unit: What one row is: ``row`` or ``image``.
+        rows: Rows of the release.
+        compared: Those that were held against the reference; leakage looks at all.
+        columns: Its columns; none where it is no table.
+        allowed: Share of the columns that a PASS may leave unjudged.
+    """
+
+    unit: Literal["row", "image"] = "row"
+    rows: int = 0
+    compared: int = 0
+    columns: list[ColumnExtent] = Field(default_factory=list)
+    allowed: float = 1.0
+
+    @property
+    def unjudged(self) -> list[ColumnExtent]:
+        """Columns that no gate judged; those that the user named first."""
+        return sorted((one for one in self.columns if not one.judged), key=lambda one: not one.named)
+
+
 class RoleReading(Part):
     """One input of the audit."""
 
@@ -311,7 +369,14 @@ class StageReading(Part):
 
 
 class Manifest(Part):
-    """What was audited, with what."""
+    """What was audited, with what.
+
+    ``notable`` are the findings that readers should see first, worst first, ``no_labels`` is why the label
+    that was given tells no classes apart,
+    ``columns`` are the kinds of all columns that were aligned, ``released`` the columns of the release,
+    ``compared`` the number of its rows that were held against the reference, and ``read_by`` the columns
+    that each metric looked at.
+    """
 
     roles: list[RoleReading] = Field(default_factory=list)
     config: dict[str, Any] = Field(default_factory=dict)
@@ -320,11 +385,16 @@ class Manifest(Part):
     encoder_digest: str = ""
     modality: str = ""
     columns: dict[str, str] = Field(default_factory=dict)
+    no_labels: str = ""
+    released: list[str] = Field(default_factory=list)
+    compared: int = 0
+    read_by: dict[str, list[str]] = Field(default_factory=dict)
     seed: int = 0
     device: str = "cpu"
     command: str = ""
     audits_of_holdout: int = 1
     findings: list[str] = Field(default_factory=list)
+    notable: list[str] = Field(default_factory=list)
     shows_real: bool = False
     seconds: float = 0.0
     stages: list[StageReading] = Field(default_factory=list)
@@ -355,9 +425,15 @@ class RecordData(Part):
     gates: list[GateReading]
     manifest: Manifest
     not_assessed: list[NotAssessed] = Field(default_factory=list)
+    extent: ExtentReading | None = None
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, populate_by_name=True, ser_json_inf_nan="null", protected_namespaces=()
+        extra="forbid",
+        frozen=True,
+        populate_by_name=True,
+        ser_json_inf_nan="null",
+        allow_inf_nan=False,
+        protected_namespaces=(),
     )
 
     def __getitem__(self, key: str) -> Reading:

@@ -6,6 +6,7 @@ import math
 import os
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,53 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         OSError: The folder cannot be made or written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    write_texts({path: text})
+
+
+def write_texts(texts: Mapping[Path, str]) -> None:
+    """Write several files whole, or none of them: all are on the disk before the first takes its name.
+
+    Raises:
+        OSError: A folder cannot be made or written; those that were made for it are removed.
+    """
+    made: list[Path] = []
+    staged: dict[Path, str] = {}
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as out:
-            out.write(text)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
+        for path, text in texts.items():
+            made += make_folders(path.parent)
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+            staged[path] = name
+            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as out:
+                out.write(text)
+                out.flush()
+                os.fsync(out.fileno())  # a full disk may tell only now
+            os.chmod(name, 0o644)
+        for path in texts:
+            os.replace(staged[path], path)
+            del staged[path]
     except BaseException:
-        os.unlink(name)
+        for name in staged.values():
+            os.unlink(name)
+        for folder in reversed(made):
+            with suppress(OSError):  # it holds something by now
+                folder.rmdir()
         raise
+
+
+def make_folders(folder: Path) -> list[Path]:
+    """Make a folder and the missing ones above it; those that were made, outermost first.
+
+    Raises:
+        OSError: It cannot be made; then none is.
+    """
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    made: list[Path] = []
+    try:
+        for one in reversed(missing):
+            one.mkdir(exist_ok=True)
+            made.append(one)
+    except OSError:
+        for one in reversed(made):
+            one.rmdir()
+        raise
+    return made

@@ -52,12 +52,17 @@ def cell_text(value: object) -> str:
     return number(value) if isinstance(value, float) else printable(value)
 
 
-def interval(value: float | None, low: float | None, high: float | None) -> str:
-    """A value with its interval.
+def interval(value: float | None, low: float | None, high: float | None, least: float | None = None) -> str:
+    """A value with its interval; one below the least that the true value can be reads as that.
 
     >>> interval(0.5, 0.4, 0.61)
     '0.5 [0.4, 0.61]'
+    >>> interval(-0.002, -0.01, 0.006, least=0)
+    '0 within its error [0, 0.006]'
     """
     if value is None:
         return "–"
+    if least is not None and value < least:
+        reach = least if high is None else max(high, least)
+        return f"{number(least)} within its error [{number(least)}, {number(reach)}]"
     return f"{number(value)} [{number(low)}, {number(high)}]"

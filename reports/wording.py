@@ -11,6 +11,7 @@ from counterproof.reports.judgement import Verdict, number
 from counterproof.reports.model import (
     QUESTIONS,
     TOGETHER,
+    ColumnExtent,
     ControlReading,
     GateReading,
     GroupKey,
@@ -49,6 +50,8 @@ OPERATORS: Mapping[str, str] = {"<=": "≤", ">=": "≥", "<": "<", ">": ">"}
 OPPOSITES: Mapping[str, str] = {"<=": ">", ">=": "<", "<": "≥", ">": "≤"}
 REAL = "Contains real records: made with --show-real, handle it like the real data."
 EXCESS = "excess over real against real"
+FINDINGS_SHOWN = 3  # beside the verdict; the report has them all
+UNJUDGED_SHOWN = 3  # columns that no gate judged, in the sentence; the table has them all
 PASSES: Mapping[str, str] = {
     "fidelity": "Yes: within every limit, what was measured looks like fresh real data.",
     "coverage": "Yes: within every limit, what fresh real data hold is there.",
@@ -81,6 +84,7 @@ class Line:
         title: What it judges, in plain words.
         better: Direction of the reading it judged.
         scale: Scale of that reading's interval.
+        least: The least that its true value can be.
         members: The gates of one that asks for several at once.
     """
 
@@ -89,6 +93,7 @@ class Line:
     title: str
     better: Better = "lower"
     scale: Scale = "linear"
+    least: float | None = None
     members: tuple[Line, ...] = ()
 
     @property
@@ -97,15 +102,22 @@ class Line:
         return LOOKS[self.state]
 
     @property
+    def fact(self) -> bool:
+        """Whether it fails by a fact (copies beyond chance, an empty cell), whatever the value beside the limit."""
+        return self.gate.verdict == "fail" and self.gate.margin is None
+
+    @property
     def value(self) -> str:
-        """Value and interval."""
-        return interval(self.gate.value, self.gate.low, self.gate.high)
+        """Value and interval; none where a fact decides."""
+        if self.fact:
+            return "a fact"
+        return interval(self.gate.value, self.gate.low, self.gate.high, self.least)
 
     @property
     def limit(self) -> str:
         """The number to pass and, where it differs, the number to fail."""
         gate = self.gate
-        if gate.limit is None:
+        if gate.limit is None or self.fact:
             return "–"
         passes, fails = OPERATORS[gate.operator] + " ", OPPOSITES[gate.operator] + " "
         if self.two_sided:
@@ -114,6 +126,11 @@ class Line:
         if gate.fail_limit is None or gate.fail_limit == gate.limit:
             return text
         return f"{text}, fail {fails}{number(gate.fail_limit)}"
+
+    @property
+    def bound(self) -> str:
+        """The bound that a pass was decided by; empty for any other verdict."""
+        return f"bound {number(self.gate.bound)}" if self.state == "pass" and self.gate.bound is not None else ""
 
     @property
     def two_sided(self) -> bool:
@@ -191,7 +208,9 @@ def line_of(record: RecordData, gate: GateReading) -> Line:
         words += f", the worst of {len(gate.cells)} cells"
     if not exact:
         return Line(gate=gate, state=state_of(gate), title=words)
-    return Line(gate=gate, state=state_of(gate), title=words, better=exact[0].better, scale=exact[0].scale)
+    return Line(
+        gate=gate, state=state_of(gate), title=words, better=exact[0].better, scale=exact[0].scale, least=exact[0].least
+    )
 
 
 def gates_by_family(record: RecordData) -> dict[str, list[Line]]:
@@ -240,6 +259,8 @@ def family_state(record: RecordData, family: str) -> State:
 def answer(record: RecordData, family: str) -> str:
     """The plain-language answer to one question."""
     state = family_state(record, family)
+    if state == "not_assessed" and any(g.family == family and g.verdict == "pass" for g in record.gates):
+        return "Not assessed: the data cannot tell. Only facts were looked for, and none was found."
     if state == "pass":
         return PASSES.get(family, "Within every limit.")
     return FAILS.get(family, "Outside a limit.") if state == "fail" else OTHERWISE[state]
@@ -251,6 +272,78 @@ def overall(record: RecordData) -> tuple[Verdict, str]:
     if record.verdict == "pass" and not judged:
         return "inconclusive", "No gate was judged, so nothing has passed."
     return record.verdict, printable(record.because)
+
+
+def headline(record: RecordData) -> str:
+    """The verdict in a few words: a PASS says what it does not cover.
+
+    ``Pass, leakage not assessed, 1 column not judged``.
+    """
+    verdict, _ = overall(record)
+    unjudged = len(record.extent.unjudged) if record.extent is not None else 0
+    parts = [LOOKS[verdict].word]
+    if verdict == "pass":
+        if family_state(record, "leakage") == "not_assessed" and any(g.family == "leakage" for g in record.gates):
+            parts.append("leakage not assessed")
+        if unjudged:
+            parts.append(f"{counted(unjudged, 'column')} not judged")
+    return ", ".join(parts)
+
+
+def counted(n: int, what: str) -> str:
+    """A number with its noun.
+
+    >>> counted(1, "column"), counted(1200, "row")
+    ('1 column', '1,200 rows')
+    """
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
+def extent_told(record: RecordData) -> list[str]:
+    """How much of the release was judged, in sentences: its columns, by which questions, and its rows."""
+    extent = record.extent
+    if extent is None:
+        return []
+    told = []
+    if extent.columns:
+        unjudged, n = extent.unjudged, len(extent.columns)
+        judged = f"all {n} columns" if n > 1 and not unjudged else f"{n - len(unjudged)} of {counted(n, 'column')}"
+        by = {family: sum(family in one.judged_by for one in extent.columns) for family in QUESTIONS}
+        told.append(f"{judged} judged ({', '.join(f'{family} {k}' for family, k in by.items() if k) or 'by no gate'})")
+        some = [printable(who_looks_at(one)) for one in unjudged[:UNJUDGED_SHOWN]]
+        more = len(unjudged) - len(some)
+        told[0] = "; ".join([told[0], *some, *([f"{more} more"] if more else [])])
+    if 0 < extent.compared < extent.rows:
+        some_rows = f"{extent.compared:,} of {counted(extent.rows, extent.unit)} of the release, drawn at random,"
+        told.append(f"{some_rows} were held against the real ones; leakage looks at all")
+    elif extent.compared:
+        told.append(f"all {counted(extent.rows, extent.unit)} of the release judged")
+    return told
+
+
+def who_looks_at(one: ColumnExtent) -> str:
+    """An unjudged column: what it was read as, and what looks at it.
+
+    >>> who_looks_at(ColumnExtent(column="patient", kind="identifier", seen_by=["leakage"]))
+    "'patient': identifier, only leakage looks at it"
+    >>> who_looks_at(ColumnExtent(column="note"))
+    "'note': left out of the audit"
+    """
+    if not one.kind:
+        return f"'{one.column}': left out of the audit"
+    kind = "free text" if one.kind == "text" else one.kind
+    if not one.seen_by:
+        return f"'{one.column}': {kind}, nothing looks at it"
+    return f"'{one.column}': {kind}, only {' and '.join(one.seen_by)} look{'s' * (len(one.seen_by) == 1)} at it"
+
+
+def warned(record: RecordData) -> list[str]:
+    """What readers should see first beside the verdict: all warnings, the worst findings and a count of the rest."""
+    told = " ".join([*record.warnings, *(gate.why for gate in record.gates)])
+    findings = [text for text in record.manifest.notable if text not in told]
+    more = len(findings) - FINDINGS_SHOWN
+    rest = [f"{counted(more, 'more finding')} about the data, listed at the end of the report"] if more > 0 else []
+    return [*record.warnings, *findings[:FINDINGS_SHOWN], *rest]
 
 
 def not_assessed(record: RecordData) -> list[NotAssessed]:

@@ -42,9 +42,14 @@ def run_demo(out: Path, releases: Sequence[str]) -> None:
     print(f"Auditing {len(releases)} releases of census data (5,000 rows each) against real rows …", flush=True)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max_workers=min(2, len(releases)), mp_context=context) as pool:
-        for name, record in zip(releases, pool.map(audit_release, releases), strict=True):
-            paths = write_all(record, out / name)
-            print("\n".join(summary_lines(name, record, paths["report.html"])), flush=True)
+        try:
+            for name, record in zip(releases, pool.map(audit_release, releases), strict=True):
+                paths = write_all(record, out / name)
+                print("\n".join(summary_lines(name, record, paths["report.html"])), flush=True)
+        except BaseException:
+            for child in multiprocessing.active_children():  # else the pool waits for their audits to end
+                child.terminate()
+            raise
     print(f"\nDone in {time.perf_counter() - started:.0f} s.", file=sys.stderr)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import shlex
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from counterproof.cli.context import exit_on_refusal, progress
+from counterproof.cli.context import Judged, Program, exit_on_refusal, progress
 from counterproof.cli.statistics_command import statistics
 from counterproof.cli.weights_command import weights
 
@@ -21,16 +20,13 @@ if TYPE_CHECKING:
 DEFAULT_OUT = Path("counterproof-report")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="counterproof")
 def main() -> None:
     """Audit synthetic data before it is released.
 
     Exit codes: 0 pass, 1 a gate failed, 2 usage or refused data, 3 inconclusive, 4 a metric crashed.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a log in ASCII is no reason to crash
 
 
 main.add_command(statistics)
@@ -84,7 +80,7 @@ def run(config: Path | None, out: Path, **options: Any) -> None:
         record = _run_configured(config, options)
         paths = write_all(record, out)
         print_verdict(record, paths)
-        sys.exit(exit_code(record))
+        raise Judged(exit_code(record))
 
 
 def _run_configured(path: Path | None, options: dict[str, Any]) -> Record:
@@ -178,7 +174,7 @@ def gate(record: Path, out: Path | None, **options: Any) -> None:
             baseline=None if baseline is None else read_record(baseline),
         )
         print_verdict(judged, write_all(judged, out) if out is not None else {})
-        sys.exit(exit_code(judged))
+        raise Judged(exit_code(judged))
 
 
 @main.group(name="metrics")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from counterproof.refusal import Refusal
 from counterproof.reports.record import Record
-from counterproof.reports.serialise import write_text
+from counterproof.reports.serialise import make_folders, write_texts
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 FILES = ("report.html", "record.json", "junit.xml", "summary.md")  # in the order in which readers open them
@@ -28,20 +28,21 @@ def check_writable(folder: Path) -> None:
     Raises:
         Refusal: The folder cannot be made or written.
     """
-    there = folder.exists()
+    made: list[Path] = []
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        made = make_folders(folder)
         handle, name = tempfile.mkstemp(dir=folder)
         os.close(handle)
         os.unlink(name)
-        if not there:
-            folder.rmdir()  # an audit that is refused leaves nothing behind
     except OSError as error:
         raise Refusal(f"{folder}: cannot be written ({error.strerror}); give another folder with --out") from None
+    finally:
+        for one in reversed(made):
+            one.rmdir()  # an audit that is refused leaves nothing behind
 
 
 def write_all(record: Record, folder: Path) -> dict[str, Path]:
-    """Write record, report, JUnit and summary; all are rendered before the first is written.
+    """Write record, report, JUnit and summary; all are rendered and on the disk before the first is replaced.
 
     Raises:
         Refusal: The folder cannot be written.
@@ -53,8 +54,7 @@ def write_all(record: Record, folder: Path) -> dict[str, Path]:
     paths = {name: folder / name for name in FILES}
     texts = (render(record), record.to_json(), junit(record), markdown(record))
     try:
-        for path, text in zip(paths.values(), texts, strict=True):
-            write_text(path, text)
+        write_texts(dict(zip(paths.values(), texts, strict=True)))
     except OSError as error:
         raise Refusal(f"{folder}: cannot be written ({error.strerror}); give another folder with --out") from None
     return paths
@@ -70,8 +70,18 @@ def read_record(path: Path) -> Record:
         return Record.read(path)
     except OSError as error:
         raise Refusal(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError:
-        raise Refusal(f"{path}: is not a record of schema counterproof/record/1") from None
+    except ValueError as error:
+        raise Refusal(f"{path}: is not a record of schema counterproof/record/1{_first_problem(error)}") from None
+
+
+def _first_problem(error: ValueError) -> str:
+    """Where a record differs from the schema, where it is JSON at all."""
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError) or not error.errors()[0]["loc"]:
+        return ""
+    first = error.errors()[0]
+    return f": {'.'.join(map(str, first['loc']))}: {first['msg'][:200]}"
 
 
 def print_verdict(record: Record, paths: Mapping[str, Path]) -> None:

@@ -98,8 +98,11 @@ def _text(result: dict[str, Any]) -> str:
     checked = (
         "the same on both sides" if result["protocol_checked"] else "UNCHECKED, the reference does not tell its own"
     )
+    value = f"{result['value']:.6g} [{result['low']:.6g}, {result['high']:.6g}]"
+    if result["value"] < 0:  # an estimate without bias falls below the least distance by chance
+        value = f"0 within its error [0, {max(result['high'], 0.0):.6g}]"
     return (
-        f"Fréchet distance: {result['value']:.6g} [{result['low']:.6g}, {result['high']:.6g}] ({result['level']:.0%})\n"
+        f"Fréchet distance: {value} ({result['level']:.0%})\n"
         f"interval: {result['method']}\n"
         f"release: {result['release']}, {result['n']} rows\n"
         f"reference: {result['reference']}, {rows}\n"

@@ -22,6 +22,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from counterproof.inputs.alignment import OPAQUE, Stack
+from counterproof.inputs.findings import remark as asks_nothing
 from counterproof.metrics.sample import Floats, Mixed, Rows
 
 PROTOCOL = (
@@ -68,7 +69,7 @@ def encode_table(stack: Stack) -> EncodedTable:
     for name in names:
         block, remark = _block(stack.frame[name], stack.kinds[name], fitted)
         if remark and name not in stack.constant:  # which has its finding already
-            findings.append(f"column {name!r} {remark}")
+            findings.append(asks_nothing(f"column {name!r} {remark}"))
         if block is not None:
             parts.append(block)
             kept.append(name)
@@ -78,7 +79,7 @@ def encode_table(stack: Stack) -> EncodedTable:
             if block is not None:
                 parts.append(block)
                 kept.append(name)
-                findings.append(f"column {name!r} {remark}")
+                findings.append(asks_nothing(f"column {name!r} {remark}"))
     widths = np.cumsum([0, *(part.shape[1] for part in parts)])
     features = np.concatenate(parts, axis=1) if parts else np.zeros((len(stack.frame), 0))
     features *= np.sqrt(features.shape[1] / max(float(features[fitted].var(0).sum()), 1e-300))

@@ -72,7 +72,7 @@ class Stack:
         compared: Columns that the release holds too and that are not identifiers.
         constant: Columns of one value in real data.
         schema: Columns that the release lacks, has in another type, or has in addition.
-        released: Columns of the release as real data call them, without numbers of rows.
+        released: Columns of the release as real data call them, aligned ones first; numbers of rows are none.
         findings: What did not fit, in sentences.
     """
 
@@ -137,7 +137,7 @@ def reconcile(tables: Mapping[str, Table], wanted: Wanted) -> Stack:
         compared=tuple(name for name in made if name in inside and kinds[name] != "identifier"),
         constant=tuple(constant),
         schema=tuple(schema),
-        released=tuple(inside),
+        released=(*(name for name in made if name in inside), *(name for name in inside if name not in made)),
         findings=[*(one.sentence for one in schema), *findings],
     )
 

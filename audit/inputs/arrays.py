@@ -17,6 +17,8 @@ from counterproof.refusal import Refusal, listed
 
 VALUES = ("features", "images", "x", "X", "arr_0", "data")
 LABELS = ("labels", "label", "y")
+LARGEST_FEATURE = 1e20  # its sixth power, the square of a cubic kernel, is a number still
+SMALLEST_FEATURE = 1e-20
 BESIDE = (".csv", ".parquet", ".feather")
 
 
@@ -77,10 +79,16 @@ def read_arrays(path: Path) -> Arrays:
                 values = held[name]
                 found = next((key for key in LABELS if key in held.files), None)
                 labels = None if found is None else held[found]
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, MemoryError) as error:
-        if isinstance(error, Refusal):
-            raise
-        raise Refusal(f"{path}: cannot be read as numpy arrays: {first_line(error)}") from None
+    except Refusal:
+        raise
+    except MemoryError:
+        size = path.stat().st_size
+        raise Refusal(f"{path}: there is not enough memory to read it ({size} bytes on the disk)") from None
+    except Exception as error:  # a damaged header or member fails as whatever numpy, zipfile or zlib make of it
+        told = first_line(error)
+        if "pickle" in told:  # numpy advises to run what the file says
+            told = "it is no plain array; Python objects are not read, save numbers with numpy.save or numpy.savez"
+        raise Refusal(f"{path}: cannot be read as numpy arrays: {told}") from None
     if labels is not None and (labels.ndim != 1 or labels.dtype.kind not in "fiubUS"):
         raise Refusal(f"{path}: the labels must be one plain value for each row, not {labels.dtype} {labels.shape}")
     read = arrays_of(values, None, str(path))
@@ -114,7 +122,7 @@ def _matched(read: Arrays) -> Arrays:
 
 
 def refuse_bad_features(read: Arrays, width: int) -> None:
-    """Refuse features that are not finite or not as wide as the others.
+    """Refuse features that are not finite, not as wide as the others, or of a size that cannot be squared and cubed.
 
     Raises:
         Refusal: Naming the row.
@@ -125,3 +133,16 @@ def refuse_bad_features(read: Arrays, width: int) -> None:
     if len(bad):
         more = f" and {len(bad) - 1} more rows" if len(bad) > 1 else ""
         raise Refusal(f"{read.source}: row {bad[0]}{more} (the first is 0) holds NaN or an infinity")
+    sizes = np.abs(read.values, dtype=np.float64)
+    most = float(sizes.max())
+    if most > LARGEST_FEATURE:
+        row = int(sizes.max(axis=1).argmax())
+        raise Refusal(
+            f"{read.source}: row {row} (the first is 0) holds a feature beyond {LARGEST_FEATURE:g}, of which no kernel "
+            "or covariance can be computed; scale the features of all roles alike"
+        )
+    if 0 < most < SMALLEST_FEATURE:
+        raise Refusal(
+            f"{read.source}: no feature reaches {SMALLEST_FEATURE:g}, so that distances vanish; "
+            "scale the features of all roles alike"
+        )

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from counterproof.inputs.digests import packed
-from counterproof.inputs.image_sources import ImageSource
+from counterproof.inputs.image_sources import ImageSource, counted
 from counterproof.inputs.images import Pixels, Unreadable, pixel_digest
+from counterproof.inputs.pixel_scale import Span, joined
 from counterproof.inputs.tables import Table
 from counterproof.inputs.threads import results_in_order
 from counterproof.inputs.timings import Timings
@@ -53,6 +54,8 @@ class ImageScan:
         largest: The longest side of all.
         formats: ``(n,)`` how each is stored; see :class:`counterproof.inputs.images.Picture`.
         notes: Remarks on conversions and unreadable images.
+        shapes: Height and width of each.
+        spans: The range of their numbers as they are stored, by kind.
         kept: Pixels of some, by position, until they are encoded.
     """
 
@@ -62,6 +65,8 @@ class ImageScan:
     largest: int
     formats: NDArray[np.str_]
     notes: list[str]
+    shapes: list[tuple[int, int]]
+    spans: dict[str, Span]
     kept: dict[int, Pixels] = field(default_factory=dict, repr=False)
 
     @property
@@ -92,9 +97,10 @@ class ScannedImage:
 
     place: int
     digest: bytes
-    side: int
+    shape: tuple[int, int]
     stored: str
     remark: str
+    span: Span | None
 
 
 def scan_images(
@@ -115,7 +121,8 @@ def scan_images(
         budget: Memory for their pixels until they are encoded.
 
     Raises:
-        Refusal: More than ``bad_images`` of them cannot be read, or none can.
+        Refusal: More than ``bad_images`` of them cannot be read, or none can, or of as many files it cannot be said
+            that they hold no image.
     """
     kept: dict[int, Pixels] = {}
     written, kept_budget = timings or Timings(), budget or MemoryBudget()
@@ -148,7 +155,8 @@ def _scan_one(
         except Unreadable:
             return None
         pixels = picture.pixels
-        found = ScannedImage(place, pixel_digest(pixels), max(pixels.shape[:2]), picture.stored, picture.remark)
+        height, width = pixels.shape[:2]
+        found = ScannedImage(place, pixel_digest(pixels), (height, width), picture.stored, picture.remark, picture.span)
     if picture.stored != "array" and budget.take(pixels.nbytes):  # arrays are in memory already
         kept[place] = pixels
     return found
@@ -162,15 +170,25 @@ def _summary(
     bad = [name for name, one in zip(images.names, seen, strict=True) if one is None]
     if len(bad) > bad_images * count or not held:
         raise Refusal(f"{images.source}: {len(bad)} of {count} images cannot be read: {listed(bad)}")
+    skipped, files = images.skipped.total(), count + images.skipped.total()
+    if skipped > bad_images * files:
+        raise Refusal(
+            f"{images.source}: {skipped} of {files} files were not looked at: {counted(images.skipped)}; "
+            "store them as PNG or JPEG in the folder itself, remove them, or raise bad_images"
+        )
     remarks = Counter(one.remark for one in held)
     notes = [*images.notes, *(f"{n} of {count} images were {what}" for what, n in sorted(remarks.items()) if what)]
+    if skipped:
+        notes.append(f"{skipped} of {files} files were not looked at: {counted(images.skipped)}")
     if bad:
         notes.append(f"{len(bad)} of {count} images cannot be read and were left out: {listed(bad, 20)}")
     return ImageScan(
         images=images,
         places=[one.place for one in held],
         digests=packed([one.digest for one in held]),
-        largest=max(one.side for one in held),
+        largest=max(max(one.shape) for one in held),
+        shapes=[one.shape for one in held],
+        spans=joined(one.span for one in held),
         formats=np.array([one.stored for one in held], dtype=np.str_),
         notes=notes,
         kept=kept,

@@ -1,7 +1,8 @@
-"""The table beside image files: ``metadata.csv`` or ``metadata.parquet`` with a column ``file_name``."""
+"""The table beside image files: ``metadata.csv``, ``.jsonl`` or ``.parquet`` with a column ``file_name``."""
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -11,10 +12,10 @@ import pandas as pd
 
 from counterproof.inputs.archives import escapes
 from counterproof.inputs.forms import form_of, text_of
-from counterproof.inputs.tables import Table, read_table
+from counterproof.inputs.tables import Table, first_line, read_table, table_of
 from counterproof.refusal import Refusal, listed
 
-METADATA = ("metadata.csv", "metadata.parquet")
+METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 KEY = "file_name"
 
 
@@ -55,8 +56,10 @@ def _remarks(keys: pd.Series[Any], images: list[str], name: str) -> list[str]:
 
 def _read(raw: bytes, name: str, place: str) -> Table:
     """Read by the readers of tables, which work on files."""
-    if not raw:
+    if not raw.strip():
         raise Refusal(f"{place} is empty")
+    if name.endswith(".jsonl"):
+        return _json_lines(raw, place)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name
         path.write_bytes(raw)
@@ -64,3 +67,23 @@ def _read(raw: bytes, name: str, place: str) -> Table:
             return read_table(path)
         except Refusal as refusal:
             raise Refusal(str(refusal).replace(str(path), place)) from None
+
+
+def _json_lines(raw: bytes, place: str) -> Table:
+    """One JSON object a line, as Hugging Face writes them; lists and objects within one are kept as their JSON text."""
+    rows: list[dict[str, Any]] = []
+    for at, line in enumerate(raw.decode("utf-8-sig", "replace").splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise Refusal(f"{place}: line {at} is no JSON ({first_line(error)})") from None
+        if not isinstance(row, dict):
+            raise Refusal(f"{place}: line {at} is no JSON object with a {KEY!r} and further columns")
+        rows.append(
+            {key: json.dumps(value) if isinstance(value, (dict, list)) else value for key, value in row.items()}
+        )
+    if not rows:
+        raise Refusal(f"{place} is empty")
+    return table_of(pd.DataFrame(rows), place)

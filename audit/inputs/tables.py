@@ -113,7 +113,9 @@ def read_table(path: Path, options: ReadOptions = DEFAULT) -> Table:
         flat = _flattened(table, str(path))
         _refuse_shape(flat.column_names, flat.num_rows, str(path))
         frame = _frame(flat, str(path))
-    except (pa.ArrowException, OSError) as error:
+    except Refusal:
+        raise
+    except Exception as error:  # damage fails as whatever pyarrow makes of it
         raise Refusal(f"{path}: cannot be read as {kind[1:]}: {first_line(error)}") from None
     made = [name for name in flat.column_names if name not in table.column_names]
     remarks = (f"nested columns became {listed(made)}",) if made else ()
@@ -181,6 +183,8 @@ def refuse_missing(path: Path) -> None:
     try:
         if not path.exists():
             raise Refusal(f"{path}: no such file or folder")
+        if not path.is_file() and not path.is_dir():
+            raise Refusal(f"{path}: is a pipe or a device, not a file; save the data to a file first")
         if path.is_file() and path.stat().st_size == 0:
             raise Refusal(f"{path}: the file is empty")
     except OSError as error:
@@ -211,7 +215,7 @@ def holds_images(path: Path) -> bool:
         return False
     try:
         return image_column(parquet.ParquetFile(path)) is not None
-    except (pa.ArrowException, OSError):
+    except Exception:  # damage fails as whatever pyarrow makes of it
         return False  # reading it as a table says what is wrong with it
 
 

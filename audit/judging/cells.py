@@ -129,7 +129,7 @@ def _judged(
         confidence=terms.confidence,
         fail_confidence=terms.fail_confidence,
     )
-    if verdict == "pass" and reading.rows < reading.smallest_n and reading.n:
+    if verdict == "pass" and reading.too_few:
         verdict = "inconclusive"
     if verdict == "pass" and reading.missed_controls:
         why = f"{subject(reading)} is blind on these data: {reading.missed_controls}"
@@ -199,7 +199,7 @@ def _rows(
     needed = rows_needed(estimate, line, reading.rows, confidence, reading.better)
     if needed is not None and needed > FARTHEST * reading.rows:
         return None  # the value stands at its limit: more rows would not move it away
-    return max(reading.smallest_n, needed or 0) or None
+    return max(reading.smallest_n if reading.too_few else 0, needed or 0) or None
 
 
 def resolved_limit(gate: Gate, reading: Reading, baseline: Record | None) -> float:

@@ -269,7 +269,7 @@ def _verdict(listed: list[Cell], too_few: list[Cell], undecided: str) -> Verdict
 
 
 def _why(gate: Gate, verdict: Verdict, leading: Cell, listed: list[Cell], too_few: list[Cell]) -> str:
-    few = f"; {_count(len(too_few), 'cell')} too small to say" if too_few and gate.many else ""
+    few = f"; {_count(len(too_few), 'cell')} with too few rows" if too_few and gate.many else ""
     if verdict == "undecided":
         return _too_few(gate, leading, too_few)
     if not gate.many or len(listed) <= 1:
@@ -297,7 +297,7 @@ def _too_few(gate: Gate, leading: Cell, too_few: list[Cell]) -> str:
         else subject(leading.reading)
     )
     reason = "" if rows or not leading.reading.reason else f" ({leading.reading.reason})"
-    return f"too few rows to say: {what}{reason}{more}"
+    return f"too few rows: {what}{reason}{more}"
 
 
 def _count(n: int, what: str) -> str:

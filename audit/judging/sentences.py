@@ -6,6 +6,7 @@ from counterproof.judging.grammar import Gate
 from counterproof.metrics.estimate import Estimate
 from counterproof.reports.judgement import Verdict, holds, number, too_small
 from counterproof.reports.model import Reading
+from counterproof.reports.text import interval as in_words
 
 TOLERATED = {
     "<=": "at most {} is tolerated",
@@ -43,7 +44,7 @@ def sentence(
         told = f"{told}; {reading.reason}"
     if verdict != "inconclusive":
         return told
-    if reading.rows < reading.smallest_n:
+    if reading.too_few:
         return f"{told}, but {too_small(reading.rows, reading.smallest_n)}"
     if reading.estimate is not None and holds(reading.estimate.value, gate.operator, limit):
         told = f"{told}, but these data leave {number(bound)} possible"
@@ -62,13 +63,13 @@ def subject(reading: Reading, *, group: bool = True) -> str:
     return f"{name} ({reading.where})" if reading.group and group else name
 
 
-def interval(e: Estimate) -> str:
-    """A value with its interval.
+def interval(e: Estimate, least: float | None = None) -> str:
+    """A value with its interval; see :func:`counterproof.reports.text.interval`.
 
     >>> interval(Estimate(value=0.5, low=0.25, high=0.75))
     '0.5 [0.25, 0.75]'
     """
-    return f"{number(e.value)} [{number(e.low)}, {number(e.high)}]"
+    return in_words(e.value, e.low, e.high, least)
 
 
 def _measured(reading: Reading, base: Reading | None) -> str:
@@ -76,10 +77,10 @@ def _measured(reading: Reading, base: Reading | None) -> str:
     if e is None:
         return f"{subject(reading)} has no value"
     if base is not None and base.estimate is not None:
-        return f"{subject(base)} {interval(base.estimate)} {_beyond(reading, base, e.value)}"
+        return f"{subject(base)} {interval(base.estimate, base.least)} {_beyond(reading, base, e.value)}"
     if reading.better == "zero" or reading.field == "change":
         return f"{subject(reading)} changes by {interval(e)}"
-    return f"{subject(reading)} is {interval(e)}"
+    return f"{subject(reading)} is {interval(e, reading.least)}"
 
 
 def _beyond(reading: Reading, base: Reading, excess: float) -> str:

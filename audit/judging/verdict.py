@@ -1,7 +1,8 @@
 """From judged gates to the verdict of each question, of the whole, and the exit code.
 
 FAIL outweighs a crash, a crash outweighs INCONCLUSIVE; nothing decided is never a PASS, and gates
-of level ``warn`` change nothing but the list of warnings.
+of level ``warn`` change nothing but the list of warnings. A metric that crashed is a crash whether or not a gate
+looks at it: what it would have found nobody knows.
 """
 
 from __future__ import annotations
@@ -9,11 +10,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from counterproof.judging.extent import extent_of, too_much_unjudged
 from counterproof.judging.gates import judge_gates
 from counterproof.judging.joint_gates import Requirement
 from counterproof.metrics.metric import FAMILIES
 from counterproof.reports.judgement import Verdict
-from counterproof.reports.model import TOGETHER, FamilyReading, GateReading, Manifest, NotAssessed, Reading
+from counterproof.reports.model import (
+    TOGETHER,
+    ExtentReading,
+    FamilyReading,
+    GateReading,
+    Manifest,
+    NotAssessed,
+    Reading,
+)
 from counterproof.reports.record import Record
 
 Whole = Literal["pass", "fail", "inconclusive", "error"]
@@ -21,6 +31,9 @@ EXIT: Mapping[str, int] = {"pass": 0, "fail": 1, "inconclusive": 3, "error": 4}
 USAGE = 2
 WORST: tuple[Whole, ...] = ("fail", "error", "inconclusive", "pass")
 VERBS = {"fail": "fails", "error": "could not be judged", "inconclusive": "is inconclusive", "pass": "passes"}
+
+
+_SILENT = ("undecided", "not_applicable")
 
 
 def judged(
@@ -50,17 +63,29 @@ def judged(
         without_holdout="refuse" if held else without_holdout,
         baseline=baseline,
     )
-    verdict, because, warnings = verdict_of(readings, measurements)
+    known = bool(manifest.released or manifest.compared)  # records of earlier versions do not tell
+    extent = extent_of(readings, measurements, manifest) if known else None
+    families = families_of(readings, measurements)
+    verdict, because, warnings = verdict_of(readings, measurements, extent)
     return Record(
         verdict=verdict,
-        because=because,
+        because="; ".join(filter(None, [because, _not_judged(families, manifest.no_labels, because)])),
         warnings=warnings,
-        families=families_of(readings, measurements),
+        families=families,
         measurements=list(measurements),
         gates=readings,
         manifest=manifest,
         not_assessed=list(not_assessed),
+        extent=extent,
     )
+
+
+def _not_judged(families: Mapping[str, FamilyReading], no_labels: str, told: str) -> str:
+    """The questions that need classes, where the label that was given has none."""
+    open_ones = [family for family in ("utility", "fairness") if families[family].verdict == "not_assessed"]
+    if not no_labels or not open_ones or no_labels in told:
+        return ""
+    return f"{' and '.join(open_ones)} {'were' if len(open_ones) > 1 else 'was'} not judged: {no_labels}"
 
 
 def families_of(gates: Sequence[GateReading], measurements: Sequence[Reading]) -> dict[str, FamilyReading]:
@@ -75,20 +100,33 @@ def families_of(gates: Sequence[GateReading], measurements: Sequence[Reading]) -
     return found
 
 
-def verdict_of(gates: Sequence[GateReading], measurements: Sequence[Reading]) -> tuple[Whole, str, list[str]]:
+def verdict_of(
+    gates: Sequence[GateReading], measurements: Sequence[Reading], extent: ExtentReading | None = None
+) -> tuple[Whole, str, list[str]]:
     """The verdict of the whole, the sentence behind it, and the warnings."""
     strict = [gate for gate in gates if gate.level == "fail"]
     verdict = _worst([gate.verdict for gate in strict])
+    if verdict not in ("fail", "error") and (crashed := _crashes(measurements)):
+        more = f" (and {len(crashed) - 1} more)" if len(crashed) > 1 else ""
+        return "error", f"a metric crashed, and no gate looks at it: {crashed[0]}{more}", _told(gates, measurements)
     if verdict in (None, "pass") and (open_family := _undecided_family(strict)):
         verdict = "inconclusive"
         first, *others = open_family
         more = f" (and {len(others)} more gates)" if others else ""
         return verdict, f"{first.family} cannot be decided: {first.why}{more}", _told(gates, measurements)
-    return verdict or "inconclusive", _because(verdict or "inconclusive", strict), _told(gates, measurements)
+    if verdict == "pass" and extent is not None and (unjudged := too_much_unjudged(extent)):
+        return "inconclusive", unjudged, _told(gates, measurements)
+    return verdict or "inconclusive", _because(verdict or "inconclusive", gates), _told(gates, measurements)
+
+
+def _crashes(measurements: Sequence[Reading], family: str | None = None) -> list[str]:
+    """The metrics that crashed, of one question or of all, each with what happened."""
+    crashed = [r for r in measurements if r.status == "error" and family in (None, r.family)]
+    return list(dict.fromkeys(f"{r.reason} ({r.metric})" for r in crashed))
 
 
 def _told(gates: Sequence[GateReading], measurements: Sequence[Reading]) -> list[str]:
-    return [*_warned(gates), *_unheeded(gates, measurements)]
+    return [*_warned(gates, measurements), *_unheeded(gates, measurements)]
 
 
 def _undecided_family(strict: Sequence[GateReading]) -> list[GateReading]:
@@ -105,12 +143,13 @@ def _worst(verdicts: Sequence[Verdict]) -> Whole | None:
     return next((verdict for verdict in WORST if verdict in verdicts), None)
 
 
-def _because(verdict: Whole, strict: Sequence[GateReading]) -> str:
+def _because(verdict: Whole, gates: Sequence[GateReading]) -> str:
+    strict = [gate for gate in gates if gate.level == "fail"]
     if not strict:
         return "nothing was required: there is no gate that could fail"
     leading = _leading(verdict, strict)
     if verdict == "pass":
-        return f"every gate passed: {_extent(leading)}"
+        return _passed(gates)
     if not leading:
         return "nothing could be decided: no gate applies to these data"
     first, others = leading[0], len(leading) - 1
@@ -122,8 +161,15 @@ def _family(family: str, gates: Sequence[GateReading], measurements: Sequence[Re
     of_family = [gate for gate in gates if gate.family == family]
     strict = [gate for gate in of_family if gate.level == "fail"]
     verdict = _worst([gate.verdict for gate in strict])
+    if verdict not in ("fail", "error") and (crashed := _crashes(measurements, family)):
+        return FamilyReading(verdict="error", because=[f"a metric crashed: {told}" for told in crashed])
+    excused = _excused(strict, measurements)
+    if verdict in (None, "pass") and excused:
+        passed = sum(gate.verdict == "pass" for gate in strict)
+        facts = f"; {passed} gate{'' if passed == 1 else 's'} that need{'s' if passed == 1 else ''} none passed"
+        return FamilyReading(verdict="not_assessed", because=[f"{excused}{facts if passed else ''}"])
     if verdict == "pass":
-        return FamilyReading(verdict=verdict, because=[f"every gate passed: {_extent(_leading(verdict, strict))}"])
+        return FamilyReading(verdict=verdict, because=[_passed(of_family)])
     if verdict is None and any(gate.verdict == "undecided" for gate in strict):
         because = [f"{gate.why} ({gate.metric})" for gate in strict if gate.verdict == "undecided"]
         return FamilyReading(verdict="inconclusive", because=because)
@@ -135,6 +181,16 @@ def _family(family: str, gates: Sequence[GateReading], measurements: Sequence[Re
         measured = any(r.family == family and r.status == "measured" for r in measurements)
         because = ["measured, but no gate that could fail looks at it" if measured else "nothing was measured"]
     return FamilyReading(verdict="not_assessed", because=because)
+
+
+def _excused(gates: Sequence[GateReading], measurements: Sequence[Reading]) -> str:
+    """Why gates were let pass by although the data cannot tell: an audit without a holdout; empty where none was."""
+    cannot = {reading.metric: reading.reason for reading in measurements if reading.status == "not_assessable"}
+    excused = [gate for gate in gates if gate.verdict == "not_applicable" and gate.metric in cannot]
+    if not excused:
+        return ""
+    count = f"{len(excused)} gate{'' if len(excused) == 1 else 's'} could not be judged"
+    return f"{count}: {cannot[excused[0].metric]}"
 
 
 def _leading(verdict: Whole, gates: Sequence[GateReading]) -> list[GateReading]:
@@ -150,23 +206,34 @@ def _question(gate: GateReading) -> int:
     return FAMILIES.index(gate.family) if gate.family in FAMILIES else len(FAMILIES)
 
 
-def _extent(gates: Sequence[GateReading]) -> str:
-    single = [member for gate in gates for member in gate.members or [gate]]
+def _passed(gates: Sequence[GateReading]) -> str:
+    """How many gates passed, over how many cells; as many as the outputs list."""
+    passed = [gate for gate in gates if gate.verdict == "pass"]
+    missed = [gate for gate in gates if gate.level == "warn" and gate.verdict not in (*_SILENT, "pass")]
+    few = sum(gate.verdict == "undecided" for gate in gates)
+    single = [member for gate in passed for member in gate.members or [gate]]
     cells = sum(max(1, len(gate.cells)) for gate in single)
     small = sum(len(gate.too_few) for gate in single)
-    told = f"{len(gates)} gate{'' if len(gates) == 1 else 's'}, {cells} cell{'' if cells == 1 else 's'}"
-    return f"{told}, {small} more with too few rows to say" if small else told
+    every = "every gate passed" if not missed else "every gate that can fail passed"
+    told = f"{every}: {_count(len(passed), 'gate')}, {_count(cells, 'cell')}"
+    told += f", {small} more with too few rows" if small else ""
+    return told + (f"; {_count(few, 'more gate')} with too few rows" if few else "")
 
 
-def _warned(gates: Sequence[GateReading]) -> list[str]:
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"
+
+
+def _warned(gates: Sequence[GateReading], measurements: Sequence[Reading]) -> list[str]:
     """Gates that only warn and did not pass, and searches that are blind on these data."""
     told = [
         f"{VERBS[gate.verdict]}, as a warning: {gate.why} ({gate.metric})"
         for gate in gates
         if gate.level == "warn" and gate.verdict not in ("pass", "undecided", "not_applicable")
     ]
-    blind = [gate for gate in gates if gate.level == "fail" and gate.verdict == "undecided" and "blind" in gate.why]
-    return [*told, *(f"{gate.why} ({gate.metric})" for gate in blind)]
+    missed = {(reading.metric, reading.field) for reading in measurements if reading.missed_controls}
+    strict = [gate for gate in gates if gate.level == "fail" and gate.verdict == "undecided"]
+    return [*told, *(f"{gate.why} ({gate.metric})" for gate in strict if (gate.metric, gate.field) in missed)]
 
 
 def _unheeded(gates: Sequence[GateReading], measurements: Sequence[Reading]) -> list[str]:

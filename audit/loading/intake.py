@@ -23,6 +23,7 @@ class Intake:
         findings: What did not fit, by name: columns missing, extra or of another type, unseen categories.
         encoder: What encoded the rows.
         encoder_digest: sha256 of the encoder.
+        released: Columns of the release, those that were left out of the corpus among them; none where it is no table.
         cached: Whether all features came from the cache.
         stages: Seconds of all threads together that images took by stage.
     """
@@ -35,5 +36,6 @@ class Intake:
     findings: list[str] = field(default_factory=list)
     encoder: str
     encoder_digest: str
+    released: tuple[str, ...] = ()
     cached: bool = False
     stages: dict[str, float] = field(default_factory=dict)

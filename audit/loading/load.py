@@ -17,7 +17,7 @@ from counterproof.inputs.arrays import Arrays, arrays_of, read_arrays, refuse_ba
 from counterproof.inputs.digests import array_digests, joint_digest, row_digests, table_digest
 from counterproof.inputs.labels_and_groups import attributes_of, described
 from counterproof.inputs.read_options import DEFAULT, ReadOptions
-from counterproof.inputs.tables import Table, holds_images, read_table, table_of
+from counterproof.inputs.tables import Table, holds_images, read_table, refuse_missing, table_of
 from counterproof.loading.intake import Intake, Progress
 from counterproof.metrics.sample import Corpus, Modality, Rows
 from counterproof.refusal import Refusal
@@ -159,9 +159,12 @@ def _open(source: Source, role: str, reading: ReadOptions) -> Opened:
         if not paired or not isinstance(source[0], np.ndarray):
             raise Refusal(f"{role}: give an array of features and a pandas frame as a pair, or one of them alone")
         return arrays_of(source[0], beside, role)
+    if source == "":
+        raise Refusal("the path of a role is empty; give a file or a folder")
     if not isinstance(source, (str, Path)):
         raise Refusal(f"{role}: cannot read {type(source).__name__}: give a path, a pandas frame or a numpy array")
     path = Path(source)
+    refuse_missing(path)
     if path.is_dir() or path.suffix.lower() == ".zip":
         return path
     if path.suffix.lower() in (".npy", ".npz"):
@@ -214,6 +217,7 @@ def _tables(tables: Mapping[str, Table], wanted: Wanted, sources: dict[str, str]
         no_labels=found.no_labels,
         groups=found.groups,
         clusters=found.clusters,
+        cluster=wanted.cluster or "",
     )
     return Intake(
         corpus=corpus,
@@ -224,6 +228,7 @@ def _tables(tables: Mapping[str, Table], wanted: Wanted, sources: dict[str, str]
         findings=stack.findings + found.findings + encoded.findings,
         encoder="table",
         encoder_digest=encoded.digest,
+        released=stack.released,
     )
 
 
@@ -246,6 +251,7 @@ def _features(arrays: Mapping[str, Arrays], wanted: Wanted, sources: dict[str, s
         no_labels=found.no_labels,
         groups=found.groups,
         clusters=found.clusters,
+        cluster=wanted.cluster or "",
     )
     return Intake(
         corpus=corpus,

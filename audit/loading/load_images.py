@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -24,12 +25,15 @@ from counterproof.inputs.image_scan import ImageScan, MemoryBudget, scan_images
 from counterproof.inputs.image_sources import image_source_of
 from counterproof.inputs.images import Pixels, thumbnail
 from counterproof.inputs.labels_and_groups import described
+from counterproof.inputs.pixel_scale import USUAL, scale_for
 from counterproof.inputs.timings import Timings
 from counterproof.loading.intake import Intake, Progress
 from counterproof.metrics.sample import Corpus
 
 if TYPE_CHECKING:
     from torch import nn
+
+MANY_SIZES = 1.25  # how far the median sides of roles of many sizes may lie apart
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,7 @@ def take_in_images(
         no_labels=found.no_labels,
         groups=found.groups,
         clusters=found.clusters,
+        cluster=wanted.cluster or "",
         thumbnail=lambda position: thumbnail(read(position)),
         pixels=variants.pixels,
         head=encoder.head,
@@ -89,7 +94,7 @@ def take_in_images(
         sources=names,
         digests={role: joint_digest(scan.digests) for role, scan in scans.items()},
         notes={role: scan.notes for role, scan in scans.items()},
-        findings=[*found.findings, *plan.findings, *timings.remarks],
+        findings=[*size_findings(scans), *found.findings, *plan.findings, *timings.remarks],
         encoder=encoder.name,
         encoder_digest=encoder.digest,
         cached=cached,
@@ -101,14 +106,44 @@ def _scans(sources: Mapping[str, Path | Arrays], how: Encoding, timings: Timings
     """The images of all roles, scanned."""
     found = {role: image_source_of(source) for role, source in sources.items()}
     total = sum(len(images.names) for images in found.values())
-    budget = MemoryBudget(how.memory)
-    scans: dict[str, ImageScan] = {}
-    before = 0
-    for role, images in found.items():
-        done = _counter(how.progress, "reading images", before, total)
-        scans[role] = scan_images(images, how.bad_images, done=done, timings=timings, budget=budget)
-        before += len(images.names)
-    return scans
+
+    def scan() -> dict[str, ImageScan]:
+        budget, scans, before = MemoryBudget(how.memory), {}, 0
+        for role, images in found.items():
+            done = _counter(how.progress, "reading images", before, total)
+            scans[role] = scan_images(images, how.bad_images, done=done, timings=timings, budget=budget)
+            before += len(images.names)
+        return scans
+
+    scans = scan()
+    scale = scale_for([(scan.images.source, scan.spans) for scan in scans.values()])
+    if scale == USUAL:
+        return scans
+    for images in found.values():  # what range numbers use is known when all were read: read them again by it
+        images.scale = scale
+    return scan()
+
+
+def size_findings(scans: Mapping[str, ImageScan]) -> list[str]:
+    """That the pictures of some roles differ in size from those of others, which is seen before anything else is.
+
+    A role has one size where nine of ten of its pictures do; of others the median of the longer side counts.
+    """
+    told: dict[str, str] = {}
+    middle: dict[str, float] = {}
+    for role, scan in scans.items():
+        (height, width), count = Counter(scan.shapes).most_common(1)[0]
+        middle[role] = float(np.median([max(shape) for shape in scan.shapes]))
+        one = count >= 0.9 * len(scan.shapes)
+        told[role] = (
+            f"{width} × {height}" if one else f"of many sizes, their longer side {middle[role]:.0f} at the median"
+        )
+    fixed = {role for role in told if "many" not in told[role]}
+    alike = len(set(told.values())) == 1 if fixed else max(middle.values()) <= MANY_SIZES * min(middle.values())
+    if alike:
+        return []
+    sizes = ", ".join(f"{role} {size}" for role, size in told.items())
+    return [f"the pictures of the roles differ in size: {sizes}; an encoder sees what resizing them leaves"]
 
 
 def _encoder(how: Encoding, largest: int, timings: Timings) -> Encoder:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from counterproof.inputs.findings import remark
 from counterproof.loading.intake import Intake
 from counterproof.metrics.sample import MISSING_TEXT, RARE_TEXT
 
@@ -36,7 +37,7 @@ def pool_rare_values(intake: Intake, *, small_cell: int, show_real: bool) -> Int
         rare = rare_values(found[real], small_cell)
         if not len(rare):
             return found
-        finding = pooling_finding(name, len(rare), small_cell)
+        finding = remark(pooling_finding(name, len(rare), small_cell))
         if finding not in findings:  # a label that is a group as well is told of once
             findings.append(finding)
         return np.where(np.isin(found, rare), RARE_TEXT, found)

@@ -18,6 +18,7 @@ from counterproof.metrics.statistics.exact_tests import ALARM, fewest
 from counterproof.metrics.workbench import Workbench
 
 AGAIN = 4  # times as many are planted once more, to tell a dull metric from a blind one
+LADDER = (0.005, 0.01, 0.02, 0.05, 0.1)  # noise of near copies, in standard deviations
 SPACES = 2  # searches that a metric may have to pay for
 MARGIN = 1e-12
 NAMES: Mapping[Plant, str] = {
@@ -75,7 +76,10 @@ def _tried(metric: Metric, bench: Workbench, params: Mapping[str, Any], kind: Pl
             told = f"planted {k} {named}: the metric broke down ({type(error).__name__})"
             return Control(kind=kind, planted=k, found=False, told=told)
         if after is not None and shows(metric, before, after):
-            return Control(kind=kind, planted=k, found=True, told=f"{_missed(missed)}planted {k} {named}: found")
+            told = f"{_missed(missed)}planted {k} {named}: found"
+            if kind == "near_copies":
+                told += farthest_found(metric, bench, params, before, AGAIN * least)
+            return Control(kind=kind, planted=k, found=True, told=told)
         missed.append(k)
     if not missed:
         told = f"no {named} planted: the data do not hold {least} that could be"
@@ -86,6 +90,42 @@ def _tried(metric: Metric, bench: Workbench, params: Mapping[str, Any], kind: Pl
         found=False,
         told=f"{_missed(missed[:-1])}planted {missed[-1]} {named}: not found",
     )
+
+
+def farthest_found(metric: Metric, bench: Workbench, params: Mapping[str, Any], before: Value, k: int) -> str:
+    """Down to which likeness near copies of rows drawn at random would be found, in words.
+
+    The farther a copy lies from its source, the harder it is to tell: the ladder of noise is searched by halving.
+    """
+    if bench.corpus.pixels is not None:  # near copies of pictures are shifted pictures: they have no noise
+        return ""
+    told = ""
+    for many in (k, AGAIN * k):
+        at = _last_rung(metric, bench, params, before, many)
+        if at is None:
+            break
+        of = f"; of {many} made of rows drawn at random ({many / (len(bench.release) + many):.1%} of the release)"
+        if at >= 0:
+            beyond = f", of {LADDER[at + 1]:.1%}: not found" if at + 1 < len(LADDER) else ""
+            return f"{of} with noise up to {LADDER[at]:.1%} of a standard deviation: found{beyond}"
+        told = f"{of} with noise of {LADDER[0]:.1%} of a standard deviation: not found"
+    return told
+
+
+def _last_rung(metric: Metric, bench: Workbench, params: Mapping[str, Any], before: Value, k: int) -> int | None:
+    """The last place of the ladder at which ``k`` plants are found, -1 where none is; None where none can be had."""
+    found, low, high = -1, 0, len(LADDER) - 1
+    while low <= high:
+        at = (low + high) // 2
+        view = planted(bench, "near_copies", k, noise=LADDER[at])
+        if view is None:
+            return None
+        after = _of_field(list(metric.values(view, params)), before.field)
+        if after is not None and shows(metric, before, after):
+            found, low = at, at + 1
+        else:
+            high = at - 1
+    return found
 
 
 def _missed(missed: Sequence[int]) -> str:

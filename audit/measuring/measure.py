@@ -6,7 +6,7 @@ import math
 import time
 import traceback
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,14 @@ from scipy.stats import t as student
 
 from counterproof.measuring.controls import try_controls
 from counterproof.metrics.errors import MetricError
-from counterproof.metrics.estimate import Estimate, Expected, Floor, Group, Measurement, Status, normal_quantile
+from counterproof.metrics.estimate import Better, Estimate, Expected, Floor, Group, Measurement, Status, normal_quantile
 from counterproof.metrics.metric import Metric, Value
 from counterproof.metrics.workbench import Workbench
 
 Place = tuple[str, Group]
 CROWDED = "the device ran out of memory: measured on the CPU"
+UNSURE = "the rows are too few, or too alike, to tell how sure the value is"  # an interval without ends
+BROKEN = "the metric yielded a number that is not finite"
 HALVED = math.sqrt(0.5)  # two models of half the rows differ by sqrt(2) times two models of all rows
 
 
@@ -126,8 +128,11 @@ def _measurement(
     if value.estimate is None and status == "measured":
         status, reason = "error", "the metric yielded no estimate and no reason"
     elif value.estimate is not None and not _finite(value.estimate):
-        broken = blank(metric, "error", "the metric yielded a number that is not finite")
-        return replace(broken, field=value.field, group=value.group, headline=value.field == metric.headline)
+        e = value.estimate
+        unsure = math.isfinite(e.value) and (e.low, e.high) == (-math.inf, math.inf)
+        said: tuple[Status, str] = ("not_assessable", UNSURE) if unsure else ("error", BROKEN)
+        told = replace(blank(metric, *said), field=value.field, group=value.group)
+        return replace(told, headline=value.field == metric.headline, alarm=value.alarm, decidable=value.decidable)
     return Measurement(
         metric=metric.id,
         field=value.field,
@@ -146,6 +151,8 @@ def _measurement(
         headline=value.field == metric.headline,
         evidence=value.evidence,
         panels=value.panels,
+        least=metric.least,
+        left_out=value.left_out,
     )
 
 
@@ -154,30 +161,36 @@ def null_floors(metric: Metric, bench: Workbench, params: Mapping[str, Any]) -> 
     if metric.null == "none" or (metric.null == "membership" and (bench.train is None or bench.holdout is None)):
         return {}
     view = {"resplit": bench.resplit, "membership": bench.membership, "halves": bench.halves}[metric.null]
-    drawn: dict[Place, list[float]] = defaultdict(list)
+    drawn: dict[Place, list[tuple[Estimate, Better]]] = defaultdict(list)
     for draw in range(metric.draws):
-        for place, value in _points(metric.values(view(draw), params)).items():
-            drawn[place].append(value)
-    shrink = HALVED if metric.null == "halves" else 1.0
-    return {
-        place: _floor(np.array(values), shrink, metric.null, bench.level)
-        for place, values in drawn.items()
-        if len(values) > 1
-    }
+        for value in metric.values(view(draw), params):
+            if value.estimate is not None and _finite(value.estimate):
+                drawn[value.field, value.group].append((value.estimate, value.better or metric.better))
+    return {place: _floor(found, metric.null, bench.level) for place, found in drawn.items() if len(found) > 1}
 
 
-def _points(values: Any) -> dict[Place, float]:
+def _points(values: Iterable[Value]) -> dict[Place, float]:
     return {(v.field, v.group): v.estimate.value for v in values if v.estimate is not None and _finite(v.estimate)}
 
 
-def _floor(values: np.ndarray[Any, np.dtype[np.float64]], shrink: float, null: str, level: float) -> Floor:
+def _floor(found: Sequence[tuple[Estimate, Better]], null: str, level: float) -> Floor:
     # Halves are exchangeable: the mean of a difference between their models is nought by symmetry, not fitted.
     known = null == "halves"
+    shrink = HALVED if known else 1.0
+    values = np.array([e.value for e, _ in found])
     mean = 0.0 if known else float(values.mean())
     freedom = len(values) if known else len(values) - 1
     spread = math.sqrt(float(((values - mean) ** 2).sum()) / freedom) * shrink
     reach = _quantile(0.5 + level / 2, freedom) * spread
-    return Floor(value=mean, low=mean - reach, high=mean + reach, spread=spread, draws=len(values))
+    sides = [side for one in found if (side := _worse_side(*one)) > 0]
+    error = float(np.mean(sides)) * shrink / normal_quantile(0.5 + level / 2) if sides else 0.0
+    return Floor(value=mean, low=mean - reach, high=mean + reach, spread=spread, draws=len(values), error=error)
+
+
+def _worse_side(e: Estimate, better: Better) -> float:
+    """How far the interval reaches to where a gate looks."""
+    sides = {"lower": (e.high - e.value,), "higher": (e.value - e.low,)}
+    return max(sides.get(better, (e.high - e.value, e.value - e.low)))
 
 
 def _quantile(confidence: float, freedom: int) -> float:
@@ -194,14 +207,21 @@ def expected_of(floor: Floor, null: str, bench: Workbench) -> Expected:
 
     The floor is drawn at the size of the release; a smaller release scatters more by its own doing,
     which must not count as something that the real rows cannot tell.
+
+    Re-splits share their rows: what is counted in the candidate alone scatters less over them than over fresh rows,
+    by the root of the rows that a re-split leaves. So where the metric's own interval on re-splits says that
+    it scatters more, it is believed, as far as sharing explains it.
     """
-    shrink = 1.0
+    shrink, shared = 1.0, 1.0
     if null == "resplit":
         reference, candidate = len(bench.reference), len(bench.candidate)
         shrink = math.sqrt(min(1.0, (2 / reference) / (1 / reference + 1 / candidate)))
+        shared = math.sqrt(1 / (1 - min(0.5, candidate / max(len(bench.real), 1))))
     confidence = 0.5 + bench.level / 2
     wider = _quantile(confidence, _freedom(floor, null)) / normal_quantile(confidence)
-    return Expected(value=floor.value, spread=floor.spread * shrink, error=floor.spread * shrink * wider)
+    spread = max(floor.spread, min(floor.error, shared * floor.spread))
+    error = max(floor.spread * wider, floor.error)
+    return Expected(value=floor.value, spread=spread * shrink, error=error * shrink)
 
 
 def _columns(bench: Workbench) -> int:
@@ -220,7 +240,7 @@ def excess(measured: Measurement, *, anchored: bool, columns: int = 2) -> Measur
     e, floor = measured.estimate, measured.floor
     assert e is not None
     name = "excess" if measured.headline else f"{measured.field}_excess"
-    made = replace(measured, field=name, headline=False, floor=None, better="lower", evidence=(), panels=())
+    made = replace(measured, field=name, headline=False, floor=None, better="lower", evidence=(), panels=(), least=None)
     if measured.alarm:
         made = replace(made, alarm="")
     if floor is None:

@@ -45,7 +45,7 @@ class PlantedRows:
     same: bool = False
 
 
-def planted(bench: Workbench, kind: Plant, k: int) -> Workbench | None:
+def planted(bench: Workbench, kind: Plant, k: int, *, noise: float | None = None) -> Workbench | None:
     """A view whose release has ``k`` rows more, each of them a leak (or fewer); None where they cannot be had.
 
     ``copies`` are training records, ``near_copies`` the same with every number moved by about 0.03
@@ -54,6 +54,15 @@ def planted(bench: Workbench, kind: Plant, k: int) -> Workbench | None:
     rows, as a filter by distance does. Sources are records that stand once in the real data and not in the release,
     each of another cluster.
 
+    Without ``noise`` near copies are of rows that stand apart; with it, of rows drawn at random, among them
+    rows in a crowd, whose near copies are as near to their neighbours.
+
+    Args:
+        bench: The measurement.
+        kind: What is planted.
+        k: How many.
+        noise: Of near copies, in standard deviations of each number.
+
     >>> from counterproof.metrics.metric import PLANTS
     >>> sorted([*_MAKERS, "filtered"]) == sorted(PLANTS)
     True
@@ -61,7 +70,10 @@ def planted(bench: Workbench, kind: Plant, k: int) -> Workbench | None:
     if kind == "filtered":
         return _filtered(bench, k)
     rng = np.random.default_rng([bench.seed, zlib.crc32(f"planted {kind}".encode()), k])
-    plants = _MAKERS[kind](bench, k, rng)
+    if kind == "near_copies" and noise is not None:
+        plants = _near(bench, k, sources(bench, k, rng), noise, rng)
+    else:
+        plants = _MAKERS[kind](bench, k, rng)
     return None if plants is None else _with(bench, plants)
 
 
@@ -74,15 +86,19 @@ def _copies(bench: Workbench, k: int, rng: np.random.Generator) -> PlantedRows |
 
 
 def _near_copies(bench: Workbench, k: int, rng: np.random.Generator) -> PlantedRows | None:
-    like = sources(bench, k, rng, among=isolated(bench, k))
+    return _near(bench, k, sources(bench, k, rng, among=isolated(bench, k)), NEAR, rng)
+
+
+def _near(bench: Workbench, k: int, like: Rows | None, noise: float, rng: np.random.Generator) -> PlantedRows | None:
     if like is None:
         return None
     mixed = bench.varying
     if mixed is None or bench.corpus.blocks is None:
         some = bench.real.rows[:: max(1, len(bench.real) // SPREAD_ROWS)]
         spread = bench.corpus.features[some].std(0)
-        return PlantedRows(like=like, moved=NEAR * spread * rng.normal(size=(k, len(spread))))
-    cells = {at: nearby(mixed.numeric[:, at], like, bench.real.rows, rng) for at in range(mixed.numeric.shape[1])}
+        return PlantedRows(like=like, moved=noise * spread * rng.normal(size=(k, len(spread))))
+    columns = range(mixed.numeric.shape[1])
+    cells = {at: nearby(mixed.numeric[:, at], like, bench.real.rows, rng, noise=noise) for at in columns}
     return PlantedRows(like=like, cells=_one_changed(mixed, like, bench.real.rows, cells, rng))
 
 
@@ -137,15 +153,15 @@ def _one_a_source(bench: Workbench, rows: Rows) -> Rows:
     return rows[np.sort(np.unique(bench.corpus.clusters[rows], return_index=True)[1])]
 
 
-def nearby(column: Columns, like: Rows, real: Rows, rng: np.random.Generator) -> Rows:
-    """For each row, a real row whose number lies about 0.03 standard deviations off; missing stays missing."""
+def nearby(column: Columns, like: Rows, real: Rows, rng: np.random.Generator, *, noise: float = NEAR) -> Rows:
+    """For each row, a real row whose number lies about ``noise`` standard deviations off; missing stays missing."""
     known = real[np.isfinite(column[real])]
     chosen = like.copy()
     there = np.isfinite(column[like])
     if not len(known):
         return chosen
     order = known[np.argsort(column[known], kind="stable")]
-    aim = column[like[there]] + NEAR * column[known].std() * rng.normal(size=int(there.sum()))
+    aim = column[like[there]] + noise * column[known].std() * rng.normal(size=int(there.sum()))
     above = np.clip(np.searchsorted(column[order], aim), 1, max(1, len(order) - 1)) % len(order)
     below = np.maximum(above - 1, 0)
     nearer = np.abs(column[order[below]] - aim) <= np.abs(column[order[above]] - aim)

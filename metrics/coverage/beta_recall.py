@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from counterproof.metrics.engine.knn_graph import TooDense
-from counterproof.metrics.metric import Value, metric
+from counterproof.metrics.metric import Count, Value, metric
 from counterproof.metrics.prdc.alpha_beta import (
     beta_curve,
     beta_spread,
@@ -25,7 +25,7 @@ from counterproof.metrics.workbench import Workbench
     unit="agreement with the diagonal",
     needs=NEEDS,
 )
-def beta_recall(bench: Workbench, *, k: int = 1) -> Iterator[Value]:
+def beta_recall(bench: Workbench, *, k: Count = 1) -> Iterator[Value]:
     """Whether typical and untypical synthetic rows alike reach real rows (integrated β-recall).
 
     A synthetic row reaches a real row if it is the nearest one and no farther than that row's ``k``-th

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from counterproof.metrics.metric import Value, metric
+from counterproof.metrics.metric import Count, Value, metric
 from counterproof.metrics.prdc.clipped import cut_at_one
 from counterproof.metrics.prdc.scores import NEEDS, quantity_value
 from counterproof.metrics.workbench import Workbench
@@ -17,7 +17,7 @@ from counterproof.metrics.workbench import Workbench
     unit="equivalent share of good synthetic rows",
     needs=NEEDS,
 )
-def clipped_coverage(bench: Workbench, *, k: int = 5) -> Iterator[Value]:
+def clipped_coverage(bench: Workbench, *, k: Count = 5) -> Iterator[Value]:
     """Share of fresh real rows that would cover real rows as well as the release does.
 
     For each real row, the synthetic rows nearer than its ``k``-th real neighbour, at most ``k``,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from counterproof.metrics.estimate import Evidence
-from counterproof.metrics.metric import Value, metric
+from counterproof.metrics.metric import Count, Value, metric
 from counterproof.metrics.prdc.balls import Ties
 from counterproof.metrics.prdc.evidence import uncovered_rows
 from counterproof.metrics.prdc.scores import NEEDS, Manifold, quantity_value, within_tolerance
@@ -20,7 +20,7 @@ from counterproof.metrics.workbench import Workbench
     needs=NEEDS,
     tolerances=within_tolerance(0.10, "a tenth more of the real rows may have no synthetic row near them"),
 )
-def coverage(bench: Workbench, *, k: int = 5, ties: Ties = "le") -> Iterator[Value]:
+def coverage(bench: Workbench, *, k: Count = 5, ties: Ties = "le") -> Iterator[Value]:
     """Share of real rows that have a synthetic row nearer than their ``k``-th real neighbour.
 
     Source: Naeem et al. (2020), arXiv:2002.09797.

@@ -28,6 +28,7 @@ REPEATED: Work[NDArray[np.bytes_]] = Work("records that real rows repeat")
     better="lower",
     unit="share of release rows",
     needs=Needs(smallest_n=500),
+    reads=("columns",),
     tolerances=(Tolerance("excess", "<=", 0.05, _REASON),),
 )
 def duplicates(bench: Workbench) -> Iterator[Value]:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import compress
+from typing import Annotated
 
 import numpy as np
+import pydantic
 
 from counterproof.metrics.coverage._lost_values import lost_value
 from counterproof.metrics.coverage._rare_kinds import Field, Kind, rare_kinds
 from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Estimate, Evidence, Expected, Group
-from counterproof.metrics.metric import Needs, Tolerance, Value, metric
+from counterproof.metrics.metric import Count, Needs, Tolerance, Value, metric
 from counterproof.metrics.sample import Sample
 from counterproof.metrics.statistics.decidability import expected_ratio, largest_decidable_set
 from counterproof.metrics.statistics.missing_mass import unseen_mass
@@ -42,6 +44,9 @@ class Reading:
         return ", ".join(f"{column}={value}" for column, value in self.kind.group)
 
 
+Share = Annotated[float, pydantic.Field(gt=0, lt=0.5)]
+
+
 @metric(
     id="coverage.rare",
     family="coverage",
@@ -50,6 +55,7 @@ class Reading:
     better="higher",
     unit="ratio of shares",
     needs=Needs(smallest_n=2),
+    reads=("columns",),
     tolerances=(
         Tolerance(
             "lost",
@@ -78,12 +84,12 @@ class Reading:
         ),
     ),
 )
-def rare(bench: Workbench, *, rare: float = 0.05, tail: float = 0.01, k: int = 5) -> Iterator[Value]:
+def rare(bench: Workbench, *, rare: Share = 0.05, tail: Share = 0.01, k: Count = 5) -> Iterator[Value]:
     """Share of each rare kind of rows in the release, over its share in real data; the kind kept least decides.
 
     1 is faithful, 0.5 half as many as there should be, 0 none. Intervals are exact for two rare
     counts. A tail that the release leaves out beyond chance is an alarm; a kind of too few rows to be
-    decided at this size is measured and listed as "too few to say". Of kinds of fewer than
+    decided at this size is measured and listed as "too few rows". Of kinds of fewer than
     ``small_cell`` real rows nothing is told.
 
     ``lost`` counts values, rare or common, that so many real rows carry that a faithful release surely has
@@ -184,7 +190,7 @@ def faithful_kinds(bench: Workbench, kinds: list[Kind]) -> FaithfulKinds:
 def _kind_value(bench: Workbench, reading: Reading, looks: int, faithful: FaithfulKinds) -> Value:
     field, group, ratio = reading.kind.field, reading.kind.group, reading.ratio
     if reading.kind.hidden:
-        reason = f"too few to say: fewer than {bench.small_cell} real rows"
+        reason = f"too few rows: fewer than {bench.small_cell} real rows"
         return Value(field=field, group=group, status="not_assessable", reason=reason, decidable=False)
     decidable = group in faithful.decidable
     return Value(
@@ -194,7 +200,7 @@ def _kind_value(bench: Workbench, reading: Reading, looks: int, faithful: Faithf
         n={"real": ratio.real.hits, "release": ratio.made.rows},
         decidable=decidable,
         expected=faithful.expected(group),
-        reason="" if decidable else "too few to say at this size",
+        reason="" if decidable else "too few rows at this size",
         alarm="" if bench.is_null or field == "categories" else empty_alarm(reading, looks),
     )
 
@@ -213,7 +219,7 @@ def _lowest(bench: Workbench, found: list[Reading], decidable: frozenset[Group])
     told = [reading for reading in found if not reading.kind.hidden]
     some = [reading for reading in told if reading.kind.group in decidable] or told
     if not some:
-        why = "too few to say: real data hold no kind of rare rows often enough" if found else "no column has any"
+        why = "too few rows: real data hold no kind of rare rows often enough" if found else "no column has any"
         return Value(status="not_assessable" if found else "not_applicable", reason=why, decidable=False)
     lowest = min(some, key=lambda reading: (reading.ratio.value, reading.name))
     # Each kind's own lower end bounds the lowest where it is the lowest; the upper end is a choice among all.

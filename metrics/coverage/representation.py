@@ -30,6 +30,7 @@ EMPTY = 0.001  # chance that a faithful release leaves any real cell empty, over
     better="higher",
     unit="ratio of shares",
     needs=Needs(smallest_n=2),
+    reads=("groups", "label"),
     tolerances=(
         Tolerance(
             "value",
@@ -45,7 +46,7 @@ def representation(bench: Workbench, *, target: dict[str, dict[str, float]] | No
     """The share of each group, label and pair of them, over its share in real data.
 
     1 is faithful, 0.5 means half as many as there should be. Cells too small to be decided at this
-    size are measured, listed as "too few to say", and fail only when they are clearly thin. A cell
+    size are measured, listed as "too few rows", and fail only when they are clearly thin. A cell
     that real data fill and the release leaves empty beyond chance is an alarm. Of a cell with fewer
     real rows than ``small_cell`` neither ratio nor count is told, unless ``show_real``.
 

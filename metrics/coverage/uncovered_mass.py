@@ -14,7 +14,7 @@ from counterproof.metrics.engine.knn_graph import TooDense
 from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Estimate, Evidence, Group, normal_quantile
-from counterproof.metrics.metric import Needs, Tolerance, Value, metric
+from counterproof.metrics.metric import Count, Needs, Tolerance, Value, metric
 from counterproof.metrics.prdc.balls import covered_rows
 from counterproof.metrics.prdc.scores import HALVES, Manifold, manifold
 from counterproof.metrics.sample import Floats
@@ -78,7 +78,7 @@ class Lacking:
         ),
     ),
 )
-def uncovered_mass(bench: Workbench, *, k: int = 5) -> Iterator[Value]:
+def uncovered_mass(bench: Workbench, *, k: Count = 5) -> Iterator[Value]:
     """Share of real rows with no synthetic row nearer than their ``k``-th real neighbour, by group.
 
     1 less coverage, and told for each group and crossing: every row of the group is held against
@@ -266,9 +266,9 @@ def _shares(
 def _group_value(bench: Workbench, one: Lacking) -> Value:
     if one.hidden or not one.rows:
         few = f"fewer than {bench.small_cell} real rows" if one.hidden else "no real row on this side"
-        reason = f"too few to say: {few}"
+        reason = f"too few rows: {few}"
         return Value(group=one.group, status="not_assessable", reason=reason, decidable=False)
-    small = "too few to say: fresh real rows would often be beyond the limit"
+    small = "too few rows: fresh real rows would often be beyond the limit"
     return Value(
         group=one.group,
         estimate=one.estimate(bench.level),
@@ -283,7 +283,7 @@ def _worst(bench: Workbench, groups: list[Lacking], unlisted: int) -> Value:
     if not groups:
         return Value(field="worst", status="not_applicable", reason="no groups were given")
     if not decidable:
-        reason = "too few to say: no group has real rows enough to be held against the release"
+        reason = "too few rows: no group has real rows enough to be held against the release"
         return Value(field="worst", status="not_assessable", reason=reason, decidable=False)
     # Each group's own upper end bounds the worst where it is the worst; the lower end is a choice among all.
     several = [one.estimate(bench.level) for one in decidable]
@@ -300,7 +300,7 @@ def _worst(bench: Workbench, groups: list[Lacking], unlisted: int) -> Value:
         ),
         n=bench.sizes,
         reason=f"worst: {_text(decidable[worst].group)}"
-        + (f"; {unlisted} smaller crossings: too few to say" if unlisted else ""),
+        + (f"; {unlisted} smaller crossings: too few rows" if unlisted else ""),
     )
 
 
@@ -316,7 +316,7 @@ def _by_group(bench: Workbench, whole: Lacking, groups: list[Lacking], k: int) -
         e = one.estimate(bench.level)
         rows.append((_text(one.group), one.rows, e.value, e.low, e.high))
     hidden = [one for one in groups if one.hidden or not one.rows]
-    rows += [(f"{_text(one.group)}: too few to say", None, None, None, None) for one in hidden[:SHOWN]]
+    rows += [(f"{_text(one.group)}: too few rows", None, None, None, None) for one in hidden[:SHOWN]]
     expected = faithful_share(len(bench.reference), len(bench.candidate), k)
     left = len(told) - SHOWN
     return Evidence(

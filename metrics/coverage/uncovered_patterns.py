@@ -13,7 +13,7 @@ from counterproof.metrics.coverage._patterns.search import Search, Space, search
 from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Estimate
-from counterproof.metrics.metric import Needs, Value, metric
+from counterproof.metrics.metric import Count, Needs, Value, metric
 from counterproof.metrics.workbench import Workbench
 
 ROWS = 30  # of a rate measured on 30 rows the 95 % interval is 0.34 wide: fewer say nothing to act on
@@ -27,13 +27,14 @@ SPACE: Work[Space] = Work("columns that patterns combine")
     title="uncovered patterns",
     unit="patterns",
     needs=Needs(smallest_n=2),
+    reads=("columns",),
 )
 def uncovered(
     bench: Workbench,
     *,
     columns: tuple[str, ...] | None = None,
-    threshold: int | None = None,
-    order: int | None = None,
+    threshold: Count | None = None,
+    order: Count | None = None,
 ) -> Iterator[Value]:
     """Combinations of groups and label that real rows cover and the release does not.
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from counterproof.metrics.engine.distances import directions
 from counterproof.metrics.engine.shared_work import Work
@@ -33,7 +35,7 @@ VENDI: Work[tuple[float, float]] = Work("Vendi entropy")
     draws=10,
     needs=Needs(smallest_n=100),
 )
-def vendi_score(bench: Workbench, *, q: float = 1.0) -> Iterator[Value]:
+def vendi_score(bench: Workbench, *, q: Annotated[float, Field(gt=0)] = 1.0) -> Iterator[Value]:
     """How diverse the release is, over how diverse as many real rows are.
 
     A Vendi score is the effective number of different rows under the cosine of their features: the

@@ -11,10 +11,11 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.sample import Corpus, Floats, Sample
@@ -22,6 +23,7 @@ from counterproof.metrics.sample import Corpus, Floats, Sample
 CATEGORIES = 200  # categories of one column that the boosting learner keeps; scikit-learn's limit is 255
 LEARNED = 50_000  # rows that a model learns from at most; an audit trains some eighty
 NEIGHBOURS = 5
+Models = Annotated[tuple[Literal["linear", "boosting", "neighbours"], ...], Field(min_length=1)]
 TABLE_PENALTY = 0.1  # C of logistic regression: one-hot blocks of rare categories
 SPACE_PENALTY = 0.01  # on standardised features: hundreds of dimensions, few rows
 
@@ -114,14 +116,16 @@ def fit_forecast(learner: Learner, trained_on: Sample, test: Sample, *, seed: in
     assert everything is not None
     classes = np.unique(everything[everything != ""])
     seen, targets = np.unique(labelled.labels, return_inverse=True)
-    inputs, test_inputs = learner.inputs(labelled, test)
     probability = np.zeros((len(test), len(classes)))
-    reason = _degenerate(seen, inputs, test.corpus.label)
+    reason = _too_few_classes(seen, test.corpus.label)
     if not reason:
-        probability[:, np.searchsorted(classes, seen)] = _trained(
-            learner.estimator(test.corpus, len(labelled), seed), inputs, targets, test_inputs
-        )
-    elif len(seen):
+        inputs, test_inputs = learner.inputs(labelled, test)
+        if inputs.shape[1]:
+            estimator = learner.estimator(test.corpus, len(labelled), seed)
+            probability[:, np.searchsorted(classes, seen)] = _trained(estimator, inputs, targets, test_inputs)
+        else:
+            reason = f"there is no column besides {test.corpus.label} to learn from"
+    if reason and len(seen):
         probability[:, np.searchsorted(classes, seen[0])] = 1.0
     return Forecast(
         classes=classes,
@@ -133,12 +137,12 @@ def fit_forecast(learner: Learner, trained_on: Sample, test: Sample, *, seed: in
     )
 
 
-def _degenerate(seen: NDArray[np.str_], inputs: Floats, label: str) -> str:
+def _too_few_classes(seen: NDArray[np.str_], label: str | None) -> str:
     if len(seen) == 0:
         return f"no row has a value of {label}"
     if len(seen) == 1:
         return f"all rows have one class of {label}, {str(seen[0])!r}"
-    return "" if inputs.shape[1] else f"there is no column besides {label} to learn from"
+    return ""
 
 
 def _trained(estimator: Any, inputs: Floats, targets: NDArray[np.intp], test_inputs: Floats) -> Floats:

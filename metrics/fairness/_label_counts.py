@@ -12,9 +12,11 @@ from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.estimate import normal_quantile
 from counterproof.metrics.sample import Floats, Sample
 from counterproof.metrics.shared.partitions import Partition, partitions
+from counterproof.metrics.statistics.decidability import CONFIDENCE
 from counterproof.metrics.statistics.proportions import difference_ends, wilson_ends
 from counterproof.metrics.workbench import Workbench
 
+HALVINGS = 20  # of the range in which a bound meets its limit: to a millionth of it
 CLASSES = 20  # the commonest are compared: a label of hundreds of values is no question of a few groups
 LABEL_CLASSES: Work[Classes] = Work("classes of the label")
 LABEL_COUNTS: Work[LabelCounts] = Work("labels by group")
@@ -91,6 +93,37 @@ def share_changes(before: LabelCounts, after: LabelCounts, level: float) -> tupl
     z = normal_quantile(0.5 + level / 2)
     (low1, high1), (low2, high2) = (_ends(counts, z) for counts in (after, before))
     return difference_ends(after.shares, low1, high1, before.shares, low2, high2)
+
+
+def faithful_error(shares: Floats, before: Floats, after: Floats, limit: float, level: float) -> Floats:
+    """Standard error that Newcombe's interval of a share's change has where its bound meets the limit.
+
+    The interval is skewed: of a rare share it reaches farther, the larger the share that a release shows by luck.
+    An error at no change would promise that more releases pass than do. So it is taken at the change ``c`` for which
+    ``c + z error(c) = limit``, found by halving, and the larger of the two directions counts.
+
+    Args:
+        shares: Shares of real rows.
+        before: What the real rows are worth, see :attr:`LabelCounts.worth`.
+        after: What rows of a release are worth.
+        limit: Of the change, either way.
+        level: Of the two-sided interval.
+    """
+    z, bound = normal_quantile(0.5 + level / 2), normal_quantile(CONFIDENCE)
+    low1, high1 = wilson_ends(shares * before, before, z)
+    worst = np.zeros_like(shares)
+    for sign in (1.0, -1.0):
+        down, up = np.zeros_like(shares), np.full_like(shares, limit)
+        for _ in range(HALVINGS):
+            change = (down + up) / 2
+            seen = np.clip(shares + sign * change, 0.0, 1.0)
+            low2, high2 = wilson_ends(seen * after, after, z)
+            low, high = difference_ends(seen, low2, high2, shares, low1, high1)
+            error = ((high - (seen - shares)) if sign > 0 else ((seen - shares) - low)) / z
+            inside = change + bound * error <= limit
+            down, up = np.where(inside, change, down), np.where(inside, up, change)
+        worst = np.maximum(worst, error)
+    return worst
 
 
 def _ends(counts: LabelCounts, z: float) -> tuple[Floats, Floats]:

@@ -58,6 +58,7 @@ class Bias:
     title="bias amplification",
     unit="share of a label's rows",
     needs=Needs(label=True, groups=True),
+    reads=("groups", "label"),
 )
 def bias_amplification(bench: Workbench) -> Iterator[Value]:
     """By how much the release makes the real data's ties between labels and groups more extreme.
@@ -85,7 +86,7 @@ def bias_amplification(bench: Workbench) -> Iterator[Value]:
     for part in parts:
         bias = bias_of(bench, part, classes)
         if bias is None:
-            reason = f"too few to say: no label of {LEAST} real rows leans to one group of {part.name}"
+            reason = f"too few rows: no label of {LEAST} real rows leans to one group of {part.name}"
             yield Value(group=_whole(part), status="not_assessable", reason=reason, decidable=False)
             continue
         biases.append(bias)
@@ -168,7 +169,7 @@ def _whole(part: Partition) -> Group:
 def _worst(bench: Workbench, biases: list[Bias], classes: Classes) -> Value:
     sizes = {"real": len(bench.real), "release": len(bench.release)}
     if not biases:
-        reason = f"too few to say: no label of {LEAST} real rows leans to one group"
+        reason = f"too few rows: no label of {LEAST} real rows leans to one group"
         return Value(status="not_assessable", reason=reason, n=sizes)
     several = [_normal(bias, bench.level ** (1 / len(biases))) for bias in biases]
     value, low, high = (max(getattr(e, end) for e in several) for end in ("value", "low", "high"))

@@ -33,6 +33,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
+from counterproof.metrics.engine.learners import Models
 from counterproof.metrics.fairness._group_rates.assessment import (
     Aggregate,
     Comparison,
@@ -105,6 +106,7 @@ def of_groups(
             headline="change",
             unit=unit,
             needs=Needs(label=True, groups=True),
+            reads=("features", "groups", "label"),
             null="halves",
             draws=REFITS,
             tolerances=(gate,) if question.gated else (),
@@ -118,7 +120,7 @@ def of_groups(
 def demographic_parity_difference(
     bench: Workbench,
     *,
-    models: tuple[str, ...] | None = None,
+    models: Models | None = None,
     positive: str | None = None,
     method: Method = "between_groups",
     control: tuple[str, ...] = (),
@@ -143,7 +145,7 @@ def demographic_parity_difference(
 def equal_opportunity_difference(
     bench: Workbench,
     *,
-    models: tuple[str, ...] | None = None,
+    models: Models | None = None,
     positive: str | None = None,
     method: Method = "between_groups",
     control: tuple[str, ...] = (),
@@ -165,7 +167,7 @@ def equal_opportunity_difference(
 def equalized_odds_difference(
     bench: Workbench,
     *,
-    models: tuple[str, ...] | None = None,
+    models: Models | None = None,
     positive: str | None = None,
     method: Method = "between_groups",
     control: tuple[str, ...] = (),
@@ -192,7 +194,7 @@ def equalized_odds_difference(
 def predictive_parity_difference(
     bench: Workbench,
     *,
-    models: tuple[str, ...] | None = None,
+    models: Models | None = None,
     positive: str | None = None,
     method: Method = "between_groups",
     control: tuple[str, ...] = (),
@@ -218,7 +220,7 @@ def predictive_parity_difference(
 def calibration_difference(
     bench: Workbench,
     *,
-    models: tuple[str, ...] | None = None,
+    models: Models | None = None,
     positive: str | None = None,
     method: Method = "between_groups",
     control: tuple[str, ...] = (),
@@ -246,7 +248,7 @@ def calibration_difference(
 def worst_group_accuracy(
     bench: Workbench,
     *,
-    models: tuple[str, ...] | None = None,
+    models: Models | None = None,
     positive: str | None = None,
     control: tuple[str, ...] = (),
 ) -> Iterator[Value]:

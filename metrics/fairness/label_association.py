@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from counterproof.metrics.engine.shared_work import Work
-from counterproof.metrics.estimate import Estimate, Evidence, Expected, Group, Panel
+from counterproof.metrics.estimate import Estimate, Evidence, Expected, Group, Panel, normal_quantile
 from counterproof.metrics.fairness._label_counts import (
     Classes,
     LabelCounts,
     classes_of,
+    faithful_error,
     group_partitions,
     label_counts,
     share_changes,
@@ -21,7 +23,7 @@ from counterproof.metrics.fairness._label_counts import (
 from counterproof.metrics.metric import Needs, Tolerance, Value, metric
 from counterproof.metrics.sample import Floats
 from counterproof.metrics.shared.partitions import Partition
-from counterproof.metrics.statistics.decidability import largest_decidable_set, pass_probability
+from counterproof.metrics.statistics.decidability import CONFIDENCE, largest_decidable_set
 from counterproof.metrics.workbench import Workbench
 
 GROUPS = 12
@@ -86,10 +88,26 @@ def _disclosed_shares(
 
 
 LIMIT = 0.1
-FAITHFUL: Work[list[tuple[Floats, NDArray[np.bool_]]]] = Work("labels of groups in a faithful release")
+FAITHFUL: Work[list[FaithfulChanges]] = Work("labels of groups in a faithful release")
+FEWER = 1.645  # standard deviations: a group of a release is nearly never smaller than that
 LEAST = 30  # real rows of a cell below which it has no part in the worst
 SHOWN = 20
 MOSAICS = 3
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FaithfulChanges:
+    """What a faithful release of as many rows as the generator learned from shows, from real counts alone.
+
+    Attributes:
+        spread: ``(g, k)`` standard deviation of the change.
+        error: ``(g, k)`` standard error of its interval where the bound meets the limit.
+        decidable: ``(g, k)`` cells that it passes all together.
+    """
+
+    spread: Floats
+    error: Floats
+    decidable: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -102,8 +120,7 @@ class Table:
         before: Real rows of the view.
         after: Rows of the candidate.
         hidden: ``(g, k)`` what must not be disclosed.
-        decidable: ``(g, k)`` cells that a faithful release passes all together.
-        errors: ``(g, k)`` standard deviation of the change of a faithful release.
+        faithful: What a faithful release would show.
     """
 
     part: Partition
@@ -111,8 +128,7 @@ class Table:
     before: LabelCounts
     after: LabelCounts
     hidden: NDArray[np.bool_]
-    decidable: NDArray[np.bool_]
-    errors: Floats
+    faithful: FaithfulChanges
 
     @property
     def change(self) -> Floats:
@@ -133,6 +149,7 @@ class Table:
     headline="worst",
     unit="share of a group's rows",
     needs=Needs(label=True, groups=True),
+    reads=("groups", "label"),
     tolerances=(
         Tolerance(
             field="change",
@@ -155,7 +172,7 @@ def label_association(bench: Workbench) -> Iterator[Value]:
 
     Intervals are Newcombe's (see :func:`counterproof.metrics.statistics.proportions.newcombe`), of effective rows where
     rows share a source. A label that fewer than ``small_cell`` real rows of a group have, or all but so few,
-    is listed as "too few to say".
+    is listed as "too few rows".
     """
     classes = classes_of(bench)
     parts = group_partitions(bench)
@@ -164,13 +181,13 @@ def label_association(bench: Workbench) -> Iterator[Value]:
         yield Value(field="worst", status="not_applicable", reason=what)
         return
     faithful = bench.shared(FAITHFUL.about(bench.real), lambda: faithful_changes(bench, parts, classes))
-    tables = [table_of(bench, part, *changes) for part, changes in zip(parts, faithful, strict=True)]
+    tables = [table_of(bench, part, changes) for part, changes in zip(parts, faithful, strict=True)]
     for table in tables:
         yield from _cells(bench, table, classes)
     yield _worst(bench, tables, classes)
 
 
-def table_of(bench: Workbench, part: Partition, errors: Floats, decidable: NDArray[np.bool_]) -> Table:
+def table_of(bench: Workbench, part: Partition, faithful: FaithfulChanges) -> Table:
     """Count one partition for a view."""
     before, after = (bench.reference, bench.candidate) if bench.is_null else (bench.real, bench.release)
     real = label_counts(bench, part, bench.real)
@@ -180,34 +197,35 @@ def table_of(bench: Workbench, part: Partition, errors: Floats, decidable: NDArr
         before=label_counts(bench, part, before),
         after=label_counts(bench, part, after),
         hidden=hidden_cells(bench, part, real),
-        decidable=decidable,
-        errors=errors,
+        faithful=faithful,
     )
 
 
-def faithful_changes(
-    bench: Workbench, parts: Sequence[Partition], classes: Classes
-) -> list[tuple[Floats, NDArray[np.bool_]]]:
-    """What a faithful release of as many rows as the generator learned from shows, from real counts alone.
-
-    Returns:
-        By partition, ``(g, k)`` standard deviations of the change, and the cells that it passes all together.
-    """
+def faithful_changes(bench: Workbench, parts: Sequence[Partition], classes: Classes) -> list[FaithfulChanges]:
+    """What a faithful release would show in the cells of each partition."""
     n = len(bench.train) if bench.train is not None else len(bench.real)
-    errors, miss = [], []
+    changes, miss = [], []
     for part in parts:
         real = label_counts(bench, part, bench.real)
         share = (real.hits + 0.5) / (real.rows[:, None] + 1)
-        error = np.sqrt(share * (1 - share) * (1 + len(bench.real) / n) / np.maximum(real.worth, 0.5))
-        chance = 1 - pass_probability(LIMIT, error, bench.level, sides=2)
+        before = np.maximum(real.worth, 0.5)
+        after = before * n / len(bench.real)
+        after = np.maximum(after - FEWER * np.sqrt(after), 0.5)  # a release may hold fewer rows of a group
+        spread = np.sqrt(share * (1 - share) * (1 / before + 1 / after))
+        error = faithful_error(share, before, after, LIMIT, bench.level)
+        with np.errstate(invalid="ignore"):
+            inside = 2 * norm.cdf((LIMIT - normal_quantile(CONFIDENCE) * error) / spread) - 1
+        chance = 1 - np.maximum(inside, 0.0)
         chance[hidden_cells(bench, part, real)] = 1.0
         chance[:, np.setdiff1d(np.arange(chance.shape[1]), classes.asked)] = 1.0
-        errors.append(error)
+        changes.append((spread, error))
         miss.append(chance)
     kept = largest_decidable_set(np.concatenate([chance.ravel() for chance in miss]))
     ends = np.cumsum([chance.size for chance in miss])[:-1]
-    shaped = (flags.reshape(error.shape) for flags, error in zip(np.split(kept, ends), errors, strict=True))
-    return list(zip(errors, shaped, strict=True))
+    return [
+        FaithfulChanges(spread=spread, error=error, decidable=flags.reshape(error.shape))
+        for (spread, error), flags in zip(changes, np.split(kept, ends), strict=True)
+    ]
 
 
 def hidden_cells(bench: Workbench, part: Partition, real: LabelCounts) -> NDArray[np.bool_]:
@@ -225,7 +243,7 @@ def _cells(bench: Workbench, table: Table, classes: Classes) -> Iterator[Value]:
             problem = _problem(bench, table, int(g), int(k))
             if problem:
                 if not bench.is_null:
-                    decidable = bool(table.decidable[g, k])
+                    decidable = bool(table.faithful.decidable[g, k])
                     yield Value(
                         field="change", group=group, status="not_assessable", reason=problem, decidable=decidable
                     )
@@ -242,14 +260,16 @@ def _cells(bench: Workbench, table: Table, classes: Classes) -> Iterator[Value]:
                 ),
                 n={"real": int(table.before.rows[g]), "release": int(table.after.rows[g])},
                 better="zero",
-                decidable=bool(table.decidable[g, k]),
-                expected=Expected(value=0.0, spread=float(table.errors[g, k]), error=float(table.errors[g, k])),
+                decidable=bool(table.faithful.decidable[g, k]),
+                expected=Expected(
+                    value=0.0, spread=float(table.faithful.spread[g, k]), error=float(table.faithful.error[g, k])
+                ),
             )
 
 
 def _problem(bench: Workbench, table: Table, g: int, k: int) -> str:
     if table.hidden[g, k]:
-        return f"too few to say: fewer than {bench.small_cell} real rows have the label, or have it not"
+        return f"too few rows: fewer than {bench.small_cell} real rows have the label, or have it not"
     return "no row of the release has this group and a label" if np.isnan(table.change[g, k]) else ""
 
 
@@ -265,7 +285,7 @@ def _worst(bench: Workbench, tables: list[Table], classes: Classes) -> Value:
     cells = sum(int(keep.sum()) for keep in kept)
     panels = () if bench.is_null else tuple(_mosaics(bench, tables, classes))
     if not cells:
-        reason = f"too few to say: no group has {LEAST} real rows with enough of each label, and rows in the release"
+        reason = f"too few rows: no group has {LEAST} real rows with enough of each label, and rows in the release"
         return Value(field="worst", n=sizes, status="not_assessable", reason=reason, panels=panels)
     changes = np.concatenate([table.change[:, asked][keep] for table, keep in zip(tables, kept, strict=True)])
     value = float(np.abs(changes).max())

@@ -71,6 +71,7 @@ class Separability:
     null="halves",
     draws=10,
     needs=Needs(groups=True, smallest_n=500),
+    reads=("features", "groups"),
 )
 def proxy(bench: Workbench, *, learner: Learner = "linear") -> Iterator[Value]:
     """How well the other columns tell each group column in the release, less how well they do in real data.
@@ -98,7 +99,7 @@ def proxy(bench: Workbench, *, learner: Learner = "linear") -> Iterator[Value]:
         else:
             asked.append(part)
     if not asked:
-        reason = "too few to say: no group column has two groups large enough to be told"
+        reason = "too few rows: no group column has two groups large enough to be told"
         yield Value(field="change", status="not_assessable", reason=reason, decidable=False)
         return
     by_column = {part.columns[0]: _on_both_sides(bench, part, learner) for part in asked}
@@ -198,7 +199,7 @@ def _classes(bench: Workbench, part: Partition) -> list[int]:
 
 def _unfit(bench: Workbench, part: Partition, classes: list[int]) -> str:
     if len(classes) < 2:
-        return f"too few to say: {part.name} has not two groups of {LEAST} rows in real data and in the release"
+        return f"too few rows: {part.name} has not two groups of {LEAST} rows in real data and in the release"
     mixed = bench.corpus.mixed
     if mixed is not None and set(mixed.columns) <= set(copies_of(bench, part.columns[0])):
         return f"there is no column besides {part.name} to tell it by"

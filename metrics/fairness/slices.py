@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
-from counterproof.metrics.engine.learners import chosen_learners
+from counterproof.metrics.engine.learners import Models, chosen_learners
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Estimate, Evidence, Group, Panel
 from counterproof.metrics.fairness._slices.search import Search, Slice, SliceField, search
@@ -29,10 +30,15 @@ TITLES: Mapping[SliceField, str] = {
     headline="change",
     unit="share of rows in error, inside less outside",
     needs=Needs(label=True),
+    reads=("columns", "label"),
     null="none",
 )
 def slices(
-    bench: Workbench, *, models: tuple[str, ...] | None = None, smallest: int = LEAST, q: float = 0.05
+    bench: Workbench,
+    *,
+    models: Models | None = None,
+    smallest: Annotated[int, Field(ge=LEAST)] = LEAST,
+    q: Annotated[float, Field(gt=0, lt=1)] = 0.05,
 ) -> Iterator[Value]:
     """Where models trained on the release err more than real ones, among slices that nobody named.
 
@@ -59,7 +65,7 @@ def slices(
     problem = _problem(bench, learners)
     result = None if problem else search(bench, learners, max(smallest, bench.small_cell))
     if result is None:
-        few = f"too few to say: no slice has {max(smallest, bench.small_cell)} real test rows in each half"
+        few = f"too few rows: no slice has {max(smallest, bench.small_cell)} real test rows in each half"
         yield Value(field="change", status="not_assessable", reason=problem or few, n=_sizes(bench))
         return
     for field in TITLES:

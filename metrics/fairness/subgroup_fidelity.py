@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from counterproof.metrics.metric import Needs, Tolerance, Value, metric
+from counterproof.metrics.metric import Count, Needs, Tolerance, Value, metric
 from counterproof.metrics.shared.partitions import partitions
 from counterproof.metrics.subgroups.comparison import GATED, GroupComparison
 from counterproof.metrics.subgroups.losses import By
@@ -21,6 +21,7 @@ from counterproof.metrics.workbench import Workbench
     unit="loss of the worst less that of the best group",
     draws=10,
     needs=Needs(groups=True, smallest_n=200),
+    reads=("features", "groups"),
     tolerances=(
         Tolerance(
             field="kernel_distance_gap",
@@ -42,12 +43,12 @@ from counterproof.metrics.workbench import Workbench
         ),
     ),
 )
-def subgroup_fidelity(bench: Workbench, *, k: int = 5, by: By | Literal["auto"] = "auto") -> Iterator[Value]:
+def subgroup_fidelity(bench: Workbench, *, k: Count = 5, by: By | Literal["auto"] = "auto") -> Iterator[Value]:
     """Whether some groups are rendered worse than others, at the same number of rows for all.
 
     Measured as ``fidelity.by_class`` is, for every group of every group column and of as many columns at
     once as ``intersections`` says. The groups of one column (or of the same columns) are compared with
-    each other, at the n of the smallest of them. Groups of too few rows are listed as "too few to say".
+    each other, at the n of the smallest of them. Groups of too few rows are listed as "too few rows".
 
     ``by`` is what groups are compared in: density in tables, the kernel distance in images and other
     feature spaces, unless told. At 1,000 rows density found half of the columns mixed within a group of
@@ -59,7 +60,7 @@ def subgroup_fidelity(bench: Workbench, *, k: int = 5, by: By | Literal["auto"] 
     and its value is above 0 by luck. What is gated, for each column, is the gap beyond that of real rows:
     ``density_gap`` sees noise and mixed columns, which leave the rows of a group out of place, and
     ``kernel_distance_gap`` sees rows that crowd, as blurred images do. In tables both may fail, and block no PASS.
-    A column of groups so small that a faithful release might not pass is listed as "too few to say"; it may
+    A column of groups so small that a faithful release might not pass is listed as "too few rows"; it may
     still fail.
 
     Yields:

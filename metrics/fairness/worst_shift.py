@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
-from counterproof.metrics.engine.learners import chosen_learners
+from counterproof.metrics.engine.learners import Models, chosen_learners
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Estimate, Evidence, Group, Panel
 from counterproof.metrics.fairness._shifts.shifts import (
@@ -28,6 +29,8 @@ from counterproof.metrics.workbench import Workbench
 
 SHOWN = 20
 
+Alphas = Annotated[tuple[Annotated[float, Field(ge=0, lt=1)], ...], Field(min_length=1)]
+
 
 @metric(
     id="fairness.worst_shift",
@@ -37,14 +40,15 @@ SHOWN = 20
     headline="change",
     unit="share",
     needs=Needs(label=True, groups=True, smallest_n=LEAST),
+    reads=("features", "groups", "label"),
     null="halves",
     draws=REFITS,
 )
 def worst_shift(
     bench: Workbench,
     *,
-    models: tuple[str, ...] | None = None,
-    alphas: tuple[float, ...] = (0.75, 0.9),
+    models: Models | None = None,
+    alphas: Alphas = (0.75, 0.9),
     population: dict[str, dict[str, float]] | None = None,
 ) -> Iterator[Value]:
     """What models trained on the release lose against real ones where the mix of the population changes for the worst.
@@ -76,7 +80,7 @@ def worst_shift(
         yield from _null_values(shifted)
     else:
         for part, groups in shifted.crowded.items():
-            reason = f"too few to say: {part.name} has {groups} groups, more than the {CROWD} that are searched"
+            reason = f"too few rows: {part.name} has {groups} groups, more than the {CROWD} that are searched"
             place = tuple((column, None) for column in part.columns)
             yield Value(field="change", group=place, status="not_assessable", reason=reason, decidable=False)
         yield from _measured(shifted)
@@ -143,7 +147,7 @@ def _measured(shifted: ShiftedRows) -> Iterator[Value]:
                     refit=refits.spread,
                     draws=refits.draws,
                     decidable=shift.enough,
-                    remark="" if shift.enough else f"too few to say: worth {shift.mix.effective:.0f} test rows",
+                    remark="" if shift.enough else f"too few rows: worth {shift.mix.effective:.0f} test rows",
                 )
                 changes.append((shift, change))
                 yield _value(shifted, shift, field, change.group, change.estimate(shifted.bench.level), loss, change)
@@ -187,7 +191,7 @@ def _worst(
     decidable = [change for _, change in changes if change.decidable]
     sizes = shifted.sizes
     if not decidable:
-        reason = f"too few to say: no change of the population leaves the worth of {LEAST} test rows"
+        reason = f"too few rows: no change of the population leaves the worth of {LEAST} test rows"
         return Value(field=field, n=sizes, status="not_assessable", reason=reason, better=BETTER[loss])
     pick = min if BETTER[loss] == "higher" else max
     worst = pick(decidable, key=lambda change: change.value)

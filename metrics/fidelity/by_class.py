@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from counterproof.metrics.metric import Needs, Value, metric
+from counterproof.metrics.metric import Count, Needs, Value, metric
 from counterproof.metrics.shared.partitions import partition_by
 from counterproof.metrics.subgroups.comparison import GroupComparison
 from counterproof.metrics.subgroups.losses import By
@@ -20,8 +20,9 @@ from counterproof.metrics.workbench import Workbench
     unit="loss of the worst class",
     draws=10,
     needs=Needs(label=True, smallest_n=200),
+    reads=("features", "label"),
 )
-def by_class(bench: Workbench, *, k: int = 5, by: By = "kernel_distance") -> Iterator[Value]:
+def by_class(bench: Workbench, *, k: Count = 5, by: By = "kernel_distance") -> Iterator[Value]:
     """How like real rows the synthetic rows of each class are, at the same number of rows for all.
 
     Few rows look worse by bias alone: precision, recall, density and coverage of every class are means

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from counterproof.metrics.metric import Value, metric
+from counterproof.metrics.metric import Count, Value, metric
 from counterproof.metrics.prdc.clipped import cut_at_one
 from counterproof.metrics.prdc.scores import NEEDS, quantity_value
 from counterproof.metrics.workbench import Workbench
@@ -17,7 +17,7 @@ from counterproof.metrics.workbench import Workbench
     unit="equivalent share of good synthetic rows",
     needs=NEEDS,
 )
-def clipped_density(bench: Workbench, *, k: int = 5) -> Iterator[Value]:
+def clipped_density(bench: Workbench, *, k: Count = 5) -> Iterator[Value]:
     """Share of good synthetic rows that would be as crowded around real rows.
 
     For each synthetic row, the real neighbourhoods (to the ``k``-th real neighbour, none wider than

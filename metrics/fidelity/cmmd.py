@@ -28,6 +28,7 @@ GAUSSIAN: Work[list[KernelSums]] = Work("Gaussian kernel sums of all re-splits")
     family="fidelity",
     title="CMMD",
     unit="squared Gaussian kernel distance × 1000",
+    least=0.0,
     needs=Needs(modalities=frozenset({"image", "features"}), smallest_n=500),
 )
 def cmmd(bench: Workbench) -> Iterator[Value]:

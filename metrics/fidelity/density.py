@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from counterproof.metrics.metric import Value, metric
+from counterproof.metrics.metric import Count, Value, metric
 from counterproof.metrics.prdc.balls import Ties
 from counterproof.metrics.prdc.scores import NEEDS, quantity_value, within_tolerance
 from counterproof.metrics.workbench import Workbench
@@ -18,7 +18,7 @@ from counterproof.metrics.workbench import Workbench
     needs=NEEDS,
     tolerances=within_tolerance(0.20, "a fifth less crowded than fresh real rows around real rows"),
 )
-def density(bench: Workbench, *, k: int = 5, ties: Ties = "le") -> Iterator[Value]:
+def density(bench: Workbench, *, k: Count = 5, ties: Ties = "le") -> Iterator[Value]:
     """How many real neighbourhoods a synthetic row lies in, over ``k``.
 
     About 1 for fresh real rows and not bounded by it: rows crowded around modes exceed 1. Source:

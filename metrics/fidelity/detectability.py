@@ -35,6 +35,7 @@ BOOSTING_DRAWS = 4  # re-splits that also fit boosting: each costs FOLDS fits
     title="detectability by a classifier",
     unit="AUROC",
     needs=Needs(smallest_n=500),
+    reads=("features", "columns"),
     tolerances=(
         Tolerance(
             "excess",
@@ -83,7 +84,7 @@ def detectability(bench: Workbench) -> Iterator[Value]:
     labels, drops = separating_columns(task, bench.seed) if found else ([], [])
     yield Value(
         estimate=worst.estimate,
-        reason=f"{worst.group[0][1]} tells best",
+        reason="; ".join([f"{worst.group[0][1]} tells best", *_too_sparse(task)]),
         evidence=_evidence(labels, drops),
         panels=_panels(labels, drops),
     )
@@ -119,6 +120,13 @@ def permutation_sentence(bench: Workbench, task: Task, auc: float) -> str:
     aucs = ((ranks * shuffled).sum(0) - n * (n + 1) / 2) / (n * (len(shuffled) - n))
     p = (1 + (aucs >= auc - 1e-12).sum()) / (PERMUTATIONS + 1)
     return f"label-permutation p = {p:.3g} ({PERMUTATIONS} permutations)"
+
+
+def _too_sparse(task: Task) -> list[str]:
+    """The columns that boosting left out where it learned without a row that knows a value."""
+    names = [name for name, gone in zip(task.columns, task.sparse, strict=True) if gone]
+    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return [f"left out, as too few rows have a value to learn from: {shown}"] if names else []
 
 
 def _evidence(labels: list[str], drops: list[float]) -> tuple[Evidence, ...]:

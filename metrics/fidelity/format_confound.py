@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 from scipy.stats import rankdata
 
 from counterproof.metrics.engine.kernel_sums import kernel_sums
@@ -37,8 +39,9 @@ Contrast = tuple[Sample, Sample]
     unit="share of the distance",
     null="none",
     needs=Needs(modalities=frozenset({"image"}), smallest_n=FEWEST),
+    reads=(),
 )
-def format_confound(bench: Workbench, *, rows: int = ROWS) -> Iterator[Value]:
+def format_confound(bench: Workbench, *, rows: Annotated[int, Field(ge=FEWEST)] = ROWS) -> Iterator[Value]:
     """How much of the distance between real and synthetic images is the doing of their file formats.
 
     Photographs stored as JPEG and a release stored as PNG are told apart by compression alone.

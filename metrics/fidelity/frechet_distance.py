@@ -19,7 +19,7 @@ from counterproof.metrics.frechet.moments import (
     nuclear_norm,
     random_groups,
 )
-from counterproof.metrics.metric import Needs, Tolerance, Value, metric
+from counterproof.metrics.metric import Count, Needs, Tolerance, Value, metric
 from counterproof.metrics.sample import Floats, Sample
 from counterproof.metrics.shared.principal_axes import on_pooled_axes
 from counterproof.metrics.statistics.variance import jackknife_estimate
@@ -37,6 +37,7 @@ ROWS_PER_DIMENSION = 1.5  # simulated: the correction holds from here and fails 
     null="resplit",
     draws=20,
     anchored=True,
+    least=0.0,
     needs=Needs(smallest_n=500),
     tolerances=(
         Tolerance(
@@ -48,7 +49,7 @@ ROWS_PER_DIMENSION = 1.5  # simulated: the correction holds from here and fails 
         ),
     ),
 )
-def frechet_distance(bench: Workbench, *, components: int = 256, full_dimensions: int = 2560) -> Iterator[Value]:
+def frechet_distance(bench: Workbench, *, components: Count = 256, full_dimensions: Count = 2560) -> Iterator[Value]:
     """``|μ1 - μ2|² + tr(S1 + S2 - 2 (S1 S2)^½)``, freed of its O(1/n) bias by a grouped jackknife.
 
     0 for equal distributions; values near the floor may be negative, since the bias that plain FID

@@ -9,7 +9,7 @@ import numpy as np
 
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Estimate, Evidence
-from counterproof.metrics.metric import Needs, Value, metric
+from counterproof.metrics.metric import Count, Needs, Value, metric
 from counterproof.metrics.sample import Floats, Head, Sample
 from counterproof.metrics.workbench import Workbench
 
@@ -25,7 +25,7 @@ BLOCK = 4096
     unit="effective number of classes told apart",
     needs=Needs(modalities=frozenset({"image", "features"}), smallest_n=500),
 )
-def inception_score(bench: Workbench, *, splits: int = 10, bias: bool = False) -> Iterator[Value]:
+def inception_score(bench: Workbench, *, splits: Count = 10, bias: bool = False) -> Iterator[Value]:
     """How many classes the encoder's own classifier tells apart in the release, in effect.
 
     The exponential of the mean divergence of ``p(class | row)`` from ``p(class)``: 1 when all rows look

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from counterproof.metrics.engine.shared_work import Work
-from counterproof.metrics.estimate import Estimate, Evidence, Group, normal_quantile
+from counterproof.metrics.estimate import Estimate, Evidence, Expected, Group, normal_quantile
 from counterproof.metrics.metric import Needs, Tolerance, Value, metric
 from counterproof.metrics.sample import MISSING_TEXT, Mixed, Sample
 from counterproof.metrics.shared.column_histograms import column_panel
@@ -47,6 +47,7 @@ class Difference:
     algo=3,
     unit="distance",
     needs=Needs(modalities=frozenset({"table"}), smallest_n=500),
+    reads=("columns",),
     tolerances=(
         Tolerance("excess", "<=", 0.10, _SHAPES, cells=True),
         Tolerance("missing_excess", "<=", 0.10, "missing values are data: the same tolerance as a column", cells=True),
@@ -240,7 +241,9 @@ def categories(bench: Workbench, mixed: Mixed) -> Iterator[Value]:
     unseen = _stacked([column.new(rows, real) & ~invented[:, column.at] for column in coded], len(rows))
     lost = _stacked([column.new(real, rows) for column in named], len(real))
     if not bench.is_null:
-        yield from _shares(bench, "invented", invented, mixed.columns, _outside(invented, mixed, bench))
+        expected = _nothing_expected(bench)
+        told = _outside(invented, mixed, bench)
+        yield from _shares(bench, "invented", invented, mixed.columns, told, expected=expected)
     for field, flags, some, table, what in (
         ("unseen", unseen, coded, _unseen, "no column holds categories or codes"),
         ("lost", lost, named, _lost, "no column holds categories"),
@@ -270,15 +273,25 @@ def _shares(
     names: tuple[str, ...],
     evidence: tuple[Evidence, ...] = (),
     errors: Sequence[float] = (),
+    *,
+    expected: Expected | None = None,
 ) -> Iterator[Value]:
     """The share of flagged rows, in any column and in each; ``errors`` are those of the floors' own level."""
     k, n = int(flags.any(1).sum()), len(flags)
     reason = f"most of them in {names[int(flags.sum(0).argmax())]}" if k and not bench.is_null else ""
     total = clopper_pearson(k, n, bench.level)
-    yield Value(field=field, estimate=total, unit="share of rows", reason=reason, evidence=evidence)
+    yield Value(field=field, estimate=total, unit="share of rows", reason=reason, evidence=evidence, expected=expected)
     for name, column, error in zip(names, flags.T, errors or [0.0] * len(names), strict=True):
         estimate = _wider(clopper_pearson(int(column.sum()), n, bench.level), error)
-        yield Value(field=field, group=(("column", name),), estimate=estimate, unit="share of rows")
+        group: Group = (("column", name),)
+        yield Value(field=field, group=group, estimate=estimate, unit="share of rows", expected=expected)
+
+
+def _nothing_expected(bench: Workbench) -> Expected:
+    """A faithful release of as many rows as the generator learned from: not one row, and an interval all the same."""
+    rows = len(bench.train) if bench.train is not None else len(bench.real)
+    error = clopper_pearson(0, rows, bench.level).high / normal_quantile(0.5 + bench.level / 2)
+    return Expected(value=0.0, spread=0.0, error=error)
 
 
 def _wider(e: Estimate, error: float) -> Estimate:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from counterproof.metrics.estimate import Evidence
-from counterproof.metrics.metric import Value, metric
+from counterproof.metrics.metric import Count, Value, metric
 from counterproof.metrics.prdc.balls import Ties
 from counterproof.metrics.prdc.evidence import stray_rows
 from counterproof.metrics.prdc.scores import NEEDS, Manifold, quantity_value, within_tolerance
@@ -22,7 +22,7 @@ from counterproof.metrics.workbench import Workbench
     needs=NEEDS,
     tolerances=within_tolerance(0.10, "a tenth of the rows may be less realistic than fresh real rows are"),
 )
-def precision(bench: Workbench, *, k: int = 5, ties: Ties = "le") -> Iterator[Value]:
+def precision(bench: Workbench, *, k: Count = 5, ties: Ties = "le") -> Iterator[Value]:
     """Share of synthetic rows that lie where real rows lie.
 
     A row does when it is within the distance of some real row to that row's ``k``-th real

@@ -11,7 +11,7 @@ from counterproof.metrics.engine.blocked_search import blocks
 from counterproof.metrics.engine.distances import Euclid
 from counterproof.metrics.engine.pairwise_pass import MEMORY
 from counterproof.metrics.estimate import Estimate, Evidence, Panel
-from counterproof.metrics.metric import Value, metric
+from counterproof.metrics.metric import Count, Value, metric
 from counterproof.metrics.prdc.balls import balls, counts
 from counterproof.metrics.prdc.scores import NEEDS, Manifold, manifold, quantity_value
 from counterproof.metrics.sample import Floats, Rows
@@ -114,7 +114,7 @@ def _identical(rows: Floats, base: Floats, among: Rows) -> tuple[Rows, Rows]:
     unit="share of synthetic rows",
     needs=NEEDS,
 )
-def realism(bench: Workbench, *, k: int = 5) -> Iterator[Value]:
+def realism(bench: Workbench, *, k: Count = 5) -> Iterator[Value]:
     """Share of synthetic rows of realism 1 or more, and how real the least real are.
 
     A row's realism is the largest ratio of a real row's radius (to its ``k``-th real neighbour) to

@@ -20,6 +20,7 @@ _SHOWN = 3  # mismatches in the sentence; the evidence has them all
     unit="columns",
     null="none",
     needs=Needs(modalities=frozenset({"table"})),
+    reads=(),
     tolerances=(
         Tolerance("mismatches", "<=", 0.0, "what reads the real data cannot read a release without their columns"),
         Tolerance("extra", "<=", 0.0, "readers pass over columns that they do not know, so this warns", level="warn"),

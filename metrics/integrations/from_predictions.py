@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from counterproof.metrics.engine.learners import Forecast, chosen_learners
+from counterproof.metrics.engine.learners import Forecast, Models, chosen_learners
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Estimate
 from counterproof.metrics.integrations.from_torchmetrics import HALVES, Reading, number, seeded_torch
@@ -68,7 +68,7 @@ def from_torchmetrics_of_predictions(
     wrapped = Scoring(id=id, factory=factory, read=read, preds=preds, sign=1.0 if better == "higher" else -1.0)
     title = title or id.rpartition(".")[2].replace("_", " ")
 
-    def lost(bench: Workbench, *, models: tuple[str, ...] | None = None, halves: int = HALVES) -> Iterator[Value]:
+    def lost(bench: Workbench, *, models: Models | None = None, halves: int = HALVES) -> Iterator[Value]:
         if halves < 2:
             raise MetricError(f"{id}: halves = {halves}: give 2 or more")
         yield from wrapped.measured(bench, chosen_learners(bench.corpus, models), halves)

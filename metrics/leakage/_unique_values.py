@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import combinations
 from math import comb
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from counterproof.metrics.sample import Rows
+from counterproof.metrics.leakage._parts_of_texts import SEPARATORS, unique_parts
+from counterproof.metrics.sample import Flags, Rows
 from counterproof.metrics.statistics.coincidence import joint_code
 from counterproof.metrics.workbench import Workbench
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-Flags = NDArray[np.bool_]
 Columns = tuple[str, ...]
 MISSING = -1
 LARGEST = 4  # columns combined at most
@@ -33,32 +33,53 @@ class Uniques:
         sets: The columns of each set.
         held: ``(units, sets)`` whether a source alone holds its value there.
         hit: ``(units, sets)`` whether such a value stands in the release.
-        unit: ``(n,)`` number of the source of each real row; without clusters, of the row itself.
+        first: ``(units,)`` position among the real rows of each source's first row.
         left_out: Columns that number the rows.
+        parts: What of its column's texts a set holds, ``parts`` or ``words``; empty for a set of values.
     """
 
     sets: tuple[Columns, ...]
     held: Flags
     hit: Flags
-    unit: Rows
+    first: Rows
     left_out: Columns
+    parts: tuple[str, ...]
+
+    def of(self, units: Flags) -> Uniques:
+        """Some of the sources."""
+        return replace(self, held=self.held[units], hit=self.hit[units], first=self.first[units])
 
     @property
     def single(self) -> Flags:
-        """Which sets are one column."""
-        return np.array([len(columns) == 1 for columns in self.sets], dtype=bool)
+        """Which sets are the values of one column."""
+        return np.array([len(columns) == 1 for columns in self.sets], dtype=bool) & ~self.partial
+
+    @property
+    def combined(self) -> Flags:
+        """Which sets are combinations of columns."""
+        return ~self.single & ~self.partial
+
+    @property
+    def partial(self) -> Flags:
+        """Which sets are parts of one column's texts."""
+        return np.array([bool(what) for what in self.parts], dtype=bool)
+
+    def label(self, at: int, between: str) -> str:
+        """A set in words."""
+        return (f"{self.parts[at]} of " if self.parts[at] else "") + between.join(self.sets[at])
 
 
 def uniques_of(bench: Workbench, *, most: int) -> Uniques:
-    """Every column alone, and up to ``most`` combinations of each size from two to four."""
+    """Every column alone, up to ``most`` combinations of each size from two to four, and the parts of texts."""
     codes, left_out = column_values(bench)
     real = bench.real.rows
     unit = bench.real.units
     alone = {name: _unique_in(column, unit, len(real)) for name, column in codes.items()}
     joined = [name for name, (held, _) in alone.items() if held.mean() <= OFTEN]
+    parts = {place: found for name in codes for place, found in _parts(bench, name, unit)}
     chosen = [(name,) for name in codes] + drawn(joined, most, bench.generator("combinations"))
     units = int(unit.max()) + 1
-    held, hit = np.zeros((units, len(chosen)), dtype=bool), np.zeros((units, len(chosen)), dtype=bool)
+    held, hit = (np.zeros((units, len(chosen) + len(parts)), dtype=bool) for _ in range(2))
     for at, columns in enumerate(chosen):
         if len(columns) == 1:
             own, found = alone[columns[0]]
@@ -67,7 +88,28 @@ def uniques_of(bench: Workbench, *, most: int) -> Uniques:
             common = ~np.any([alone[name][0] for name in columns], axis=0)  # a unique part is told of alone
             own, found = own & common, found & common
         held[unit[own], at], hit[unit[found], at] = True, True
-    return Uniques(sets=tuple(chosen), held=held, hit=hit, unit=unit, left_out=left_out)
+    for at, (holds, leaks) in enumerate(parts.values(), start=len(chosen)):
+        held[unit[holds], at], hit[unit[leaks], at] = True, True
+    return Uniques(
+        sets=(*chosen, *((name,) for name, _ in parts)),
+        held=held,
+        hit=hit,
+        first=np.unique(unit, return_index=True)[1],
+        left_out=left_out,
+        parts=(*[""] * len(chosen), *(what for _, what in parts)),
+    )
+
+
+def _parts(bench: Workbench, name: str, unit: Rows) -> Iterator[tuple[tuple[str, str], tuple[Flags, Flags]]]:
+    """The same for the parts and the words of a column of texts."""
+    frame = bench.corpus.frame
+    if frame is None or name not in bench.corpus.texts:
+        return
+    texts = frame[name].take(np.concatenate([bench.real.rows, bench.release.rows]))
+    for what, separator in SEPARATORS.items():
+        found = unique_parts(texts, unit, len(bench.real), separator)
+        if found is not None:
+            yield (name, what), found
 
 
 def column_values(bench: Workbench) -> tuple[dict[str, Rows], Columns]:
@@ -93,7 +135,7 @@ def column_values(bench: Workbench) -> tuple[dict[str, Rows], Columns]:
 
 
 def numbers_rows(column: pd.Series[Any], *, step: int | None = 1) -> bool:
-    """Whether a column holds whole numbers in a row, each once, or such numbers behind the same letters.
+    """Whether a column holds whole numbers in a row, each once, or such numbers between the same letters.
 
     ``step`` is the distance from one to the next; None takes any that is the same throughout.
 
@@ -104,8 +146,8 @@ def numbers_rows(column: pd.Series[Any], *, step: int | None = 1) -> bool:
     (True, False)
     """
     if column.dtype.kind not in "iuf" and len(column) > 1 and not column.isna().any():
-        parts = column.astype(str).str.extract(r"^(\D*)(\d{1,15})$")
-        if parts[1].isna().any() or parts[0].nunique() > 1:
+        parts = column.astype(str).str.extract(r"^(\D*)(\d{1,15})(\D*)$")
+        if parts[1].isna().any() or parts[0].nunique() > 1 or parts[2].nunique() > 1:
             return False
         column = parts[1].astype(np.int64)
     if column.dtype.kind not in "iuf" or len(column) < 2 or column.isna().any():

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from counterproof.metrics.engine.column_neighbours import Nearest, nearest_by_columns
 from counterproof.metrics.engine.shared_work import Work
@@ -14,7 +16,7 @@ from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Evidence, Group
 from counterproof.metrics.leakage._disclosure.risk import Rates, told
 from counterproof.metrics.leakage._disclosure.targets import Targets, find_targets
-from counterproof.metrics.metric import Needs, Value, metric
+from counterproof.metrics.metric import Count, Needs, Value, metric
 from counterproof.metrics.sample import Corpus, Floats, Mixed, Rows
 from counterproof.metrics.statistics.proportions import wilson
 from counterproof.metrics.workbench import Workbench
@@ -55,9 +57,14 @@ class Guesses:
     unit="risk",
     null="membership",
     needs=Needs(holdout=True, modalities=frozenset({"table"}), smallest_n=100),
+    reads=("columns",),
 )
 def attribute_inference(
-    bench: Workbench, *, secrets: tuple[str, ...] = (), tolerance: float = 0.05, attacks: int = 5000
+    bench: Workbench,
+    *,
+    secrets: tuple[str, ...] = (),
+    tolerance: Annotated[float, Field(ge=0, le=1)] = 0.05,
+    attacks: Count = 5000,
 ) -> Iterator[Value]:
     """Secrets that the release tells of train records, in excess of records it was not made from.
 

@@ -38,6 +38,7 @@ MATCHES: Work[Matches] = Work("matches of real records with the release")
     unit="share of the release",
     null="membership",
     needs=Needs(smallest_n=1000),
+    reads=("columns",),
     tolerances=(
         Tolerance(
             "value",
@@ -68,6 +69,9 @@ def copies(bench: Workbench) -> Iterator[Value]:
     most. All tests together alarm on 1 honest release in 500 at most. Never read a pass as more
     than: no copies found by these searches at this power.
 
+    Without a holdout, or with real rows of unknown exposure alone, nothing can pass; exact copies beyond what
+    the real rows' own twins explain are facts all the same, and fail.
+
     Sources: Berk and Jones 1979, doi:10.1007/BF00533250, and Donoho and Jin 2004,
     arXiv:math/0410072, for tests over all thresholds; Carlini et al. 2023, arXiv:2301.13188,
     for distances relative to the neighbourhood; Newcombe 1998, for the interval.
@@ -76,11 +80,8 @@ def copies(bench: Workbench) -> Iterator[Value]:
         ``value`` the excess copy rate, ``near`` the share of the release that is near copies: the
         excess of training records among the nearest ones.
     """
-    if bench.train is None:
-        yield Value(status="not_assessable", reason="no training rows were given, so copies cannot be looked for")
-        return
-    if bench.holdout is None:
-        yield without_holdout(bench, bench.train)
+    if bench.train is None or bench.holdout is None:
+        yield without_roles(bench)
         return
     known = bench.real
     found = bench.shared(MATCHES.about(bench.real, bench.release), lambda: find_matches(bench))
@@ -211,35 +212,38 @@ def scaled(e: Estimate, weight: float) -> Estimate:
     return replace(e, value=e.value * weight, low=e.low * weight, high=e.high * weight)
 
 
-def without_holdout(bench: Workbench, train: Sample) -> Value:
-    """Exact copies beyond train's own twins are facts; anything finer needs a holdout."""
-    digests, counts = np.unique(train.digests, return_counts=True)
+def without_roles(bench: Workbench) -> Value:
+    """Exact copies beyond the real rows' own twins are facts; anything finer needs train and holdout."""
+    known, kind = (bench.real, "real") if bench.train is None else (bench.train, "training")
+    digests, counts = np.unique(known.digests, return_counts=True)
     hits = int(np.isin(digests, np.unique(bench.release.digests)).sum())
-    pairs = exact_pairs(bench, train, np.arange(len(train)))
+    pairs = exact_pairs(bench, known, np.arange(len(known)))
     alarm = ""
-    if hits and beyond_twins(bench, train, counts, copied=len(pairs)):
+    if hits and beyond_twins(bench, known, counts, copied=len(pairs)):
+        stand = "record stands" if hits == 1 else "records stand"
         alarm = (
-            f"{hits} distinct training records stand in the release, more than the training rows' own twins "
-            f"explain (a holdout would tell copies from coincidences)"
+            f"{hits} distinct {kind} {stand} in the release, in {len(pairs)} of {len(bench.release)} rows, more than "
+            f"the {kind} rows' own twins explain (train and holdout would tell copies from coincidences)"
         )
+    lacking = "train and holdout" if bench.train is None else "holdout"
     return Value(
         status="not_assessable",
-        reason="without holdout rows, copies cannot be told from likeness",
+        reason=f"without {lacking} rows, copies cannot be told from likeness",
         alarm=alarm,
-        evidence=listed(bench, pairs, "Release rows that equal a training row"),
+        evidence=listed(bench, pairs, f"Release rows that equal a {kind} row"),
     )
 
 
-def beyond_twins(bench: Workbench, train: Sample, counts: Places, *, copied: int) -> bool:
-    """Whether more training rows find their equal in the release than in the rest of train.
+def beyond_twins(bench: Workbench, known: Sample, counts: Places, *, copied: int) -> bool:
+    """Whether more real rows find their equal in the release than among themselves.
 
-    A faithful release of as many rows would match as many. A train table whose duplicates were
-    removed hides that rate: there only copies in more than 5 % of the release are taken for facts.
+    A faithful release of as many rows would match as many. A table whose duplicates were removed
+    hides that rate: there only copies in more than 5 % of the release are taken for facts.
     """
-    twins, matched = int(counts[counts > 1].sum()), int(np.isin(train.digests, bench.release.digests).sum())
+    twins, matched = int(counts[counts > 1].sum()), int(np.isin(known.digests, bench.release.digests).sum())
     if not twins:
-        return copied > COARSE * len(bench.release) or not coincidental(train)
-    grown = max(1.0, len(bench.release) / len(train))
+        return copied > COARSE * len(bench.release) or not coincidental(known)
+    grown = max(1.0, len(bench.release) / len(known))
     return matched - grown * twins > 4 * math.sqrt(matched + grown**2 * twins + 1)
 
 

@@ -6,8 +6,10 @@ import math
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 from scipy.stats import rankdata
 
 from counterproof.metrics.engine.distances import distinct
@@ -26,7 +28,7 @@ from counterproof.metrics.leakage._distances.known_neighbours import (
     proximity_of,
     too_few,
 )
-from counterproof.metrics.metric import Needs, Value, metric
+from counterproof.metrics.metric import Count, Needs, Value, metric
 from counterproof.metrics.sample import Floats, Rows
 from counterproof.metrics.shared.principal_axes import on_pooled_axes
 from counterproof.metrics.statistics.auc import auc_parts
@@ -97,7 +99,7 @@ class Cells:
     null="membership",
     needs=Needs(holdout=True, smallest_n=500),
 )
-def copying_test(bench: Workbench, *, cells: int = 3, tau: int = FEWEST) -> Iterator[Value]:
+def copying_test(bench: Workbench, *, cells: Count = 3, tau: Annotated[int, Field(ge=0)] = FEWEST) -> Iterator[Value]:
     """Whether release rows lie nearer to training rows than holdout rows do, cell by cell (C_T).
 
     In each cell a Mann-Whitney test of the distances to the nearest training row of the cell gives z:
@@ -264,9 +266,9 @@ def _cell_value(bench: Workbench, tests: Cells, cell: int, sides: tuple[Side, Si
     lacking = [role for role, count in n.items() if not count]
     reason = f"the cell has no {' and no '.join(lacking)} rows" if lacking else ""
     if not reason and tests.release[cell] <= tau:
-        reason = f"too few to say: {tests.release[cell]} release rows, and more than {tau} are needed"
+        reason = f"too few rows: {tests.release[cell]} release rows, and more than {tau} are needed"
     if not reason and effective_sample_size(sides[0].place) < PLACES:
-        reason = f"too few to say: its release rows stand at fewer than {PLACES} places"
+        reason = f"too few rows: its release rows stand at fewer than {PLACES} places"
     if reason:
         return Value(group=group, status="not_assessable", reason=reason, n=n, decidable=False)
     return Value(group=group, estimate=_estimate(bench, float(tests.z[cell]), parts, sides, 1), n=n)

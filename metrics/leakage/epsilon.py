@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 from scipy.stats import beta
 
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Estimate
-from counterproof.metrics.leakage._membership.attacked_records import LEAST, MOST, select_targets
+from counterproof.metrics.leakage._membership.attacked_records import LEAST, MOST, Attacked, select_targets
 from counterproof.metrics.leakage._membership.attacks import attack_scores
 from counterproof.metrics.leakage._membership.evaluation import Guesses, SplitScores, split_and_score
 from counterproof.metrics.leakage.membership import too_few
@@ -50,7 +52,12 @@ class Bound:
     needs=Needs(holdout=True, smallest_n=100),
     tolerances=(Tolerance("claim", "<=", 0.0, "attacks that prove more than the claimed ε prove the claim false"),),
 )
-def epsilon(bench: Workbench, *, claimed: float | None = None, records: int = MOST) -> Iterator[Value]:
+def epsilon(
+    bench: Workbench,
+    *,
+    claimed: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None,
+    records: Attacked = MOST,
+) -> Iterator[Value]:
     """The privacy loss ε that the membership attacks prove, at the confidence of the audit.
 
     A lower bound on leakage by these attacks: a generator of differential privacy ε cannot exceed

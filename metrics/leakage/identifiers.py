@@ -44,6 +44,7 @@ class Sightings:
     unit="share of the release",
     null="none",
     needs=Needs(modalities=frozenset({"table", "image"})),
+    reads=("texts",),
     tolerances=(
         Tolerance(
             "real",

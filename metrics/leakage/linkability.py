@@ -15,7 +15,7 @@ from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Estimate, Evidence, Group
 from counterproof.metrics.leakage._disclosure.risk import Rates, told
 from counterproof.metrics.leakage._disclosure.targets import Targets, find_targets
-from counterproof.metrics.metric import Needs, Value, metric
+from counterproof.metrics.metric import Count, Needs, Value, metric
 from counterproof.metrics.sample import Floats, Mixed, Rows
 from counterproof.metrics.workbench import Workbench
 
@@ -51,9 +51,10 @@ class Links:
     unit="risk",
     null="membership",
     needs=Needs(holdout=True, modalities=frozenset({"table"}), smallest_n=100),
+    reads=("columns",),
 )
 def linkability(
-    bench: Workbench, *, columns: tuple[tuple[str, ...], ...] = (), k: int = 1, attacks: int = 5000
+    bench: Workbench, *, columns: tuple[tuple[str, ...], ...] = (), k: Count = 1, attacks: Count = 5000
 ) -> Iterator[Value]:
     """Records whose halves the release links, in excess of records that the generator never saw.
 

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.stats import norm
 
 from counterproof.metrics.estimate import Estimate, Evidence, Panel
-from counterproof.metrics.leakage._membership.attacked_records import LEAST, MOST, Targets, select_targets
+from counterproof.metrics.leakage._membership.attacked_records import LEAST, MOST, Attacked, Targets, select_targets
 from counterproof.metrics.leakage._membership.attacks import attack_scores, isolation, nearest_made
 from counterproof.metrics.leakage._membership.evaluation import REVERSED, SplitScores, split_and_score
 from counterproof.metrics.metric import Needs, Plant, Tolerance, Value, metric
@@ -74,7 +74,7 @@ class AttackResult:
         ),
     ),
 )
-def membership(bench: Workbench, *, records: int = MOST) -> Iterator[Value]:
+def membership(bench: Workbench, *, records: Attacked = MOST) -> Iterator[Value]:
     """How well attacks tell training records from holdout records, as AUROC of the best one.
 
     0.5 is guessing, 1 gives every record away. Six attacks score the known records by the release
@@ -138,7 +138,7 @@ def _area(
     member = result.split.member[where]
     n = {"members": int(member.sum()), "non-members": int((~member).sum())}
     if min(n.values()) < FEW:
-        reason = f"too few to say: {FEW} members and {FEW} non-members are needed"
+        reason = f"too few rows: {FEW} members and {FEW} non-members are needed"
         return Value(field=field, group=group, status="not_assessable", reason=reason, decidable=False)
     scores = result.split.scores[attack or result.attack][where]
     return Value(field=field, group=group, estimate=area_estimate(scores, member, bench.level), n=n)
@@ -154,7 +154,7 @@ def _groups(bench: Workbench, result: AttackResult) -> Iterator[Value]:
         for value, count in zip(told, counts, strict=True):
             group = ((column, str(value) or MISSING_TEXT),)
             if count < bench.small_cell and not bench.show_real:
-                reason = f"too few to say: fewer than {bench.small_cell} real rows"
+                reason = f"too few rows: fewer than {bench.small_cell} real rows"
                 yield Value(group=group, status="not_assessable", reason=reason, decidable=False)
             else:
                 yield _area(bench, result, result.judged & (of_unit == value), group=group)

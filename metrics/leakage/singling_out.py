@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 from scipy.stats import hypergeom
 
 from counterproof.metrics.engine.shared_work import Work
@@ -24,7 +26,7 @@ from counterproof.metrics.leakage._disclosure.predicates import (
 )
 from counterproof.metrics.leakage._disclosure.risk import Rates, told
 from counterproof.metrics.leakage._disclosure.targets import units
-from counterproof.metrics.metric import Needs, Value, metric
+from counterproof.metrics.metric import Count, Needs, Value, metric
 from counterproof.metrics.sample import Floats, Rows, Sample
 from counterproof.metrics.statistics.proportions import wilson
 from counterproof.metrics.workbench import Workbench
@@ -55,6 +57,9 @@ class Aim:
     guessed: Hits
 
 
+Sizes = Annotated[tuple[Annotated[int, Field(ge=2)], ...], Field(min_length=1)]
+
+
 @metric(
     id="leakage.singling_out",
     family="leakage",
@@ -62,8 +67,9 @@ class Aim:
     unit="risk",
     null="membership",
     needs=Needs(holdout=True, modalities=frozenset({"table"}), smallest_n=100),
+    reads=("columns",),
 )
-def singling_out(bench: Workbench, *, columns: tuple[int, ...] = SIZES, attacks: int = 5000) -> Iterator[Value]:
+def singling_out(bench: Workbench, *, columns: Sizes = SIZES, attacks: Count = 5000) -> Iterator[Value]:
     """Descriptions of one release row that describe one train record, in excess of the holdout.
 
     An attacker takes what is unique in the release for unique in the data it was made from.

@@ -128,8 +128,9 @@ def quantity_value(
     """
     if k < 1:
         raise MetricError(f"{quantity}: k = {k} is no neighbour: give 1 or more")
-    if min(len(bench.reference), len(bench.candidate)) < 2 * (k + 1):
-        reason = f"{quantity} at k = {k} needs {2 * (k + 1)} rows on each side, so that halves have {k} neighbours"
+    if min(bench.reference.smallest_half, bench.candidate.smallest_half) <= k:
+        rows = "rows" if bench.corpus.clusters is None else "rows of enough sources"
+        reason = f"{quantity} at k = {k} needs {2 * (k + 1)} {rows} on each side, so that halves have {k} neighbours"
         return Value(status="not_assessable", reason=reason, n=bench.sizes)
     try:
         made = manifold(bench, k, ties)

@@ -31,6 +31,13 @@ class Task:
     made: NDArray[np.bool_]
     fold: NDArray[np.intp]
 
+    @property
+    def sparse(self) -> NDArray[np.bool_]:
+        """``(p,)`` the tree columns of which the rows outside of some fold know no value."""
+        known = ~np.isnan(self.trees)
+        learned = np.stack([known[self.fold != fold].any(0) for fold in range(FOLDS)])
+        return np.asarray(~learned.all(0), dtype=np.bool_)
+
 
 def tree_columns(mixed: Mixed, rows: Rows) -> Floats:
     """``(n, p + q)`` a table's columns as trees take them: numbers, then category codes."""
@@ -83,20 +90,42 @@ def boosting_scores(task: Task, seed: int) -> Floats:
     return scores
 
 
-def boosting(task: Task, rows: NDArray[np.bool_], seed: int) -> Any:
+@dataclass(frozen=True, eq=False)
+class Boosting:
+    """A fitted classifier, without the columns of which its rows know no value: it cannot bin them.
+
+    Attributes:
+        model: The classifier; None where no column is left to it.
+        known: ``(p,)`` the columns that it learned from.
+    """
+
+    model: Any
+    known: NDArray[np.bool_]
+
+    def decision_function(self, trees: Floats) -> Floats:
+        """``(n,)`` log odds that a row was made."""
+        if self.model is None:
+            return np.zeros(len(trees))
+        return np.asarray(self.model.decision_function(trees[:, self.known]))
+
+
+def boosting(task: Task, rows: NDArray[np.bool_], seed: int) -> Boosting:
     """A small gradient boosting classifier."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
+    known = np.asarray(~np.isnan(task.trees[rows]).all(0), dtype=np.bool_)
+    if not known.any():
+        return Boosting(None, known)
     model = HistGradientBoostingClassifier(
         max_iter=60,
         max_leaf_nodes=15,
         learning_rate=0.15,
         early_stopping=False,
-        categorical_features=task.categorical,
+        categorical_features=task.categorical[known],
         random_state=seed,
     )
     with no_library_warnings():
-        return model.fit(task.trees[rows], task.made[rows])
+        return Boosting(model.fit(task.trees[rows][:, known], task.made[rows]), known)
 
 
 def separating_columns(task: Task, seed: int) -> tuple[list[str], list[float]]:

@@ -114,7 +114,7 @@ class GroupComparison:
                     decidable=decides,
                 )
             if not told:
-                reason = f"too few to say: fewer than two groups have {LEAST} rows on each side"
+                reason = f"too few rows: fewer than two groups have {LEAST} rows on each side"
                 yield Value(
                     field=field, status="not_assessable", better="lower", unit=unit, reason=reason, decidable=False
                 )
@@ -157,7 +157,7 @@ def _cell_values(plan: ComparisonPlan, cell: Cell, made: GroupScores | None, by:
         if made is not None:
             yield _cell_value(plan, made, at, better, level)
         elif not crossed or field == by:
-            reason = cell.reason or "too few to say on this re-split"
+            reason = cell.reason or "too few rows on this re-split"
             yield Value(
                 field=field,
                 group=cell.group,
@@ -191,7 +191,7 @@ def _cell_value(plan: ComparisonPlan, made: GroupScores, at: int, better: Better
 def _estimate(field: str, every: list[Losses], groups: int, pairs: int, level: float) -> tuple[Estimate | None, str]:
     if not groups or (field != "worst" and not pairs):
         many = "no group has" if not groups else "fewer than two groups have"
-        return None, f"too few to say: {many} {LEAST} rows on each side"
+        return None, f"too few rows: {many} {LEAST} rows on each side"
     if field == "worst":
         made = [(worst_loss(x, level=level, comparisons=groups), f"worst: {x.names[x.worst]}") for x in every]
     elif field == "gap":

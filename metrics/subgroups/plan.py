@@ -140,9 +140,9 @@ def _likely_rows(expected: float) -> int:
 
 def _too_few(bench: Workbench, real: int, candidate: int, rows: int) -> str:
     if real < bench.small_cell and not bench.show_real:
-        return f"too few to say: fewer than {bench.small_cell} real rows"
+        return f"too few rows: fewer than {bench.small_cell} real rows"
     if rows >= LEAST:
         return ""
     if candidate < LEAST:
-        return f"too few to say: {candidate} synthetic rows, and {LEAST} on each side are needed"
-    return f"too few to say: {LEAST} real rows are needed on each side, in every re-split too"
+        return f"too few rows: {candidate} synthetic rows, and {LEAST} on each side are needed"
+    return f"too few rows: {LEAST} real rows are needed on each side, in every re-split too"

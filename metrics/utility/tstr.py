@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from counterproof.metrics.engine.learners import LEARNED, Forecast, chosen_learners
+from counterproof.metrics.engine.learners import LEARNED, Forecast, Models, chosen_learners
 from counterproof.metrics.estimate import Better, Estimate, Evidence, Panel, normal_quantile
 from counterproof.metrics.metric import Needs, Tolerance, Value, metric
 from counterproof.metrics.sample import Floats, Sample
@@ -148,6 +148,7 @@ def foreseen(bench: Workbench) -> str:
     headline="gap",
     unit="AUROC",
     needs=Needs(label=True),
+    reads=("features", "label"),
     null="halves",
     draws=REFITS,
     tolerances=(
@@ -164,7 +165,7 @@ def foreseen(bench: Workbench) -> str:
     ),
     preflight=foreseen,
 )
-def tstr(bench: Workbench, *, models: tuple[str, ...] | None = None) -> Iterator[Value]:
+def tstr(bench: Workbench, *, models: Models | None = None) -> Iterator[Value]:
     """What models trained on the release lose on real rows, against models trained on real rows.
 
     The same learners are trained on real rows and on as many release rows, and tested on the same
@@ -174,7 +175,7 @@ def tstr(bench: Workbench, *, models: tuple[str, ...] | None = None) -> Iterator
     what a user loses who has the release in their place; no default gate looks at it. The intervals hold
     the paired error of the test rows (DeLong et al. 1988, doi:10.2307/2531595; more classes: influence
     values of the macro average) and the spread of training anew. A learner that half of the real rows
-    teach nothing is listed as "too few rows to say". AUROC of more than two classes is the mean of each
+    teach nothing is listed as "too few rows". AUROC of more than two classes is the mean of each
     against the rest. After Esteban et al. 2017, arXiv:1706.02633.
 
     Args:
@@ -283,7 +284,7 @@ def _changes(
     headline, as_released = field == "gap", field == "gap_as_released"
     learning = everything if as_released else bench.learning
     told = {change.group[0][1] for change in several}
-    few = f"too few rows to say: half of the {len(bench.learning)} real rows that models learn from teach nothing"
+    few = f"too few rows: half of the {len(bench.learning)} real rows that models learn from teach nothing"
     if several:
         yield _value(
             bench,

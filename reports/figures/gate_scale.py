@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from counterproof.reports.figures.axes import Axis, axis_over
 from counterproof.reports.figures.markup import Markup, drawing, element, hint
@@ -18,10 +19,12 @@ REACH = 12.0  # a wider interval, relative to the rest, is cut and gets an arrow
 def gate_scale(line: Line) -> Markup:
     """The scale of one gate; empty where nothing was measured."""
     gate = line.gate
-    if gate.value is None or gate.limit is None:
+    if gate.value is None or gate.limit is None or line.fact:
         return Markup("")
-    axis = _axis(line)
     label = f"{line.value}, limit {line.limit}" + ("" if gate.floor is None else f", floor {number(gate.floor)}")
+    line = _from_the_least(line)
+    gate, axis = line.gate, _axis(line)
+    assert gate.value is not None
     return drawing(
         WIDTH,
         HEIGHT,
@@ -32,6 +35,15 @@ def gate_scale(line: Line) -> Markup:
         *_limit_labels(line, axis),
         class_="rung",
     )
+
+
+def _from_the_least(line: Line) -> Line:
+    """What lies below the least that the true value can be is drawn there."""
+    if line.least is None:
+        return line
+    numbers = {name: getattr(line.gate, name) for name in ("value", "low", "high", "bound")}
+    kept = {name: max(value, line.least) for name, value in numbers.items() if value is not None}
+    return replace(line, gate=line.gate.model_copy(update=kept))
 
 
 def cell_scale(line: Line, cell: CellReading) -> Markup:

@@ -32,7 +32,7 @@ class GroupCell:
     Attributes:
         reading: The reading; the worst where several learners or rates were read.
         look: Verdict of its gate; without one ``beyond`` or ``within`` what real rows reach, ``open``
-            where nothing was measured, ``few`` where there are too few rows to say.
+            where nothing was measured, ``few`` where there are too few rows.
         size: Rows, as ``n 300``, or ``n 19 / 2196`` of a group and the one it is compared with.
         spreads: By how many spreads of the floor it is worse than its floor.
         against: The group it is compared with, if any.
@@ -135,7 +135,9 @@ def _tooltip(one: GroupReading, look: CellState, spreads: float | None) -> str:
     """The tooltip of a cell."""
     reading = one.reading
     parts = [
-        interval(reading.value, reading.low, reading.high) if reading.value is not None else "not measured",
+        interval(reading.value, reading.low, reading.high, reading.least)
+        if reading.value is not None
+        else "not measured",
         f"against {one.against}" if one.against else "",
         one.other_keys,
         ", ".join(f"{role} {count}" for role, count in reading.n.items()),
@@ -143,6 +145,6 @@ def _tooltip(one: GroupReading, look: CellState, spreads: float | None) -> str:
         f"{spreads:.1f} spreads of it beyond" if spreads is not None and 0 < spreads < 1e6 else "",
         reading.alarm,
         reading.reason,
-        "too few to say" if look == "few" and not reading.reason.startswith("too few") else "",
+        "too few rows" if look == "few" and not reading.reason.startswith("too few") else "",
     ]
     return printable("; ".join(part for part in parts if part))

@@ -110,10 +110,10 @@ class GroupTable:
 
     @property
     def tally(self) -> str:
-        """A summary: ``17 groups by 7 questions: 3 fail, 12 too few to say``."""
+        """A summary: ``17 groups by 7 questions: 3 fail, 12 too few rows``."""
         looks = [cell.look for cell in self.cells]
         words: dict[CellState, str] = {state: look.word.lower() for state, look in LOOKS.items()}
-        words |= {"beyond": "beyond what real rows reach", "few": "too few to say"}
+        words |= {"beyond": "beyond what real rows reach", "few": "too few rows"}
         counted = ", ".join(f"{looks.count(look)} {word}" for look, word in words.items() if look in looks)
         groups, asked = sum(len(block.rows) for block in self.blocks), len(self.questions)
         size = f"{groups} group{'s' * (groups > 1)} by {asked} question{'s' * (asked > 1)}"

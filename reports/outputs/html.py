@@ -79,9 +79,12 @@ def render(record: RecordData) -> str:
         record=record,
         verdict=verdict,
         because=because,
+        headline=wording.headline(record),
+        extent=wording.extent_told(record),
         chapters=chapters,
         groups=group_table(record),
         not_assessed=wording.not_assessed(record),
+        warned=wording.warned(record),
         shows_real=wording.shows_real(record),
         style=Markup(_text("style.css")),
         loader=Markup(loader),
@@ -94,7 +97,13 @@ def render_summary(record: RecordData) -> str:
     """A strip for notebooks: verdict, families and gates; inline styles, no scripts."""
     verdict, because = wording.overall(record)
     return _environment().get_template("summary.html.j2").render(
-        record=record, verdict=verdict, because=because, chapters=list(_chapters(record, figures=False))
+        record=record,
+        verdict=verdict,
+        because=because,
+        headline=wording.headline(record),
+        extent=wording.extent_told(record),
+        warned=wording.warned(record),
+        chapters=list(_chapters(record, figures=False)),
     )  # fmt: skip
 
 

@@ -9,7 +9,18 @@ from xml.etree import ElementTree as ET
 
 from counterproof.reports.model import RecordData
 from counterproof.reports.text import printable
-from counterproof.reports.wording import Line, family_of, gates_by_family, group_in_words, multiplicity, overall
+from counterproof.reports.wording import (
+    LOOKS,
+    Line,
+    extent_told,
+    family_of,
+    gates_by_family,
+    group_in_words,
+    headline,
+    multiplicity,
+    overall,
+    warned,
+)
 
 Outcome = Literal["passed", "failures", "errors", "skipped"]
 CELLS_TOLD = 20
@@ -34,9 +45,28 @@ def junit(record: RecordData) -> str:
     }
     root = ET.Element("testsuites", {"name": "counterproof", **totals})
     suite = ET.SubElement(root, "testsuite", {"name": "counterproof", **totals})
+    properties = ET.SubElement(suite, "properties")
+    for name, value in _facts(record):
+        ET.SubElement(properties, "property", {"name": name, "value": value})
     suite.extend(case for _, case in cases)
+    told = [*extent_told(record), *(f"{LOOKS['warn'].word}: {printable(text)}" for text in warned(record))]
+    if told:
+        ET.SubElement(suite, "system-out").text = "\n".join(told)
     ET.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
+
+
+def _facts(record: RecordData) -> Iterator[tuple[str, str]]:
+    """What stands above the test cases: the verdict, and how much of the release was judged."""
+    yield "verdict", headline(record)
+    extent = record.extent
+    if extent is None:
+        return
+    if extent.columns:
+        yield "columns", str(len(extent.columns))
+        yield "columns not judged", ", ".join(printable(one.column) for one in extent.unjudged) or "none"
+    yield f"{extent.unit}s", str(extent.rows)
+    yield f"{extent.unit}s compared", str(extent.compared)
 
 
 def _outcome(line: Line) -> Outcome:

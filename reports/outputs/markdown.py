@@ -15,14 +15,17 @@ from counterproof.reports.wording import (
     Line,
     answer,
     applicable,
+    extent_told,
     families,
     family_state,
+    headline,
     not_applicable_gates,
     not_assessed,
     overall,
     planted_controls,
     question,
     shows_real,
+    warned,
 )
 
 SHORT = 300
@@ -37,7 +40,7 @@ _LOADED = re.compile(
     r"|\](?=[(\[:])"  # a bracket that could close the text of a link
     r"|(?<!\w)_|_(?!\w)"  # emphasis
 )
-_OPEN = {"few": "too few to say", "open": "cannot tell"}
+_OPEN = {"few": "too few rows", "open": "cannot tell"}
 _SPAN = re.compile(r'(?:[\w.,"*=+\-\[\] >±]|<(?=[= ]))+')  # what a gate is written with
 _MARKS = "\\`*{}<>#|~@&$"
 _ENTITIES = {ord(mark): f"&#{ord(mark)};" for mark in _MARKS} | {ord("<"): "&lt;", ord(">"): "&gt;", ord("&"): "&amp;"}
@@ -51,7 +54,8 @@ def markdown(record: RecordData) -> str:
     """
     verdict, because = overall(record)
     look = LOOKS[verdict]
-    parts = [f"# {look.icon} counterproof: {look.word}", "", escaped(because), ""]
+    parts = [f"# {look.icon} counterproof: {headline(record)}", "", escaped(because), ""]
+    parts += [f"- {escaped(told)}" for told in extent_told(record)] + [""]
     if shows_real(record):
         parts += ["**The record and the report contain real records.**", ""]
     parts += [*_families(record), *_gates(record), *_by_group(record)]
@@ -142,7 +146,7 @@ def _group_cell(cell: GroupCell | None) -> str:
     if cell is None:
         return ""
     reading = cell.reading
-    value = interval(reading.value, reading.low, reading.high) if reading.value is not None else ""
+    value = interval(reading.value, reading.low, reading.high, reading.least) if reading.value is not None else ""
     parts = [
         f"{ICONS.get(cell.look, '')} {value}".strip(),
         f"against {cell.against}" if cell.against else "",
@@ -152,8 +156,8 @@ def _group_cell(cell: GroupCell | None) -> str:
 
 
 def _warnings(record: RecordData) -> Iterator[str]:
-    if record.warnings:
-        yield from ("## Warnings", "", *(f"- {escaped(printable(text))}" for text in record.warnings), "")
+    if told := warned(record):
+        yield from ("## Warnings", "", *(f"- {escaped(printable(text))}" for text in told), "")
 
 
 def _planted_controls(record: RecordData) -> Iterator[str]:

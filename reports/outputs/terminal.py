@@ -12,12 +12,15 @@ from counterproof.reports.wording import (
     Line,
     State,
     applicable,
+    extent_told,
     family_state,
+    headline,
     not_applicable_gates,
     overall,
     planted_controls,
     question,
     shows_real,
+    warned,
 )
 
 if TYPE_CHECKING:
@@ -52,12 +55,14 @@ def verdict_table(record: RecordData) -> RenderableType:
 
     verdict, because = overall(record)
     look = LOOKS[verdict]
-    head = Text.assemble((f"{look.icon} {look.word.upper()}", STYLES[verdict]), "  ", because)
-    warnings = [Text(f"{LOOKS['warn'].icon} {printable(text)}", style=STYLES["warn"]) for text in record.warnings]
+    word = headline(record).replace(look.word, look.word.upper(), 1)
+    head = Text.assemble((f"{look.icon} {word}", STYLES[verdict]), "  ", because)
+    extent = [Text(told, style="dim") for told in extent_told(record)]
+    warnings = [Text(f"{LOOKS['warn'].icon} {printable(text)}", style=STYLES["warn"]) for text in warned(record)]
     aside = [Text(told, style="dim") for told in [not_applicable_gates(record)] if told]
     powers = [Text(told, style="dim") for told in _powers(record)]
     mark = [Text(f"{LOOKS['warn'].icon} {REAL}", style=STYLES["fail"])] if shows_real(record) else []
-    return Constrain(Group(head, *mark, *warnings, _table(record), *aside, *powers), WIDTH)
+    return Constrain(Group(head, *extent, *mark, *warnings, _table(record), *aside, *powers), WIDTH)
 
 
 def _powers(record: RecordData) -> list[str]:
@@ -96,7 +101,10 @@ def _cells(line: Line) -> tuple[Text, Text, Text]:
         title.append(f"\n{clipped(line.gate.why, WHY)}", style="dim")
     for member in line.members:
         title.append(f"\n{member.look.icon} {clipped(member.gate.expression, WHY)}", style=STYLES[member.state])
-    return title, Text(line.value), Text(line.limit)
+    value = Text(line.value)
+    if line.bound:
+        value.append(f"\n{line.bound}", style="dim")
+    return title, value, Text(line.limit)
 
 
 def _word(state: State) -> Text:
@@ -111,16 +119,19 @@ def plain_lines(record: RecordData) -> list[str]:
     """The same for logs: one line per gate, the verdict of the whole last."""
     told = [_plain(family, line) for family, lines in applicable(record).items() for line in lines]
     aside = [told for told in [not_applicable_gates(record)] if told]
-    warnings = [f"WARNING {printable(text)}" for text in record.warnings]
+    warnings = [f"WARNING {printable(text)}" for text in warned(record)]
     verdict, because = overall(record)
     mark = [f"WARNING {REAL}"] if shows_real(record) else []
-    return [*told, *aside, *_powers(record), *mark, *warnings, f"VERDICT {verdict.upper()}: {because}"]
+    word = headline(record).replace(LOOKS[verdict].word, verdict.upper(), 1)
+    return [*told, *aside, *_powers(record), *extent_told(record), *mark, *warnings, f"VERDICT {word}: {because}"]
 
 
 def _plain(family: str, line: Line) -> str:
     gate = line.gate
     level = " (warns only)" if gate.level == "warn" else ""
     why = f": {printable(gate.why)}" if gate.why and line.state != "pass" else ""
-    told = f"{line.look.word.upper():<14} {printable(family)}: {printable(gate.expression)}: {line.value}{level}{why}"
+    decided = f", {line.bound}, limit {line.limit}" if line.bound else ""
+    value = f"{line.value}{decided}"
+    told = f"{line.look.word.upper():<14} {printable(family)}: {printable(gate.expression)}: {value}{level}{why}"
     members = [f"{member.look.word.lower()}: {printable(member.gate.expression)}" for member in line.members]
     return f"{told} [{'; '.join(members)}]" if members else told

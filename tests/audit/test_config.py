@@ -23,6 +23,13 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("[data\n", "not valid TOML"),
         ("a = " + "[" * 5000, "not valid TOML"),
+        (DATA + "[run]\nseed = true\n", "run.seed: a number is wanted, not true"),
+        (DATA + "[run]\nconfidence = true\n", "run.confidence: a number is wanted, not true"),
+        ('[data]\nreal = ""\nsynthetic = "synthetic.csv"\n', "data.real: the path is empty"),
+        (DATA + '[metrics."fidelity.precision"]\nk = 0\n', "option k = 0: Input should be greater than or equal to 1"),
+        (DATA + '[metrics."fidelity.precision"]\nk = true\n', "option k = True: a number is wanted"),
+        (DATA + '[metrics."utility.tstr"]\nmodels = []\n', "option models = []: "),
+        (DATA + '[metrics."coverage.vendi_score"]\nq = nan\n', "option q = nan: Input should be greater than 0"),
         ("", "data: is missing"),
         ('[data]\nreal = "real.csv"\n', "data.synthetic: is missing"),
         ('[data]\nsynthetic = "synthetic.csv"\n', "give real rows"),

@@ -312,7 +312,7 @@ def census_record(verdict: Whole = "fail") -> Record:
             "coverage.representation", "fail", expression="coverage.representation[*] >= 0.8", operator=">=",
             limit=0.8, fail_limit=0.8, value=0.55, low=0.495, high=0.605, bound=0.5, floor=1.0, cells=sexes,
             too_few=few, group=None, why="representation for sex=Female, race=Black is 0.55 [0.495, 0.605]; "
-            "at least 0.8 is required; 1 cell too small to say",
+            "at least 0.8 is required; 1 cell with too few rows",
         ),
         gate_of("leakage.copies", "pass", limit=0.01, fail_limit=0.01, value=0.0004, low=0.0, high=0.0016,
                 bound=0.0013, floor=0.0003, source="config"),

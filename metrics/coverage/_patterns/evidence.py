@@ -47,7 +47,7 @@ def what_to_collect(bench: Workbench, space: Space, search: Search) -> Iterator[
     for at in range(min(len(lost), LISTED)):
         made = int(lost.made[at])
         real = (None, None) if hidden[at] else (int(lost.real[at]), round(float(expected[at]), 1))
-        few = f"too few to say: fewer than {bench.small_cell} real rows"
+        few = f"too few rows: fewer than {bench.small_cell} real rows"
         why = few if hidden[at] else "beyond chance" if beyond[at] else "may be chance"
         rows.append((least - made, space.text(lost.patterns[at]), made, *real, why))
     yield Evidence(
@@ -66,7 +66,7 @@ def natural_gaps(bench: Workbench, space: Space, search: Search) -> Iterator[Evi
         return
     natural = natural.some(np.lexsort((-natural.real, (natural.patterns != OPEN).sum(1))))
     hidden = hidden_counts(bench, natural)
-    few = f"too few to say: fewer than {bench.small_cell}"
+    few = f"too few rows: fewer than {bench.small_cell}"
     yield Evidence(
         title="Uncovered, as in real data",
         columns=("pattern", "in the release", "in real data"),

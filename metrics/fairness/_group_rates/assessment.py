@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from counterproof.metrics.engine.learners import chosen_learners
+from counterproof.metrics.engine.learners import Models, chosen_learners
 from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Better, Expected, Group, normal_quantile
@@ -212,7 +212,7 @@ def assess(
     bench: Workbench,
     question: Question,
     *,
-    models: tuple[str, ...] | None,
+    models: Models | None,
     positive: str | None = None,
     how: Comparison = PLAIN,
     control: tuple[str, ...] = (),

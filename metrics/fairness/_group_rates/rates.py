@@ -595,6 +595,8 @@ def _precision_influences(bench: Workbench, table: RateTable, rate: Rate, seen: 
         hits, rows = rates.hits, rates.rows
         assert hits is not None
         at = kept & decision
+        if not at.any():  # a side that selects no row has no precision that a row could move
+            continue
         own[at] += sign * (seen.truth[at] - rates.values[members[at]]) / rows[members[at]]
         everyone[at] += sign * (seen.truth[at] - hits.sum() / rows.sum()) / rows.sum()
     return _of_kept(bench, seen, own, everyone, members, kept)

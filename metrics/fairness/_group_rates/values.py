@@ -146,7 +146,7 @@ def _unmeasured_cells(ready: Ready, block: Block, measured: set[Group]) -> Itera
         name = block.rate.name
         reason = f"no real test row to count a{'n' * (name == 'accuracy')} {name} over"
         if not disclosable[i]:
-            reason = f"too few to say: fewer than {ready.bench.small_cell} real rows"
+            reason = f"too few rows: fewer than {ready.bench.small_cell} real rows"
         elif filled[i]:
             reason = f"models trained on halves of the rows mostly leave no row to count a {name} over"
         elif block.rate.among == "predicted":
@@ -193,15 +193,15 @@ def too_few(ready: Ready, blocks: Sequence[Block]) -> str:
         if (rows := rows_to_decide(reach, float(sigma), n)) is not None
     ]
     if not needed:
-        return "too few rows to say"
+        return "too few rows"
     digits = 10 ** max(0, len(str(min(needed))) - 2)
-    return f"too few rows to say: about {-(-min(needed) // digits) * digits} rows a side would decide it"
+    return f"too few rows: about {-(-min(needed) // digits) * digits} rows a side would decide it"
 
 
 def _unlisted(blocks: Sequence[Block]) -> str:
     """How many undecidable cells are counted only."""
     dropped = max((block.cells.unlisted for block in blocks), default=0)
-    return f"{dropped} more cells are too small to say" if dropped else ""
+    return f"{dropped} more cells have too few rows" if dropped else ""
 
 
 def wholes(ready: Ready, changes: list[Change]) -> Iterator[tuple[Group, list[Change]]]:

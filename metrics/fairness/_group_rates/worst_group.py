@@ -121,7 +121,7 @@ def _framed(ready: Ready, stratum: Stratum, learner: str, positive: str) -> Iter
             shown = disclosable[g] if rate.among in ("all", "predicted") else split[g]
             for side in SIDES:
                 numbers.append(_rate(tables.get(measure), side, g, few if rate.among == "predicted" else 1, shown))
-        yield (stratum.name, name, learner, *numbers, "" if disclosable[g] else "too few to say")
+        yield (stratum.name, name, learner, *numbers, "" if disclosable[g] else "too few rows")
 
 
 def _rate(table: RateTable | None, side: Side, g: int, least: int, shown: bool) -> float | None:

@@ -132,15 +132,21 @@ def number_distance(bench: Workbench, mixed: Mixed, rows: Rows, others: Rows) ->
     """
     squares = np.zeros(others.shape)
     for column in _numbers(bench, mixed):
-        known = column[bench.real.rows]
-        spread = float(np.nanstd(known)) if np.isfinite(known).any() else 0.0
-        here, there = column[rows][:, None] / (spread or 1.0), column[others] / (spread or 1.0)
+        here, there = column[rows][:, None], column[others]
         missing, other_missing = np.isnan(here), np.isnan(there)
-        gap = np.where(missing | other_missing, 0.0, here - there)
-        squares += np.where(missing ^ other_missing, np.inf, gap**2)
+        with np.errstate(over="ignore"):  # what no float holds is infinitely far
+            gap = np.where(missing | other_missing, 0.0, here - there) / (_spread(column[bench.real.rows]) or 1.0)
+            squares += np.where(missing ^ other_missing, np.inf, gap**2)
     for codes in mixed.codes.T:
         squares[codes[rows][:, None] != codes[others]] = np.inf
     return np.asarray(np.sqrt(squares))
+
+
+def _spread(known: Floats) -> float:
+    """The standard deviation without missing values, in units of the largest, whose square may be no float."""
+    known = known[np.isfinite(known)]
+    largest = float(np.abs(known).max(initial=0.0))
+    return largest * float((known / largest).std()) if largest else 0.0
 
 
 def _numbers(bench: Workbench, mixed: Mixed) -> Iterator[Floats]:

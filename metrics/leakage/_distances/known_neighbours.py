@@ -151,11 +151,12 @@ def among(bench: Workbench, near: Proximity, rows: Rows, places: Rows, count: in
     """The nearest of some places of the pool for some rows, searched for; a record is not its own."""
     distance, index = np.full((len(rows), count), np.inf), np.zeros((len(rows), count), dtype=np.intp)
     own = near.asked.rows[rows][:, None]
-    most = min(count + 1, len(places))
-    if not most:
-        return distance, index
     name = f"{zlib.crc32(rows.tobytes())} {zlib.crc32(places.tobytes())}"
     query, base = near.asked.take(rows, f"asked again {name}"), near.pool.take(places, f"held against {name}")
+    # where both are the same rows, the search itself leaves each record out of its own list
+    most = min(count, len(base) - 1) if query.content == base.content else min(count + 1, len(base))
+    if most < 1:
+        return distance, index
     found = bench.neighbours(query, base, most, gower=near.gower)
     order = np.argsort(base.rows[found.index] == own, axis=1, kind="stable")  # itself comes last
     found_index = np.take_along_axis(found.index, order, 1)

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.errors import MetricError
@@ -21,6 +23,7 @@ from counterproof.metrics.sample import Flags, Floats, Rows, Sample
 from counterproof.metrics.workbench import Workbench
 
 LEAST = 40  # attacked records a side: twenty in each half
+Attacked = Annotated[int, Field(ge=LEAST)]
 MOST = 5000  # attacked records a side by default: bounds the queries, never what they are held against
 TARGETS: Work[Targets] = Work("records that membership attacks try")
 

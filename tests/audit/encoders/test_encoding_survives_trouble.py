@@ -241,7 +241,7 @@ def test_a_share_that_cannot_be_read_is_one_sentence(tmp_path: Path, monkeypatch
     monkeypatch.setattr(Path, "read_bytes", gone)
     with pytest.raises(Refusal, match="4 of 4 images cannot be read"):
         take_in({"real": tmp_path, "synthetic": tmp_path}, encoder="pixels", cache=None)
-    monkeypatch.setattr(Path, "rglob", gone)
+    monkeypatch.setattr("os.scandir", gone)
     with pytest.raises(Refusal, match="the folder cannot be read"):
         take_in({"real": tmp_path, "synthetic": tmp_path}, encoder="pixels", cache=None)
 

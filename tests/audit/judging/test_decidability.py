@@ -105,7 +105,7 @@ def test_what_real_rows_cannot_decide_is_undecided_whatever_the_release_shows() 
     for value in (0.0, 0.12, 0.25):
         found = judged(f"{P}.excess <= 0.1", excess(value, 0.09))
         assert found.verdict == "undecided"
-        assert found.why.startswith("too few rows to say: ")
+        assert found.why.startswith("too few rows: ")
         assert "rows a side would decide it" in found.why
     assert judged(f"{P}.excess <= 0.1", excess(0.9, 0.09)).verdict == "fail", "it may still fail"
     assert judged(f"{P}.excess <= 0.1", excess(0.12, 0.09), undecided="block").verdict == "inconclusive"
@@ -142,7 +142,7 @@ def test_a_question_none_of_whose_gates_decides_is_inconclusive_and_so_is_the_wh
     assert [found.verdict for found in gates] == ["pass", "undecided"]
     verdict, because, _ = verdict_of(gates, [sure, unsure])
     assert verdict == "inconclusive"
-    assert because.startswith("utility cannot be decided: too few rows to say")
+    assert because.startswith("utility cannot be decided: too few rows")
     assert families_of(gates, [sure, unsure])["utility"].verdict == "inconclusive"
     assert families_of(gates, [sure, unsure])["fidelity"].verdict == "pass"
 

@@ -214,7 +214,7 @@ def test_small_cells_stand_aside_but_may_fail() -> None:
 
 def test_a_gate_of_small_cells_alone_says_nothing() -> None:
     found = judged(f"{R}[*] >= 0.8", *cells(a=0.81, b=0.95))
-    assert (found.verdict, found.why) == ("undecided", "too few rows to say: 2 cells of representation")
+    assert (found.verdict, found.why) == ("undecided", "too few rows: 2 cells of representation")
     assert len(found.too_few) == 2
 
 
@@ -305,7 +305,7 @@ def test_why_reads_as_a_sentence() -> None:
     many = judged(f"{R}[*] >= 0.8", *cells(A=0.5, B=0.4, c=0.9))
     assert many.why == (
         "representation (g=B) is 0.4 [0.38, 0.42]; at least 0.8 is required "
-        "(and 1 more of 2 cells); 1 cell too small to say"
+        "(and 1 more of 2 cells); 1 cell with too few rows"
     )
     assert judged(f"{P} <= 0.1", reading(value=0.01, better="zero")).why == (
         "precision changes by 0.01 [-0.0096, 0.0296]; at most 0.1 either way is tolerated"

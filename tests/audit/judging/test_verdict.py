@@ -34,7 +34,9 @@ def gates(*verdicts: str, level: str = "fail") -> list[Gate]:
     return [parse_gate(f"{METRIC[verdict]} <= 0.1", known=known, level=level) for verdict in verdicts]  # type: ignore[arg-type]
 
 
-def audited(*asked: Gate, measured: tuple[Reading, ...] = tuple(MEASURED.values())) -> Record:
+def audited(*asked: Gate, measured: tuple[Reading, ...] | None = None) -> Record:
+    if measured is None:  # what the gates look at
+        measured = tuple(r for r in MEASURED.values() if r.metric in {gate.metric for gate in asked})
     return judged(gates=asked, measurements=measured, manifest=manifest("train", "holdout", "synthetic"))
 
 
@@ -51,6 +53,24 @@ def test_the_worst_decides_and_families_exit_code_and_sentence_agree(verdicts: t
         assert family.verdict == shown
         assert family.because
     assert not found.warnings
+
+
+@pytest.mark.parametrize("verdict", ["pass", "inconclusive", "fail"])
+def test_a_metric_that_crashed_is_a_crash_though_no_gate_looks_at_it(verdict: str) -> None:
+    found = audited(*gates(verdict), measured=(MEASURED[verdict], MEASURED["error"]))
+    assert exit_code(found) == (1 if verdict == "fail" else 4)
+    assert found.families["fairness"].verdict == "error"
+    assert "IndexError in fairness.py" in found.families["fairness"].because[0]
+    if verdict != "fail":
+        assert found.because == (
+            "a metric crashed, and no gate looks at it: IndexError in fairness.py (fairness.worst_group_accuracy)"
+        )
+
+
+def test_a_metric_that_crashed_is_a_crash_though_its_gate_only_warns() -> None:
+    found = audited(*gates("pass"), *gates("error", level="warn"))
+    assert (found.verdict, exit_code(found)) == ("error", 4)
+    assert len(found.warnings) == 1
 
 
 def test_a_schema_that_does_not_match_is_said_before_copies_and_before_what_misses_its_limit() -> None:
@@ -72,7 +92,7 @@ def test_nothing_required_or_nothing_decided_is_never_a_pass() -> None:
     assert audited(*gates("pass", level="warn")).verdict == "inconclusive"
 
 
-@pytest.mark.parametrize("verdict", ["fail", "error", "inconclusive"])
+@pytest.mark.parametrize("verdict", ["fail", "inconclusive"])
 def test_warnings_change_nothing_but_are_listed(verdict: str) -> None:
     found = audited(*gates("pass"), *gates(verdict, level="warn"))
     assert (found.verdict, exit_code(found)) == ("pass", EXIT["pass"])

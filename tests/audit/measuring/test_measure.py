@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import subprocess
 import sys
@@ -304,6 +305,13 @@ def test_numbers_that_are_not_finite_are_errors_of_their_own_place(broken: Estim
     assert (alone.status, alone.field, alone.headline) == ("error", "value", True)
 
 
+def test_an_interval_without_ends_says_nothing_and_is_no_crash() -> None:
+    endless = Estimate.normal(0.5, math.inf)
+    (found,) = measure(made(lambda bench: iter([Value(estimate=endless, alarm="a fact")])), a_bench(), {})
+    assert (found.status, found.estimate, found.alarm) == ("not_assessable", None, "a fact")
+    assert found.reason == "the rows are too few, or too alike, to tell how sure the value is"
+
+
 def test_nan_on_some_re_splits_does_not_poison_the_floor() -> None:
     def patchy(bench: Workbench) -> Iterator[Value]:
         odd = bench.draw is not None and bench.draw % 2
@@ -439,32 +447,58 @@ def test_given_labels_and_groups_are_enough() -> None:
 # -- the ledger ------------------------------------------------------------------------------------
 
 
+def digest(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
+def counted(folder: Any, holdout: str, release: str) -> int:
+    return count_audit(folder, digest(holdout), digest(release))[0]
+
+
 def test_the_ledger_counts_distinct_releases_of_one_holdout(tmp_path: Any) -> None:
-    assert [count_audit(tmp_path, "h", release) for release in ("a", "b", "a", "c", "c")] == [1, 2, 2, 3, 3]
-    assert count_audit(tmp_path, "other", "a") == 1
-    assert count_audit(tmp_path, "h", "a") == 3
+    assert [counted(tmp_path, "h", release) for release in ("a", "b", "a", "c", "c")] == [1, 2, 2, 3, 3]
+    assert counted(tmp_path, "other", "a") == 1
+    assert counted(tmp_path, "h", "a") == 3
 
 
-@pytest.mark.parametrize("text", ["", "h", "not a ledger", "h a b c", "\x00 h", "h\nh"])
-def test_lines_of_the_ledger_that_cannot_be_read_count_for_nothing(tmp_path: Any, text: str) -> None:
-    (tmp_path / "audits.txt").write_text(text, encoding="utf-8")
-    assert count_audit(tmp_path, "h", "a") == 1
-    assert count_audit(tmp_path, "h", "b") == 2
+@pytest.mark.parametrize("text", ["h", "not a ledger", "{h} a b c", "\x00 h", "{h}\n{h}", "{h} {a}x", "\ufffd"])
+def test_a_damaged_ledger_is_said_before_the_audit_and_never_counts_anew(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any, text: str
+) -> None:
+    monkeypatch.setenv("COUNTERPROOF_CACHE", str(tmp_path))
+    line = text.format(h=digest("h"), a=digest("a"))
+    (tmp_path / "audits.txt").write_text(f"{digest('h')} {digest('b')}\n{line}\n", encoding="utf-8")
+    with pytest.raises(Refusal, match="line 2 of the ledger of audits is damaged"):
+        counted(tmp_path, "h", "a")
+    with pytest.raises(Refusal, match="damaged"):
+        cp.audit(**three(normal_rows, 30, 0), metrics=["fidelity.precision"])
+
+
+def test_an_open_line_at_the_end_of_the_ledger_is_another_audits(tmp_path: Any) -> None:
+    (tmp_path / "audits.txt").write_text(f"\n{digest('h')} {digest('b')}\n\n{digest('h')}", encoding="utf-8")
+    assert counted(tmp_path, "h", "b") == 1
 
 
 def test_parallel_audits_lose_no_count(tmp_path: Any) -> None:
     note = (
-        "import sys; from pathlib import Path; from counterproof.state import count_audit\n"
-        "for at in range(25): count_audit(Path(sys.argv[1]), 'h', f'{sys.argv[2]}{at}')"
+        "import sys; from hashlib import sha256; from pathlib import Path; from counterproof.state import count_audit\n"
+        "of = lambda name: sha256(name.encode()).hexdigest()\n"
+        "for at in range(25): count_audit(Path(sys.argv[1]), of('h'), of(f'{sys.argv[2]}{at}'))"
     )
     runs = [subprocess.Popen([sys.executable, "-c", note, str(tmp_path), name]) for name in "abcd"]
     assert [run.wait() for run in runs] == [0] * 4
-    assert count_audit(tmp_path, "h", "last") == 101
+    assert counted(tmp_path, "h", "last") == 101
 
 
-def test_a_ledger_that_cannot_be_written_stops_nothing(tmp_path: Any) -> None:
+def test_a_ledger_that_cannot_be_written_stops_nothing_and_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
-    assert count_audit(tmp_path / "file", "h", "a") == 1
+    count, remark = count_audit(tmp_path / "file", digest("h"), digest("a"))
+    assert (count, remark.endswith(": this audit was not counted")) == (1, True)
+    monkeypatch.setenv("COUNTERPROOF_CACHE", str(tmp_path / "file"))
+    record = cp.audit(**three(normal_rows, 30, 0), metrics=["fidelity.precision"])
+    assert any("this audit was not counted" in finding for finding in record.manifest.findings)
 
 
 def test_the_record_counts_the_releases(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:

@@ -179,7 +179,46 @@ def test_the_same_seed_plants_the_same() -> None:
 def test_copies_are_seen_by_the_metric_that_claims_to(make: Any, near: int) -> None:
     found = told(copies, make(1000))
     assert found["value"] == ["planted 10 copies: found"]
-    assert found["near"] == [f"planted {near} near copies: found"]
+    (told_near,) = found["near"]
+    plain, drawn = told_near.split("; ")
+    assert plain == f"planted {near} near copies: found"
+    assert drawn.startswith(f"of {4 * near} made of rows drawn at random (")
+    assert "standard deviation: found" in drawn
+
+
+def test_the_ladder_ends_where_near_copies_can_no_longer_be_told() -> None:
+    """Noise of half a deviation hides a copy among its neighbours; a search that sees only equals sees no rung."""
+
+    def searching(radius: float) -> Metric:
+        @metric(id="leakage.within", family="leakage", title="t", controls={"near_copies": "value"}, null="none")
+        def within(bench: Workbench) -> Iterator[Value]:
+            assert bench.train is not None
+            real, made = bench.train.features, bench.release.features
+            apart = np.sqrt(((made[:, None] - real[None]) ** 2).sum(2)).min(1)
+            share = float((apart <= radius).mean())
+            yield Value(estimate=Estimate(value=share, low=share, high=share), claims={"near_copies": 5})
+
+        return within
+
+    made = arrays(150)
+    (near,) = told(searching(0.2), made)["value"]  # 8 columns: noise of 0.05 lies 0.14 away, of 0.1 about 0.28
+    assert near.startswith("planted 5 near copies: found; of 20 made of rows drawn at random (11.8% of the release)")
+    assert near.endswith("up to 5.0% of a standard deviation: found, of 10.0%: not found") or near.endswith(
+        "up to 10.0% of a standard deviation: found"
+    )
+    assert told(searching(0.0), made)["value"] == ["planted 5: not found, planted 20 near copies: not found"]
+
+
+@pytest.mark.parametrize("noise", [0.005, 0.02, 0.1])
+def test_near_copies_at_random_move_as_far_as_they_are_told_to(noise: float) -> None:
+    made = arrays()
+    grown = planted(made, "near_copies", K, noise=noise)
+    assert grown is not None
+    assert made.train is not None
+    new, real = grown.release.features[-K:], made.train.features
+    apart = np.sqrt(((new[:, None] - real[None]) ** 2).sum(2)).min(1)
+    spread = made.real.features.std(0)
+    assert apart == pytest.approx(noise * np.sqrt((spread**2).sum()), rel=0.6)
 
 
 def test_rare_values_are_seen() -> None:

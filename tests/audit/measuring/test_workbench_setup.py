@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,12 @@ import pandas as pd
 import pytest
 from helpers.records import desk, normal_rows, three
 
+import counterproof as cp
 from counterproof.measuring.contamination import (
     chance_of_sharing,
     check_contamination,
     check_overlap,
+    check_sources,
     overlap_of,
 )
 from counterproof.metrics.sample import Sample
@@ -331,3 +334,41 @@ def test_a_tenth_of_shared_rows_is_refused_in_small_tables_too(n: int) -> None:
     bench = desk(sources=share(rows(train=n, holdout=n, synthetic=50), n // 10))
     with pytest.raises(Refusal, match="so it is no holdout"):
         check_overlap(roles_of(bench), NAMES, allow=False)
+
+
+# -- sources of rows --------------------------------------------------------------------------------
+
+
+def of_sources(first: int, n: int, seed: int) -> pd.DataFrame:
+    """Two rows of each source, which resemble each other."""
+    rng = np.random.default_rng(seed)
+    source = np.repeat(np.arange(first, first + n // 2), 2)
+    level = np.random.default_rng(7).normal(size=100_000)[source]
+    names = [f"s{at}" for at in source]
+    return pd.DataFrame({"source": names, "a": level + rng.normal(size=n), "b": rng.normal(size=n)})
+
+
+def dealt(first: int, n: int) -> Frames:
+    """A holdout whose sources begin at ``first``, where train's begin at 0; the release has others."""
+    return {"train": of_sources(0, n, 1), "holdout": of_sources(first, n, 2), "synthetic": of_sources(9000, n, 3)}
+
+
+@pytest.mark.parametrize(("first", "refused"), [(400, False), (398, False), (200, True), (0, True)])
+def test_sources_that_train_shares_with_the_holdout_are_counted_and_refused(first: int, refused: bool) -> None:
+    roles = roles_of(desk(sources=dealt(first, 800), cluster="source"))
+    shared = 400 - first
+    told = f"{shared} of the 400 sources of its rows (cluster 'source') also have rows in train"
+    if refused:
+        with pytest.raises(Refusal, match=re.escape(told)):
+            check_sources(roles, NAMES, allow=False)
+        assert check_sources(roles, NAMES, allow=True) == [f"holdout: {told}"]
+    else:
+        assert check_sources(roles, NAMES, allow=False) == ([f"holdout: {told}"] if shared else [])
+
+
+def test_an_audit_refuses_shared_sources_and_says_so_where_they_are_allowed() -> None:
+    frames = dealt(100, 400)
+    with pytest.raises(Refusal, match="100 of the 200 sources"):
+        cp.audit(**frames, cluster="source", metrics=["fidelity.marginals"])
+    record = cp.audit(**frames, cluster="source", metrics=["fidelity.marginals"], allow_overlap=True)
+    assert any("100 of the 200 sources" in text for text in record.manifest.notable)

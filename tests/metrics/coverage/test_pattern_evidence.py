@@ -114,7 +114,7 @@ def test_a_faithful_release_sets_off_no_alarm() -> None:
 def test_counts_of_few_real_rows_are_hidden_unless_shown() -> None:
     frame = people(gone=False)
     frame.loc[[0, 1005], "race"] = "c"  # two real women of race c: 2 is below the small cell
-    for show, told in ((False, "too few to say: fewer than 10"), (True, 2)):
+    for show, told in ((False, "too few rows: fewer than 10"), (True, 2)):
         at = view(frame, show_real=show)
         (natural,) = natural_gaps(at, *searched(at))
         assert natural.rows == (("sex=F, race=c", 0, told),)

@@ -392,7 +392,7 @@ def test_small_odd_and_empty_columns_are_judged() -> None:
 
     found = values(desk(sources=three(odd, 40, 16)))
     assert found["value", ()].status == "not_assessable"
-    assert found["tails", (("column", "x0"),)].reason.startswith("too few to say")
+    assert found["tails", (("column", "x0"),)].reason.startswith("too few rows")
     assert audited(three(odd, 40, 16)).verdict in ("pass", "inconclusive")
     with pytest.raises(ValueError, match="needs a row"):
         unseen_mass(np.zeros(3, dtype=np.intp))

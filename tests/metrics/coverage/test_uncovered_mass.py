@@ -144,11 +144,11 @@ def test_a_small_group_is_told_but_decides_nothing_and_a_tiny_one_is_hidden() ->
     small, tiny = found["value", (("race", "small"),)], found["value", (("race", "tiny"),)]
     assert small.estimate is not None
     assert not small.decidable
-    assert small.reason.startswith("too few to say")
+    assert small.reason.startswith("too few rows")
     assert (tiny.status, tiny.estimate, dict(tiny.n)) == ("not_assessable", None, {})
-    assert tiny.reason == "too few to say: fewer than 10 real rows"
+    assert tiny.reason == "too few rows: fewer than 10 real rows"
     rows = found["value", ()].evidence[0].rows
-    assert [row for row in rows if "tiny" in row[0]] == [("race=tiny: too few to say", None, None, None, None)]
+    assert [row for row in rows if "tiny" in row[0]] == [("race=tiny: too few rows", None, None, None, None)]
     assert "worst of 2" in found["worst", ()].estimate.method  # type: ignore[union-attr]
 
 
@@ -214,7 +214,7 @@ def test_a_group_absent_in_the_holdout_and_ten_thousand_values_do_no_harm() -> N
     found = values(view)
     gone = found["value", (("race", "c"),)]
     assert (gone.status, gone.decidable) == ("not_assessable", False)
-    assert gone.reason == "too few to say: no real row on this side"
+    assert gone.reason == "too few rows: no real row on this side"
     assert found["worst", ()].estimate is not None
 
 
@@ -227,4 +227,4 @@ def test_of_very_many_crossings_the_small_ones_are_counted() -> None:
     found = values(view)
     places = [group for field, group in found if field == "value" and group]
     assert len(places) == 12 + 12 + 2
-    assert found["worst", ()].reason.endswith("smaller crossings: too few to say")
+    assert found["worst", ()].reason.endswith("smaller crossings: too few rows")

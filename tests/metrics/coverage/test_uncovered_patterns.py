@@ -153,7 +153,7 @@ def test_real_counts_below_the_smallest_cell_are_not_told() -> None:
         frames[role].loc[frames[role].index[-20:], ["sex", "race"]] = ["M", "rare"]
     pattern = "sex=F, race=rare"
     small = listed(values(view(frames), threshold=5)["value"], "Uncovered, as in real data")
-    assert (pattern, 2, "too few to say: fewer than 10") in small.rows
+    assert (pattern, 2, "too few rows: fewer than 10") in small.rows
     shown = listed(values(view(frames, show_real=True), threshold=5)["value"], "Uncovered, as in real data")
     assert (pattern, 2, 6) in shown.rows
     made = people(12_000, 5)  # six real rows are 90 of this release
@@ -161,7 +161,7 @@ def test_real_counts_below_the_smallest_cell_are_not_told() -> None:
     large = frames | {"synthetic": made}
     told = values(view(large))["value"]
     row = next(row for row in listed(told, "What to collect").rows if row[1] == pattern)
-    assert row == (30, pattern, 0, None, None, "too few to say: fewer than 10 real rows")
+    assert row == (30, pattern, 0, None, None, "too few rows: fewer than 10 real rows")
     assert told.alarm == f"no row of {pattern}, where a faithful release would have at least 30"
 
 

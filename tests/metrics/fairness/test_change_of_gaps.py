@@ -148,7 +148,7 @@ def test_a_group_of_one_never_claims_to_be_sure() -> None:
     place = ("change", (("sex", "F – Z"), ("learner", "linear")))
     hidden = _values(demographic_parity_difference, bench)[place]
     assert (hidden.status, hidden.decidable) == ("not_assessable", False)
-    assert hidden.reason == "too few to say: fewer than 10 real rows"
+    assert hidden.reason == "too few rows: fewer than 10 real rows"
     bench = replace(bench, show_real=True)
     found = _values(demographic_parity_difference, bench)
     lone = found[place]
@@ -247,10 +247,10 @@ def test_groups_that_are_all_too_small_are_undecided_and_said_so(metric: Metric)
     bench = unsteady(staged(labels, real=same, synthetic=same, groups={"sex": rows["group"]}), 0.4)
     headline = _values(metric, bench)["change", ()]
     assert not headline.decidable
-    assert re.fullmatch(r"too few rows to say: about \d+ rows a side would decide it", headline.reason)
+    assert re.fullmatch(r"too few rows: about \d+ rows a side would decide it", headline.reason)
     (gate,) = _gated(metric, bench)
     assert gate.verdict == "undecided"
-    assert gate.why.startswith("too few rows to say")
+    assert gate.why.startswith("too few rows")
     assert gate.too_few
 
 

@@ -148,7 +148,7 @@ def test_crossings_of_few_real_rows_are_listed_and_not_told() -> None:
     largest = ", ".join(rows.groupby(["sex", "race"]).size().idxmax())
     few = change(found, "sex, race", " – ".join(sorted([largest, "F, d"])))
     assert (few.status, few.decidable, few.estimate) == ("not_assessable", False, None)
-    assert few.reason == "too few to say: fewer than 10 real rows"
+    assert few.reason == "too few rows: fewer than 10 real rows"
     enough = change(found, "sex, race", f"{largest} – M, d")
     assert (enough.status, enough.decidable) == ("measured", False)
     shown = found_by(demographic_parity_difference, bench_for(rows, intersections=3, show_real=True))
@@ -176,7 +176,7 @@ def test_a_group_of_five_is_never_sure() -> None:
                 assert value.estimate.high > value.estimate.value > value.estimate.low
     frame = found_by(worst_group_accuracy, bench_for(rows, intersections=1))["change", ()].evidence[1]
     (row,) = [row for row in frame.rows if row[1] == "e"]
-    assert row[3:] == (None,) * (len(row) - 4) + ("too few to say",)
+    assert row[3:] == (None,) * (len(row) - 4) + ("too few rows",)
 
 
 def test_a_column_of_ten_thousand_groups_is_refused_in_a_sentence() -> None:
@@ -218,8 +218,8 @@ def test_many_crossings_are_compared_with_the_largest_and_the_smallest_only_coun
     assert len(listed) == 20
     whole = found["change", (("race, age", None),)]
     assert not whole.decidable
-    few = "too few rows to say: about [0-9]+ rows a side would decide it"
-    unlisted = re.fullmatch(rf"{few}; ([0-9]+) more cells are too small to say", whole.reason)
+    few = "too few rows: about [0-9]+ rows a side would decide it"
+    unlisted = re.fullmatch(rf"{few}; ([0-9]+) more cells have too few rows", whole.reason)
     assert unlisted is not None
     assert int(unlisted[1]) >= 8 * 40 - 21
 

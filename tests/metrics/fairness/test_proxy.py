@@ -167,7 +167,7 @@ def test_columns_of_no_two_groups_cannot_be_told(group: Any, reason: str) -> Non
     found = values(view)
     for place in (("change", SEX), ("change", ())):
         assert found[place].status == "not_assessable"
-        assert found[place].reason.startswith("too few to say")
+        assert found[place].reason.startswith("too few rows")
     assert reason in found["change", SEX].reason
 
 

@@ -181,7 +181,7 @@ def test_slices_of_few_rows_are_not_looked_at() -> None:
     assert not any("few" in str(v.group) or "few" in v.reason for v in values)
     small = found_in(trial(wrong[:50], wrong[:50], columns(50)))
     assert [(v.field, v.status) for v in small] == [("change", "not_assessable")]
-    assert small[0].reason == "too few to say: no slice has 30 real test rows in each half"
+    assert small[0].reason == "too few rows: no slice has 30 real test rows in each half"
 
 
 def test_slices_are_as_large_as_asked_for() -> None:

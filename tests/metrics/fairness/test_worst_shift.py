@@ -222,7 +222,7 @@ def test_worst_rows_of_little_worth_are_measured_and_cannot_decide() -> None:
     sex = rng.choice(["F", "M"], 380)
     found = told(trial(rng.random(380) < 0.9, rng.random(380) < 0.9, groups={"sex": sex}))
     assert not found["change", "worst 10 % by sex"].decidable
-    assert found["change", "worst 10 % by sex"].reason == "too few to say: worth 38 test rows"
+    assert found["change", "worst 10 % by sex"].reason == "too few rows: worth 38 test rows"
     assert found["change", ""].status == "not_assessable"
 
 
@@ -232,7 +232,7 @@ def test_hundreds_of_groups_are_not_searched_for_the_worst() -> None:
     view = trial(rng.random(N) < 0.9, rng.random(N) < 0.9, groups=groups)
     values = list(worst_shift.values(view, worst_shift.configure({"models": ("linear",)})))
     (town,) = [v for v in values if v.group and v.group[0] == ("town", None)]
-    assert town.reason == "too few to say: town has 150 groups, more than the 100 that are searched"
+    assert town.reason == "too few rows: town has 150 groups, more than the 100 that are searched"
     assert not any("by town" in str(v.group) for v in values)
     alone = trial(rng.random(N) < 0.9, rng.random(N) < 0.9, groups={"town": groups["town"]})
     (none, *_) = worst_shift.values(alone, worst_shift.configure({"models": ("linear",)}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -269,3 +270,22 @@ def test_an_empty_fold_is_no_crash() -> None:
     assert isinstance(task, Task)
     assert np.isfinite(linear_scores(task, 0)).all()
     assert np.isfinite(boosting_scores(task, 0)).all()
+
+
+def test_a_column_with_a_value_in_three_rows_of_one_role_is_left_out_and_said_so() -> None:
+    frames = three(people, 100, 3)
+    frames = {role: frame.assign(rare=np.nan) for role, frame in frames.items()}
+    frames["holdout"].loc[[3, 50, 77], "rare"] = [1.0, 2.0, 5.0]
+    record = cp.audit(**frames, metrics=["fidelity.detectability"])
+    assert {reading.status for reading in record.measurements} == {"measured"}
+    lone = {role: frame.assign(rare=np.nan) for role, frame in frames.items()}
+    lone["holdout"].loc[3, "rare"] = 1.0
+    lone["train"].loc[4, "rare"] = 2.0
+    found = values(desk(sources=lone))[""]
+    assert "left out, as too few rows have a value to learn from: rare" in found.reason
+
+
+def test_boosting_without_a_known_value_scores_all_rows_alike() -> None:
+    task = set_task(desk(sources=three(people, 60, 3)))
+    blank = replace(task, trees=np.full_like(task.trees, np.nan))
+    assert len(np.unique(boosting_scores(blank, 0))) == 1

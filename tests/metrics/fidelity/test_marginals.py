@@ -423,6 +423,13 @@ def test_the_engine_sets_each_column_against_its_own_floor() -> None:
     assert beyond.value == pytest.approx(age.estimate.value - age.floor.value, abs=1e-12)
 
 
+def test_a_table_of_numbers_alone_has_no_category_to_miss() -> None:
+    frames = {role: frame[["age", "income"]] for role, frame in three(people, 50, 0).items()}
+    found = values(frames)
+    assert [found[field, ""].status for field in ("unseen", "lost")] == ["not_applicable", "not_applicable"]
+    assert found["value", ""].status == "measured"
+
+
 # -- numbers that real rows share: codes, counts, ages ---------------------------------------------------
 
 

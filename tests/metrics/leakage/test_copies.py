@@ -22,6 +22,7 @@ from counterproof.reports.record import Record
 
 Frames = dict[str, pd.DataFrame]
 N = 1000
+ENCODERS = {"table": "auto", "features": "auto", "images": "pixels"}
 
 
 @pytest.fixture(autouse=True)
@@ -403,11 +404,40 @@ def test_without_a_holdout_twins_explain_matches() -> None:
     assert audited(frames).verdict == "inconclusive"
 
 
-def test_without_training_rows_nothing_can_be_said() -> None:
+def copied_share(real: Any, made: Any, share: float) -> Any:
+    """The release with the first rows taken from the real ones."""
+    count = round(share * len(made))
+    if isinstance(real, np.ndarray):
+        return np.concatenate([real[:count], made[count:]])
+    return pd.concat([real.iloc[:count], made.iloc[count:]], ignore_index=True)
+
+
+@pytest.mark.parametrize("run", [{}, {"without_holdout": "allow"}])
+@pytest.mark.parametrize("shape", ["table", "features", "images"])
+def test_real_rows_alone_show_exact_copies_and_nothing_else(shape: str, run: dict[str, Any]) -> None:
     frames = three(normal_rows, 300, 14)
+    real, made = (frames[role] for role in ("train", "synthetic"))
+    if shape != "table":
+        real, made = real.to_numpy(), made.to_numpy()
+    if shape == "images":
+        rng = np.random.default_rng(14)
+        real, made = (rng.integers(0, 256, (60, 16, 16, 3), dtype=np.uint8) for _ in range(2))
+    record = cp.audit(real=real, synthetic=made, metrics=["leakage.copies"], encoder=ENCODERS[shape], **run)
+    assert record.verdict == "inconclusive"
+    assert "without train and holdout rows, copies cannot be told" in record["leakage.copies"].reason
+    assert record.families["leakage"].verdict == ("not_assessed" if run else "inconclusive")
+    for share in (0.1, 1.0):
+        taken = copied_share(real, made, share)
+        record = cp.audit(real=real, synthetic=taken, metrics=["leakage.copies"], encoder=ENCODERS[shape], **run)
+        assert record.verdict == "fail"
+        assert f"{round(share * len(made))} distinct real records stand in the release" in record.because
+
+
+def test_twins_of_the_real_rows_explain_as_many_matches() -> None:
+    frames = three(small, 600, 13)
     record = cp.audit(real=frames["train"], synthetic=frames["synthetic"], metrics=["leakage.copies"])
     assert record.verdict == "inconclusive"
-    assert record["leakage.copies"].reason == "no training rows were given, so copies cannot be looked for"
+    assert not record["leakage.copies"].alarm
 
 
 def test_features_without_a_table_are_searched_too() -> None:

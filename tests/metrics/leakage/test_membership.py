@@ -276,9 +276,9 @@ def test_small_groups_say_too_little() -> None:
     rare = values(desk(sources=frames, groups=["group"]))["value", (("group", "rare"),)]
     assert rare.status == "not_assessable"
     assert not rare.decidable
-    assert rare.reason.startswith("too few to say: fewer than 10 real rows")
+    assert rare.reason.startswith("too few rows: fewer than 10 real rows")
     shown = values(desk(sources=frames, groups=["group"], show_real=True))["value", (("group", "rare"),)]
-    assert shown.reason.startswith("too few to say: 20 members")
+    assert shown.reason.startswith("too few rows: 20 members")
 
 
 # -- few records, and filters -----------------------------------------------------------------------

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from helpers.records import desk, measured, three
 from scipy.stats import fisher_exact, norm, rankdata
+from simulations.text_columns import frame as frame_of_texts
 
 import counterproof as cp
 from counterproof.metrics.errors import MetricError
@@ -19,6 +20,7 @@ from counterproof.metrics.metric import Value
 from counterproof.metrics.statistics.exact_tests import ALARM, Tally
 
 Frames = dict[str, pd.DataFrame]
+ROLES = ("train", "holdout", "synthetic")
 
 
 @pytest.fixture(autouse=True)
@@ -334,3 +336,106 @@ def test_the_fewest_that_it_claims_to_see_are_the_fewest_that_fisher_tells() -> 
 def fisher(members: int, others: int) -> float:
     table = [[members, 5000 - members], [others, 5000 - others]]
     return float(fisher_exact(table, alternative="greater").pvalue)
+
+
+def shared_sources(share: float, *, copied: int = 0) -> Frames:
+    """Rows of sources, of whose training part a share stands in the holdout with rows of their own."""
+    frames = three(people, 600, 5)
+    rng = np.random.default_rng(5)
+    patients = {
+        "train": rng.permutation(600) // 3,
+        "holdout": np.where(rng.random(600) < share, 0, 1000) + rng.permutation(600) // 3,
+        "synthetic": 9000 + np.arange(600),
+    }
+    frames = {role: frame.assign(patient=patients[role]) for role, frame in frames.items()}
+    frames["synthetic"].loc[: copied - 1, "income"] = frames["train"]["income"].to_numpy()[:copied]
+    return frames
+
+
+def test_sources_of_which_train_and_holdout_both_hold_rows_are_neither_and_are_counted() -> None:
+    honest = values(shared_sources(0.5), cluster="patient")["value"]
+    assert not honest.alarm
+    assert "sources stand in train and holdout alike and were left out" in honest.reason
+    assert honest.estimate is not None
+    assert honest.estimate.low <= 0 <= honest.estimate.high
+    leaky = values(shared_sources(0.1, copied=300), cluster="patient")["value"]
+    assert "in income" in leaky.alarm
+
+
+def test_where_every_source_stands_on_both_sides_there_is_no_control() -> None:
+    frames = shared_sources(1.0)
+    frames["train"]["patient"] = frames["holdout"]["patient"].to_numpy()
+    (found,) = rare_values.values(desk(sources=frames, cluster="patient"), {})
+    assert found.status == "not_assessable"
+    assert found.reason.startswith("every source record stands in train and holdout alike")
+    record = cp.audit(**frames, cluster="patient", metrics=["leakage.rare_values"])
+    assert {reading.status for reading in record.measurements} == {"not_assessable"}
+    assert record.verdict == "inconclusive"
+
+
+# -- identifiers, and parts of texts ----------------------------------------------------------------
+
+
+def identified(n: int, seed: int) -> pd.DataFrame:
+    """A column of each kind that can name a record, and a plain one."""
+    rng = np.random.default_rng(seed)
+    made = frame_of_texts(n, seed)[["email", "remark", "uuid", "name"]]
+    return made.assign(
+        number=rng.integers(10**8, 10**9, n),
+        amount=rng.random(n) * 1e6,
+        moment=pd.Timestamp("2001-01-01") + pd.to_timedelta(rng.integers(0, 10**9, n), unit="s"),
+        age=rng.integers(18, 90, n),
+    )
+
+
+def fields(frames: Frames) -> dict[str, Value]:
+    """The fields of the metric, each with its own alarm."""
+    return values(frames)
+
+
+@pytest.mark.parametrize("column", ["uuid", "email", "number", "amount", "moment"])
+def test_identifiers_of_training_records_in_the_release_are_found_whatever_their_type(column: str) -> None:
+    frames = three(identified, 1000, 21)
+    assert not fields(frames)["value"].alarm
+    taken = frames["train"][column].sample(30, random_state=1).to_numpy()
+    frames["synthetic"].loc[:29, column] = taken
+    alarm = fields(frames)["value"].alarm
+    assert f"30 training records have a value in {column}" in alarm
+
+
+def test_a_user_name_of_a_training_record_in_another_address_is_found() -> None:
+    frames = three(identified, 1000, 22)
+    honest = fields(frames)["parts"]
+    assert not honest.alarm
+    names = frames["train"]["email"].str.partition("@")[0].sample(40, random_state=2).to_numpy()
+    frames["synthetic"].loc[:39, "email"] = [f"{name}@elsewhere.example" for name in names]
+    found = fields(frames)
+    assert "training records have a part of a text in email that no other real record has" in found["parts"].alarm
+    assert found["value"].alarm == found["parts"].alarm  # the gate on the headline fails by it
+    assert found["parts"].evidence[0].rows[0][0] == "parts of email"
+    told = " ".join(str(cell) for table in found["parts"].evidence for row in table.rows for cell in row)
+    assert not any(name in told for name in names)
+
+
+def test_numbers_that_count_the_rows_inside_a_text_are_no_leak() -> None:
+    frames = three(identified, 1000, 23)
+    for at, rows in enumerate(frames.values()):
+        start = 0 if at != 1 else 5000
+        rows["email"] = [f"user{i}@post.example" for i in range(start, start + len(rows))]
+        rows["remark"] = [
+            f"order {600_000 + i} of {town}" for i, town in zip(range(start, start + 1000), rows["name"], strict=True)
+        ]
+    found = fields(frames)
+    assert not found["value"].alarm
+    assert "email" in found["value"].left_out
+
+
+@pytest.mark.slow
+def test_parts_of_texts_raise_no_false_alarm() -> None:
+    frames = identified(18_000, 24)
+    alarms = 0
+    for draw in range(60):
+        parts = frames.sample(1500, random_state=draw).reset_index(drop=True)
+        roles = {role: parts.iloc[at * 500 : (at + 1) * 500].reset_index(drop=True) for at, role in enumerate(ROLES)}
+        alarms += bool(fields(roles)["value"].alarm)
+    assert alarms <= 1

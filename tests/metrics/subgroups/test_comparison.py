@@ -246,8 +246,8 @@ def test_small_groups_are_too_few_to_say_and_tell_no_count(calm: Found) -> None:
     for field in FIELDS:
         m = at(calm, field, "kind", "d")
         assert (m.status, m.estimate, m.decidable) == ("not_assessable", None, False)
-        assert m.reason == "too few to say: 5 synthetic rows, and 60 on each side are needed"
-        assert at(hidden, field, "kind", "d").reason == "too few to say: fewer than 20 real rows"
+        assert m.reason == "too few rows: 5 synthetic rows, and 60 on each side are needed"
+        assert at(hidden, field, "kind", "d").reason == "too few rows: fewer than 20 real rows"
     assert at(calm, "gap").status == "measured"
 
 

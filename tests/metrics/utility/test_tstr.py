@@ -148,7 +148,7 @@ def test_forty_perfect_rows_are_too_few_to_say_and_never_fail() -> None:
         found = _values(bench, ("linear", "boosting"))
         boosting = found["gap", _at("boosting")]
         assert (boosting.status, boosting.decidable, boosting.estimate) == ("not_assessable", False, None)
-        assert boosting.reason == ("too few rows to say: half of the 40 real rows that models learn from teach nothing")
+        assert boosting.reason == ("too few rows: half of the 40 real rows that models learn from teach nothing")
         assert found["gap", ()].estimate.value == found["gap", _at("linear")].estimate.value
         alone = _values(bench, ("boosting",))
         assert (alone["gap", ()].status, alone["gap", ()].decidable) == ("not_assessable", False)

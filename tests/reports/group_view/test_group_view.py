@@ -91,7 +91,7 @@ def test_the_field_that_a_gate_judges_over_cells_is_the_question() -> None:
         (0.9, "lower", {"floor": FLOOR.model_copy(update={"spread": 0.0})}, "beyond"),
         (0.02, "lower", {"floor": FLOOR.model_copy(update={"spread": 0.0})}, "within"),
         (0.9, "lower", {"decidable": False}, "few"),
-        (None, "lower", {"status": "not_assessable", "decidable": False, "reason": "too few to say: 3 rows"}, "few"),
+        (None, "lower", {"status": "not_assessable", "decidable": False, "reason": "too few rows: 3 rows"}, "few"),
         (None, "lower", {"status": "not_assessable", "reason": "no holdout"}, "open"),
         (None, "lower", {"status": "error", "reason": "ValueError"}, "error"),
         (0.02, "lower", {"alarm": "empty"}, "beyond"),
@@ -184,12 +184,12 @@ def test_groups_of_which_little_was_asked_are_folded_away_not_dropped() -> None:
 
 
 def test_small_cells_are_said_in_every_output_and_nothing_real_with_them() -> None:
-    few = {"status": "not_assessable", "decidable": False, "reason": "too few to say: fewer than 10 real rows"}
+    few = {"status": "not_assessable", "decidable": False, "reason": "too few rows: fewer than 10 real rows"}
     made = record([at(), at("acme.look", None, group={"sex": "X"}, **few)])
     for text in (render(made), markdown(made)):
         after = text[text.index("By group") :]
-        assert "too few to say" in after[after.index("X") :][:600]
-    assert group_table(made).tally == "2 groups by 1 question: 1 too few to say"  # type: ignore[union-attr]
+        assert "too few rows" in after[after.index("X") :][:600]
+    assert group_table(made).tally == "2 groups by 1 question: 1 too few rows"  # type: ignore[union-attr]
 
 
 def test_the_page_stays_small_and_the_worst_crossings_stay_on_it() -> None:

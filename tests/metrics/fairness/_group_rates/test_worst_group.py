@@ -58,7 +58,7 @@ def test_the_frame_counts_each_group_and_hides_small_ones() -> None:
     assert by_group["a"]["precision, release"] == pytest.approx(inside[inside["synthetic"]]["truth"].mean())
     assert by_group["a"]["false positive rate, real"] == pytest.approx(inside[~inside["truth"]]["real"].mean())
     hidden = by_group["d"]
-    assert hidden.pop("remark") == "too few to say"
+    assert hidden.pop("remark") == "too few rows"
     assert set(list(hidden.values())[3:]) == {None}
 
 

@@ -1,0 +1,151 @@
+"""Texts, identifiers and dates: have they the form of the real ones?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from counterproof.metrics.engine.shared_work import Work
+from counterproof.metrics.estimate import Evidence
+from counterproof.metrics.fidelity._text_questions import (
+    DateColumn,
+    TextColumn,
+    date_column,
+    differences,
+    text_column,
+)
+from counterproof.metrics.fidelity.marginals import Difference
+from counterproof.metrics.metric import Needs, Tolerance, Value, metric
+from counterproof.metrics.sample import Corpus, Rows, Sample
+from counterproof.metrics.workbench import Workbench
+
+ROWS = 10_000  # of each side; a form is known from fewer
+LISTED = 50
+Found = dict[str, Difference]
+COLUMNS: Work[dict[str, TextColumn | DateColumn]] = Work("texts and dates as numbers and codes")
+USED: Work[Rows] = Work("rows whose texts are looked at")
+
+
+@metric(
+    id="fidelity.text_profiles",
+    family="fidelity",
+    title="form of texts, identifiers and dates",
+    unit="distance",
+    needs=Needs(modalities=frozenset({"table"}), smallest_n=500),
+    reads=("texts", "dates"),
+    tolerances=(
+        Tolerance(
+            "excess",
+            "<=",
+            0.10,
+            "as for column distributions: one row in ten that has another form is seen at a glance",
+            cells=True,
+        ),
+    ),
+)
+def text_profiles(bench: Workbench) -> Iterator[Value]:
+    """How far texts, identifiers and dates lie from the real ones in form, whatever they say.
+
+    Of each text and identifier, and of categories of more than 50 values: the length in characters and words,
+    the shares of capital and small letters, digits, spaces and symbols (Kolmogorov–Smirnov distances), the
+    shape, that is which kinds of characters follow each other (``AB-12`` is ``A-0``), the symbols in their
+    order, and neighbouring characters (total variation), how many rows repeat a value, and how many miss
+    one (differences of shares). Of each date: months, weekdays, hours, and whether it goes down to days,
+    hours, minutes, seconds or less (total variation). The value of a column is the largest of these; 0 is
+    equal, 1 is disjoint. Finite samples of the same source never reach 0, so read the excess over the floor,
+    which is the largest distance of real rows against real rows.
+
+    Identifiers that merely number their rows have other numbers in any sample: of these the letters and the
+    symbols, repeated and missing values are compared, and the length where it is one and the same throughout
+    numbers that are drawn at random.
+    What a text means is not looked at. Of more than 10,000 rows a side, as many are drawn.
+
+    Source: distances as in :func:`~counterproof.metrics.fidelity.marginals.marginals`; the error of the
+    neighbouring characters is that of a ratio of two sums over rows (Cochran 1977, Sampling Techniques, 6.4).
+
+    Yields:
+        A value per column (``[column=email]``), the worst column as the headline.
+    """
+    wanted = _columns(bench)
+    if not wanted:
+        yield Value(status="not_applicable", reason="no column holds texts, identifiers or dates")
+        return
+    used = bench.shared(USED.about(bench.real, bench.measured.candidate), lambda: _used(bench.measured))
+    columns = bench.shared(COLUMNS.about(bench.real, bench.measured.candidate), lambda: _read(bench.measured, used))
+    sides = [np.searchsorted(used, _among(sample, used)) for sample in (bench.reference, bench.candidate)]
+    found: dict[str, Found] = {name: dict(differences(columns[name], sides[0], sides[1])) for name in wanted}
+    leading = {name: _worst(some) for name, some in found.items()}
+    for name, question in leading.items():
+        estimate = found[name][question].estimate(bench.level, "the largest of several distances, normal")
+        reason = "" if bench.is_null else f"most in {question}"
+        yield Value(group=(("column", name),), estimate=estimate, reason=reason)
+    worst = max(wanted, key=lambda name: found[name][leading[name]].value)
+    yield Value(
+        estimate=found[worst][leading[worst]].estimate(bench.level, "worst column"),
+        reason="" if bench.is_null else f"the worst column is {worst}, most in {leading[worst]}",
+        evidence=() if bench.is_null else (_evidence(found),),
+        left_out=tuple(name for name in _asked(bench.corpus) if name not in wanted),
+    )
+
+
+def _worst(some: Found) -> str:
+    return max(some, key=lambda question: some[question].value)
+
+
+def _asked(corpus: Corpus) -> list[str]:
+    return [name for name, kind in corpus.kinds.items() if kind == "datetime" or name in corpus.texts]
+
+
+def _columns(bench: Workbench) -> list[str]:
+    """Texts, identifiers and dates that have a value in the real rows and in the release; not what names sources."""
+    frame, corpus = bench.corpus.frame, bench.corpus
+    assert frame is not None
+    named = [name for name in _asked(corpus) if name != corpus.cluster]
+    real, release = bench.measured.real.rows, bench.measured.release.rows
+
+    def empty(name: str) -> bool:
+        """Identifiers may be missing from a release as a whole: they are not audited, and that is said."""
+        opaque = corpus.kinds[name] == "identifier" and not frame[name].take(release).notna().any()
+        return opaque or not frame[name].take(real).notna().any()
+
+    return [name for name in named if not empty(name)]
+
+
+def _used(bench: Workbench) -> Rows:
+    """The rows that are looked at, in ascending order: of real rows as many as both sides of a re-split need."""
+    rng = bench.generator("rows of text profiles")
+    parts = [
+        sample.rows if len(sample) <= most else rng.choice(sample.rows, most, replace=False)
+        for sample, most in ((bench.real, 2 * ROWS), (bench.candidate, ROWS))
+    ]
+    return np.unique(np.concatenate(parts))
+
+
+def _among(sample: Sample, used: Rows) -> Rows:
+    return sample.rows[np.isin(sample.rows, used)]
+
+
+def _read(bench: Workbench, used: Rows) -> dict[str, TextColumn | DateColumn]:
+    frame = bench.corpus.frame
+    assert frame is not None
+    real = np.isin(used, bench.real.rows)
+    drawn = float(real.sum()) / len(bench.real)
+    made: dict[str, TextColumn | DateColumn] = {}
+    for name in _columns(bench):
+        column = frame[name].take(used).reset_index(drop=True)
+        dated = bench.corpus.kinds[name] == "datetime"
+        made[name] = date_column(column) if dated else text_column(column, real, drawn=drawn)
+    return made
+
+
+def _evidence(found: dict[str, Found]) -> Evidence:
+    rows = [(name, question, one.value) for name, some in found.items() for question, one in some.items()]
+    rows.sort(key=lambda row: (-row[2], row[0], row[1]))
+    note = "0 is equal, 1 is disjoint; samples of one source do not reach 0, see the floor of the column."
+    return Evidence(
+        title="How the form of texts and dates differs",
+        columns=("column", "asked", "distance"),
+        rows=tuple(rows[:LISTED]),
+        note=note,
+    )
