@@ -110,6 +110,7 @@ def read_table(path: Path, options: ReadOptions = DEFAULT) -> Table:
         else:
             table = feather.read_table(path)
         _refuse_shape(table.column_names, table.num_rows, str(path))
+        table.validate(full=True)  # a damaged file may point beyond its own bytes
         flat = _flattened(table, str(path))
         _refuse_shape(flat.column_names, flat.num_rows, str(path))
         frame = _frame(flat, str(path))
