@@ -199,6 +199,8 @@ def make_config(plain: dict[str, Any], *, source: str = "options") -> Config:
             told = "give a list of texts"
         elif where == "gates.all_of" and first["type"] == "dict_type":
             told = 'give a name to each list of gates: [gates.all_of] and below it "fair and useful" = [gate, gate]'
+        elif first["type"] in ("dict_type", "model_type"):
+            told = "give a value by name, not a list or a single value"
         elif first["type"] == "missing":
             told = f"is missing; give {MISSING.get(where, 'it')}"
         raise Refusal(f"{source}: {where + ': ' if where else ''}{told}") from None

@@ -13,10 +13,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from counterproof.config import ROLES, Config, check_roles, make_config, read_config
+from counterproof.config import RESERVED, ROLES, Config, check_roles, make_config, read_config
 from counterproof.inputs.findings import notable, remark
 from counterproof.inputs.timings import timing_shares
-from counterproof.judging.gates import resolve_gate
+from counterproof.judging.gates import refuse_unknown_columns, resolve_gate
 from counterproof.judging.grammar import Gate, Level, parse_gate
 from counterproof.judging.joint_gates import AllOf, Requirement
 from counterproof.judging.policy import policy_gates
@@ -113,17 +113,22 @@ def audit(
             "label": label,
             "groups": groups,
             "cluster": cluster,
-            "kinds": dict(kinds),
-            "read": dict(read_as),
+            "kinds": _plain(kinds),
+            "read": _plain(read_as),
             "encoder": encoder if isinstance(encoder, str) else type(encoder).__name__,
             "recode": recode,
         },
         "run": {"metrics": metrics if isinstance(metrics, str) else [getattr(m, "id", m) for m in metrics], **run},
-        "gates": {"fail": gates, "warn": warn, "all_of": dict(all_of)},
-        "metrics": options or {},
+        "gates": {"fail": gates, "warn": warn, "all_of": _plain(all_of)},
+        "metrics": _plain(options or {}),
     }
     own = {m.id: m for m in metrics if isinstance(m, Metric)}
     return run_audit(make_config(plain), sources, encoder=encoder, generator=generator, progress=progress, own=own)
+
+
+def _plain(given: Any) -> Any:
+    """A mapping of any type as a plain one; what is none is left for the validation to refuse."""
+    return dict(given) if isinstance(given, Mapping) else given
 
 
 def audit_config(path: str | Path, *, progress: Stages | None = None) -> Record:
@@ -162,6 +167,7 @@ def run_audit(
     with one_thread():
         device = device_for(config.run.device)
         intake = read(config, sources, encoder, stages, device)
+        refuse_unknown_columns(gates, _columns_of_gates(intake, config), sorted(intake.corpus.groups))
         intake = pool_rare_values(intake, small_cell=config.run.small_cell, show_real=config.run.show_real)
         bench = set_bench(intake, config.run)
         if generator is not None:
@@ -298,6 +304,13 @@ def read(config: Config, sources: Mapping[str, Any], encoder: Any, stages: Stage
     if intake.stages:
         stages.remark(timing_shares(intake.stages))
     return intake
+
+
+def _columns_of_gates(intake: Intake, config: Config) -> set[str]:
+    """What gates may select by: columns of the data, and the names by which metrics file their own cells."""
+    frame = intake.corpus.frame
+    columns = [] if frame is None else list(frame.columns)
+    return {*columns, *intake.corpus.groups, *intake.corpus.kinds, config.data.label or "label", *RESERVED}
 
 
 def device_for(wanted: str) -> str:

@@ -72,6 +72,7 @@ class Stack:
         compared: Columns that the release holds too and that are not identifiers.
         constant: Columns of one value in real data.
         schema: Columns that the release lacks, has in another type, or has in addition.
+        released: Columns of the release as real data call them, aligned ones first; numbers of rows are none.
         findings: What did not fit, in sentences.
     """
 
@@ -81,6 +82,7 @@ class Stack:
     compared: tuple[str, ...]
     constant: tuple[str, ...]
     schema: tuple[Mismatch, ...]
+    released: tuple[str, ...]
     findings: list[str]
 
 
@@ -121,6 +123,10 @@ def reconcile(tables: Mapping[str, Table], wanted: Wanted) -> Stack:
             continue
         made[name], kinds[name], single = column
         constant += [name] if single else []
+    if not made and not any(
+        tables[role].form(name).count for role in tables if role != "synthetic" for name in columns
+    ):
+        raise Refusal("no column of the real data has a value: there is nothing to compare")
     if not made:
         raise Refusal(f"{named('synthetic', tables['synthetic'])} has every column of the real data in another type")
     inside = tables["synthetic"].frame.columns
@@ -131,6 +137,7 @@ def reconcile(tables: Mapping[str, Table], wanted: Wanted) -> Stack:
         compared=tuple(name for name in made if name in inside and kinds[name] != "identifier"),
         constant=tuple(constant),
         schema=tuple(schema),
+        released=(*(name for name in made if name in inside), *(name for name in inside if name not in made)),
         findings=[*(one.sentence for one in schema), *findings],
     )
 
@@ -340,7 +347,7 @@ def _read(
             f"[data.read], or --{option} {ways[0]} or {ways[1]}".replace('--decimal "."', "--decimal .")
         ) from None
     for role, lost in found.lost.items():
-        held, total = int(lost.sum()), int(forms[role].counts.sum())
+        held, total = int(lost.sum()), forms[role].total
         said = asked.decimal if kind == "number" else asked.dates if kind == "datetime" else ""
         told = name in wanted.kinds or bool(said)
         best = number_fit if kind == "number" else date_fit
@@ -386,7 +393,7 @@ def _other_type(
 ) -> str:
     """What the release has in place of this kind of column, if none of its values can be read as one."""
     made = parsed["synthetic"].dropna()
-    if kind in OPAQUE or not form.counts.any():
+    if kind in OPAQUE or not form.total:
         return ""
     if not len(made):
         return f"column {name!r} is {A[kind]} in real data and {A[form.sort]} in the release"
@@ -421,10 +428,10 @@ def _refuse_infinite(name: str, column: pd.Series[Any], source: str) -> None:
 
 def _odd_values(name: str, kind: str, forms: Mapping[str, Form], lost: Mapping[str, Flags]) -> Mismatch | None:
     """A release that holds values of no kind more often than real data do, beyond what a consumer can bear."""
-    total, made = int(forms["synthetic"].counts.sum()), int(lost["synthetic"].sum())
+    total, made = forms["synthetic"].total, int(lost["synthetic"].sum())
     if not made:
         return None
-    known = sum(int(form.counts.sum()) for role, form in forms.items() if role != "synthetic")
+    known = sum(form.total for role, form in forms.items() if role != "synthetic")
     odd = sum(int(flags.sum()) for role, flags in lost.items() if role != "synthetic")
     shares = made / total, (odd + 1) / (known + 1)
     error = np.sqrt(shares[0] * (1 - shares[0]) / total + shares[1] * (1 - shares[1]) / (known + 1))
@@ -461,7 +468,7 @@ def _report(
 
 def _unreadable(name: str, kind: str, role: str, form: Form, lost: Flags) -> str:
     """A finding: values that cannot be read as the column's kind."""
-    count, total = int(lost.sum()), int(form.counts.sum())
+    count, total = int(lost.sum()), form.total
     if count == total:
         sentence = f"column {name!r} is {A[kind]} in other real data and {A[form.sort]} in {role}: all missing there"
         return Finding(sentence, 1.0)

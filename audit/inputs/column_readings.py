@@ -13,15 +13,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from counterproof.inputs import date_texts, number_texts
-from counterproof.inputs.columns import truth_of
+from counterproof.inputs.columns import QUANTITY, truth_of
 from counterproof.inputs.date_texts import ORDERS, dates_of_numbers
 from counterproof.inputs.forms import MISSING_HERE, Flags, Form, Levels
 from counterproof.inputs.number_texts import MARKS, habitual_mark
 
 LEADING_ZERO = re.compile(r"[+-]?0\d")
 WHOLE = re.compile(r"([+-]?\d+)\.0+")
+THOUSAND = 1000
 FORMATS = {
     ".": "decimals follow a point",
     ",": "decimals follow a comma",
@@ -87,7 +89,7 @@ def read_column(forms: Mapping[str, Form], kind: str, asked: Asked = Asked()) ->
     if kind == "boolean":
         values = _truths(levels, asked.kept)
     else:
-        values = {role: level.joined(_plain) for role, level in levels.items()}
+        values = {r: level if forms[r].sort == "number" else level.joined(_plain) for r, level in levels.items()}
         if kind == "category":
             values = _without_missing(values, asked.kept)
             values = _agreeing(forms, values)
@@ -109,11 +111,19 @@ def _series(levels: Levels) -> pd.Series[Any]:
 
 @dataclass(frozen=True)
 class _Tried:
-    """Rows that each way loses in one role, whether the ways differ, and the way such texts are written."""
+    """How one role's texts can be read.
+
+    Attributes:
+        lost: Rows that each way loses.
+        ambiguous: Whether both read the same rows, to other values.
+        habit: The way such texts are written, empty where that is open.
+        like: The way that the numbers of the other roles speak for, by whether they are whole.
+    """
 
     lost: tuple[int, int]
     ambiguous: bool
-    habit: str
+    habit: str = ""
+    like: str = ""
 
 
 def _ways(
@@ -127,7 +137,7 @@ def _ways(
     agreed = next(iter(voices)) if len(voices) == 1 else ""
     for role, one in tried.items():
         if role not in ways:
-            ways[role] = agreed or ("" if one.ambiguous else choices[0])
+            ways[role] = agreed or (one.like if one.ambiguous else choices[0])
     open_roles = [role for role, way in ways.items() if not way]
     if not open_roles:
         return ways
@@ -143,9 +153,10 @@ def _as_numbers(forms: Mapping[str, Form], asked: Asked) -> ColumnReading:
     tried = {}
     for role, form in texts.items():
         ambiguous = number_texts.is_ambiguous(form.numbers)
-        held = form.texts.filter(~np.isnan(form.numbers.point)) if ambiguous else None
+        held = form.numbers.bare.filter(pa.array(~np.isnan(form.numbers.point))) if ambiguous else None
         lost = tuple(form.numbers.lost(mark, form.counts) for mark in MARKS)
-        tried[role] = _Tried((lost[0], lost[1]), ambiguous, "" if held is None else habitual_mark(held))
+        habit, like = ("", "") if held is None else (habitual_mark(held), _like_others(role, forms))
+        tried[role] = _Tried((lost[0], lost[1]), ambiguous, habit, like)
     ways = _ways(tried, MARKS, asked.decimal, "the decimals of its numbers may follow a point or a comma", asked)
     values: dict[str, pd.Series[Any]] = {}
     for role, form in forms.items():
@@ -163,6 +174,21 @@ def _as_numbers(forms: Mapping[str, Form], asked: Asked) -> ColumnReading:
     return ColumnReading(values=values, lost=_lost(forms, values), ways=two, units=units)
 
 
+def _like_others(role: str, forms: Mapping[str, Form]) -> str:
+    """The mark by which a role's numbers are whole, or are not, as those of the roles that leave no choice."""
+    others = [form for other, form in forms.items() if other != role and form.sort == "number" and form.count]
+    if not others or all(form.present.abs().max() < THOUSAND for form in others):
+        return ""
+    whole = all(form.are_whole for form in others)
+    numbers = forms[role].numbers
+    fits = [mark for mark in MARKS if _are_whole(numbers.by(mark)) == whole]
+    return fits[0] if len(fits) == 1 else ""
+
+
+def _are_whole(values: Any) -> bool:
+    return bool(np.all(np.isnan(values) | (values == np.floor(values))))
+
+
 def _both(form: Form) -> tuple[Any, Any]:
     return form.numbers.point, form.numbers.comma
 
@@ -172,7 +198,7 @@ def _as_dates(forms: Mapping[str, Form], asked: Asked) -> ColumnReading:
     tried = {}
     for role, form in texts.items():
         lost = tuple(form.dates.lost(order, form.counts) for order in ORDERS)
-        tried[role] = _Tried((lost[0], lost[1]), date_texts.is_ambiguous(form.dates), "")
+        tried[role] = _Tried((lost[0], lost[1]), date_texts.is_ambiguous(form.dates))
     ways = _ways(tried, ORDERS, asked.dates, "its dates may have the day or the month first", asked)
     values: dict[str, pd.Series[Any]] = {}
     for role, form in forms.items():
@@ -225,7 +251,7 @@ def _real(roles: Mapping[str, Any]) -> list[str]:
 def _without_missing(levels: Mapping[str, Levels], kept: bool) -> dict[str, Levels]:
     """Words for missing taken away; of a label or a group those that no real role has as a value."""
     real: set[str] = set().union(*(levels[role].texts.tolist() for role in _real(levels))) if kept else set()
-    words = frozenset(word for word in MISSING_HERE if word not in real)
+    words = [word for word in MISSING_HERE if word not in real]
     return {role: level.without(words) for role, level in levels.items()}
 
 
@@ -256,6 +282,7 @@ def _agreeing(forms: Mapping[str, Form], levels: Mapping[str, Levels]) -> dict[s
     """
     if "synthetic" not in levels:
         return dict(levels)
+    levels = _zero_one(forms, levels)
     known: list[str] = list(dict.fromkeys(text for role in _real(levels) for text in levels[role].texts))
     made = levels["synthetic"]
     if known and set(known) <= {"0", "1"}:
@@ -264,6 +291,23 @@ def _agreeing(forms: Mapping[str, Form], levels: Mapping[str, Levels]) -> dict[s
         with np.errstate(over="ignore"):
             made = made.joined(lambda text: rounded.get(np.float32(float(text)), text))
     return {**levels, "synthetic": made}
+
+
+def _zero_one(forms: Mapping[str, Form], levels: Mapping[str, Levels]) -> dict[str, Levels]:
+    """0 and 1 of all real roles without what they carry, such as a unit."""
+    texts = {role: form for role, form in forms.items() if form.sort == "text"}
+    if any(len(form.texts) > QUANTITY for form in texts.values()):
+        return dict(levels)
+    found = {role: dict(zip(form.levels.texts, form.numbers.point, strict=True)) for role, form in texts.items()}
+    for role in set(_real(texts)):
+        values = found[role].values()
+        if not all(value in (0, 1) for value, count in zip(values, texts[role].counts, strict=True) if count):
+            return dict(levels)
+
+    def bare(role: str) -> Callable[[str], str]:
+        return lambda text: str(int(value)) if (value := found[role].get(text)) in (0, 1) else text
+
+    return {role: level.joined(bare(role)) if role in texts else level for role, level in levels.items()}
 
 
 def _single(known: Sequence[str]) -> dict[np.float32, str]:

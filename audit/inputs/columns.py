@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
@@ -72,11 +73,10 @@ def kind_of(name: str, parts: Sequence[Form], *, typed: bool = True, limit: floa
         typed: False for CSV, where numbers and truth values are text too.
         limit: Share of values that may be of no kind.
     """
-    parts = [part for part in parts if part.counts.any()] or list(parts)
+    parts = [part for part in parts if part.total] or list(parts)
     sorts = {part.sort for part in parts}
     if sorts == {"number"}:
-        values = [part.present.to_numpy(dtype=float) for part in parts]
-        return _kind_of_numbers(name, values, [(len(part), len(np.unique(part))) for part in values])
+        return _kind_of_numbers(name, [part.present.to_numpy(dtype=float) for part in parts], parts)
     if sorts == {"boolean"}:
         return "boolean"
     if sorts == {"datetime"}:
@@ -87,7 +87,7 @@ def kind_of(name: str, parts: Sequence[Form], *, typed: bool = True, limit: floa
         if _total(date_fit(part) for part in parts).holds(limit):
             return "datetime"
         if _total(number_fit(part) for part in parts).holds(limit) and not _are_names(parts, typed, limit):
-            return _kind_of_numbers(name, [_numbers(part) for part in parts], [_size(part) for part in parts])
+            return _kind_of_numbers(name, [_numbers(part) for part in parts], parts)
     return _kind_of_texts(name, parts)
 
 
@@ -125,7 +125,7 @@ def best_order(form: Form) -> str:
 
 def _fit(form: Form, lost: NDArray[np.bool_]) -> Fit:
     lost = lost & (form.counts > 0)
-    odd = frozenset(str(text) for text in form.levels.texts[lost][: WORDS + 1])
+    odd = frozenset(form.texts.filter(pa.array(lost)).slice(0, WORDS + 1).to_pylist())
     return Fit(int(form.counts[lost].sum()), int(form.counts.sum()), odd, int((~lost).sum()))
 
 
@@ -161,7 +161,7 @@ def truth_of(text: str) -> bool | None:
 def _are_truths(parts: Sequence[Form], limit: float) -> bool:
     lost, total, words = 0, 0, set()
     for part in parts:
-        if len(part.levels.texts) > QUANTITY:
+        if len(part.texts) > QUANTITY:
             return False
         for text, count in zip(part.levels.texts, part.counts, strict=True):
             total += int(count)
@@ -172,38 +172,31 @@ def _are_truths(parts: Sequence[Form], limit: float) -> bool:
     return bool(words & {"true", "false"}) or any(words >= set(pair) for pair in PAIRS)
 
 
-def _size(form: Form) -> tuple[int, int]:
-    """Values and distinct values; of texts, since large numbers may be equal where their texts are not."""
-    return int(form.levels.counts.sum()), len(form.levels.texts)
-
-
-def _kind_of_numbers(name: str, parts: Sequence[NDArray[np.float64]], sizes: Sequence[tuple[int, int]]) -> Kind:
-    whole = all(bool((part == np.floor(part)).all()) for part in parts)
-    if whole and NAMED_LIKE_ID.search(name) and _many_unique(sizes):
+def _kind_of_numbers(name: str, values: Sequence[NDArray[np.float64]], parts: Sequence[Form]) -> Kind:
+    whole = all(bool((part == np.floor(part)).all()) for part in values)
+    if whole and NAMED_LIKE_ID.search(name) and _many_unique(parts):
         return "identifier"
-    if whole and NAMED_LIKE_TIME.search(name) and look_like_epochs(parts):
+    if whole and NAMED_LIKE_TIME.search(name) and look_like_epochs(values):
         return "datetime"
-    zero_one = bool(parts) and all(bool(((part == 0) | (part == 1)).all()) for part in parts)
-    return "category" if zero_one and len(np.unique(np.concatenate(parts))) == 2 else "number"
+    zero_one = bool(values) and all(bool(((part == 0) | (part == 1)).all()) for part in values)
+    return "category" if zero_one and len(np.unique(np.concatenate(values))) == 2 else "number"
 
 
 def _kind_of_texts(name: str, parts: Sequence[Form]) -> Kind:
-    sizes = [_size(part) for part in parts]
-    rows = sum(n for n, _ in sizes)
+    rows = sum(part.count for part in parts)
     if rows < MANY:
         return "category"
-    distinct = set().union(*(part.levels.texts.tolist() for part in parts))
-    if NAMED_LIKE_ID.search(name) and _many_unique(sizes):
+    if NAMED_LIKE_ID.search(name) and _many_unique(parts):
         return "identifier"
-    share = len(distinct) / rows
+    share = len(pc.unique(pa.chunked_array([part.texts for part in parts]))) / rows
     if share <= 0.3:
         return "category"
     spaces = [pc.sum(pc.count_substring_regex(part.texts, r"\s+")).as_py() or 0 for part in parts]
-    words = sum(spaces) / max(sum(n for _, n in sizes), 1) + 1
+    words = sum(spaces) / max(sum(len(part.texts) for part in parts), 1) + 1
     if share > 0.9:
         return "text" if words >= 2 else "identifier"
     return "text" if words >= 4 else "category"
 
 
-def _many_unique(sizes: Sequence[tuple[int, int]]) -> bool:
-    return sum(n for n, _ in sizes) >= MANY and all(n == distinct for n, distinct in sizes)
+def _many_unique(parts: Sequence[Form]) -> bool:
+    return sum(part.count for part in parts) >= MANY and all(part.are_unique for part in parts)

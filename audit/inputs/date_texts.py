@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,8 @@ _NAME_SECOND = _WEEKDAY + _DAY + r"[-/. ]+" + _NAME + r"[-/., ]+(?P<year>\d{2}|\
 _NAME_FIRST = _WEEKDAY + _NAME + r"\s+" + _DAY + r",?\s+(?P<year>\d{4})" + _TIME
 _COMPACT = r"^(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})(?:T?(?P<hour>\d{2})(?P<minute>\d{2})(?P<second>\d{2})?)?$"
 _MONTH = r"^(?P<year>\d{4})-(?P<month>\d{2})$"
+HEAD = 20_000  # texts that show whether most of a column's are distinct
+MANY = 1000  # texts from which it pays to look whether all are written alike
 NEVER = np.datetime64("NaT", "us")
 
 
@@ -68,12 +71,13 @@ def read_dates(texts: pa.Array, *, compact: bool = False) -> DateTexts:
     """
     day_first = np.full(len(texts), NEVER)
     month_first = day_first.copy()
+    cells = _uniform(texts)
     for pattern in (_YEAR_FIRST, _NAME_SECOND, _NAME_FIRST, *((_COMPACT, _MONTH) if compact else ())):
-        at, parts = _matched(texts, pattern)
+        at, parts = _matched(texts, pattern, cells)
         if len(at):
-            dates = _dates(_year(parts), _month(parts), _number(parts, "day", 1), parts)
+            dates = _dates(_year(parts), _month(parts), parts.number("day", 1), parts)
             day_first[at] = month_first[at] = dates
-    at, parts = _matched(texts, _YEAR_LAST)
+    at, parts = _matched(texts, _YEAR_LAST, cells)
     if len(at):
         first, then = (_either(parts, name) for name in ("first", "then"))
         year = _year(parts)
@@ -89,87 +93,180 @@ def is_ambiguous(found: DateTexts) -> bool:
     return bool(both.all() and differ.any())
 
 
-def _matched(texts: pa.Array, pattern: str) -> tuple[NDArray[np.intp], dict[str, pa.Array]]:
+@dataclass(frozen=True, eq=False)
+class _Parts:
+    """The parts of dates by name.
+
+    Attributes:
+        size: How many dates there are.
+        numbers: Parts of digits.
+        widths: How many digits each has.
+        words: Parts of letters and signs.
+    """
+
+    size: int
+    numbers: dict[str, Ints]
+    widths: dict[str, Any]
+    words: dict[str, pa.Array]
+
+    def number(self, name: str, otherwise: int = 0) -> Ints:
+        """A part, or what holds where there is none."""
+        return self.numbers.get(name, np.full(self.size, otherwise, dtype=np.int64))
+
+
+_WORDS = ("name", "half", "zone")
+
+
+def _matched(texts: pa.Array, pattern: str, cells: NDArray[np.uint8] | None) -> tuple[NDArray[np.intp], _Parts]:
     """Which texts have this pattern, and the named parts of those."""
+    if cells is not None:  # patterns ask for digits and never for which: one text speaks for all
+        parts = _sliced(texts, cells, pattern)
+        return (np.arange(len(texts)), parts) if parts else (np.arange(0), _Parts(0, {}, {}, {}))
     held = pc.match_substring_regex(texts, pattern)
     at = np.flatnonzero(held.to_numpy(zero_copy_only=False))
     if not len(at):
-        return at, {}
+        return at, _Parts(0, {}, {}, {})
     found = pc.extract_regex(texts.filter(held), pattern)
-    return at, {found.type.field(k).name: found.field(k) for k in range(found.type.num_fields)}
+    named = {found.type.field(k).name: found.field(k) for k in range(found.type.num_fields)}
+    digits = {name: part for name, part in named.items() if name not in _WORDS}
+    return at, _Parts(
+        size=len(at),
+        numbers={name: _whole(part) for name, part in digits.items()},
+        widths={name: pc.utf8_length(part).to_numpy(zero_copy_only=False) for name, part in digits.items()},
+        words={name: part for name, part in named.items() if name in _WORDS},
+    )
 
 
-def _number(parts: dict[str, pa.Array], name: str, otherwise: int = 0) -> Ints:
-    if name not in parts:
-        size = len(next(iter(parts.values())))
-        return np.full(size, otherwise, dtype=np.int64)
-    texts = parts[name]
-    empty = pc.equal(texts, "")
-    values: Ints = pc.cast(pc.if_else(empty, str(otherwise), texts), pa.int64()).to_numpy(zero_copy_only=False)
+def _whole(texts: pa.Array) -> Ints:
+    """Digits as numbers; none are 0."""
+    filled = pc.if_else(pc.equal(texts, ""), "0", texts)
+    values: Ints = pc.cast(filled, pa.int64()).to_numpy(zero_copy_only=False)
     return values
 
 
-def _either(parts: dict[str, pa.Array], name: str) -> Ints:
+def _uniform(texts: pa.Array) -> NDArray[np.uint8] | None:
+    """``(width, n)`` bytes of many texts that all have digits, and the same other characters, in the same places."""
+    if len(texts) < MANY or texts.null_count or texts.type != pa.large_string():
+        return None
+    offsets = np.frombuffer(texts.buffers()[1], np.int64)[texts.offset : texts.offset + len(texts) + 1]
+    width = int(offsets[1] - offsets[0])
+    if not width or np.any(np.diff(offsets) != width):
+        return None
+    held = np.frombuffer(texts.buffers()[2], np.uint8)[offsets[0] : offsets[-1]].reshape(len(texts), width)
+    cells = np.ascontiguousarray(held.T)
+    for column in cells:
+        plain = ord("0") <= column[0] <= ord("9")
+        if np.any((column < ord("0")) | (column > ord("9"))) if plain else np.any(column != column[0]):
+            return None
+    return cells
+
+
+def _sliced(texts: pa.Array, cells: NDArray[np.uint8], pattern: str) -> _Parts | None:
+    """The parts of uniform texts by where the first one has them, None where it has not the pattern."""
+    first = re.match(pattern, texts[0].as_py())
+    if first is None:
+        return None
+    numbers: dict[str, Ints] = {}
+    widths: dict[str, Any] = {}
+    words: dict[str, pa.Array] = {}
+    for name, text in first.groupdict().items():
+        begin, end = first.span(name)
+        if name in _WORDS:
+            words[name] = pa.repeat(pa.scalar(text or "", pa.large_string()), len(texts))
+        elif text:
+            value = np.zeros(len(texts), dtype=np.int64)
+            for digit in cells[begin:end]:
+                value *= 10
+                value += digit - ord("0")
+            numbers[name], widths[name] = value, np.full(len(texts), end - begin, dtype=np.int8)
+    return _Parts(len(texts), numbers, widths, words)
+
+
+def _either(parts: _Parts, name: str) -> Ints:
     """A part that stands under one of three names: the others are empty, which reads as 0."""
-    total: Ints = sum((_number(parts, f"{name}{k}") for k in ("2", "3")), _number(parts, name))
+    total: Ints = parts.number(name) + parts.number(f"{name}2") + parts.number(f"{name}3")
     return total
 
 
-def _year(parts: dict[str, pa.Array]) -> Ints:
+def _year(parts: _Parts) -> Ints:
     year = _either(parts, "year")
-    short = np.zeros(len(year), dtype=bool)
+    short = np.zeros(parts.size, dtype=bool)
     for name in ("year", "year2", "year3"):
-        if name in parts:
-            short |= pc.equal(pc.utf8_length(parts[name]), 2).to_numpy(zero_copy_only=False)
+        if name in parts.widths:
+            short |= parts.widths[name] == 2
     return np.where(short, year + np.where(year >= PIVOT, 1900, 2000), year)
 
 
-def _month(parts: dict[str, pa.Array]) -> Ints:
-    if "name" not in parts:
-        return _number(parts, "month", 1)
-    places = pc.index_in(pc.utf8_lower(parts["name"]), value_set=pa.array(MONTHS, parts["name"].type))
+def _month(parts: _Parts) -> Ints:
+    if "name" not in parts.words:
+        return parts.number("month", 1)
+    names = parts.words["name"]
+    places = pc.index_in(pc.utf8_lower(names), value_set=pa.array(MONTHS, names.type))
     month: Ints = pc.fill_null(places, -1).to_numpy(zero_copy_only=False).astype(np.int64) + 1
     return month
 
 
-def _dates(year: Ints, month: Ints, day: Ints, parts: dict[str, pa.Array]) -> Dates:
+def _dates(year: Ints, month: Ints, day: Ints, parts: _Parts) -> Dates:
     """Date-times from their parts; what no calendar has is not-a-time."""
-    hour, minute, second = (_number(parts, name) for name in ("hour", "minute", "second"))
-    fits = (year >= 1) & (month >= 1) & (month <= 12) & (day >= 1) & (hour < 24) & (minute < 60) & (second < 60)
-    months = (np.where(fits, year, 1970) - 1970) * 12 + np.where(fits, month, 1) - 1
-    begin = months.astype("M8[M]").astype("M8[D]")
-    fits &= day <= ((months + 1).astype("M8[M]").astype("M8[D]") - begin).astype(np.int64)
-    if "half" in parts:
-        half = pc.utf8_lower(pc.utf8_slice_codeunits(parts["half"], 0, 1))
-        late, early = (pc.equal(half, mark).to_numpy(zero_copy_only=False) for mark in ("p", "a"))
-        fits &= ~(late | early) | ((hour >= 1) & (hour <= 12))
-        hour = np.where(late | early, hour % 12 + np.where(late, 12, 0), hour)
-    whole = begin.astype("M8[us]") + (np.where(fits, day, 1) - 1) * np.timedelta64(86_400_000_000, "us")
-    seconds = (hour * 60 + minute - _zone(parts)) * 60 + second
-    dates: Dates = whole + (seconds * 1_000_000 + _microseconds(parts)).astype("m8[us]")
-    return np.where(fits, dates, NEVER)
+    fits = (year >= 1) & (month >= 1) & (month <= 12) & (day >= 1)
+    months = np.where(fits, (year - 1970) * 12 + month - 1, 0)
+    least, most = int(months.min(initial=0)), int(months.max(initial=0))
+    starts = np.arange(least, most + 2).astype("M8[M]").astype("M8[D]").astype(np.int64)
+    begin = starts[months - least]
+    fits &= day <= starts[months - least + 1] - begin
+    seconds = (begin + day - 1) * 86_400
+    if "hour" in parts.numbers:
+        hour, minute, second = (parts.number(name) for name in ("hour", "minute", "second"))
+        fits &= (hour < 24) & (minute < 60) & (second < 60)
+        if "half" in parts.words and pc.any(pc.not_equal(parts.words["half"], "")).as_py():
+            half = pc.utf8_lower(pc.utf8_slice_codeunits(parts.words["half"], 0, 1))
+            late, early = (pc.equal(half, mark).to_numpy(zero_copy_only=False) for mark in ("p", "a"))
+            fits &= ~(late | early) | ((hour >= 1) & (hour <= 12))
+            hour = np.where(late | early, hour % 12 + np.where(late, 12, 0), hour)
+        seconds += (hour * 60 + minute - _zone(parts)) * 60 + second
+    seconds *= 1_000_000
+    if "part" in parts.numbers:
+        seconds += _microseconds(parts)
+    return np.where(fits, seconds.view("M8[us]"), NEVER)
 
 
-def _microseconds(parts: dict[str, pa.Array]) -> Ints:
-    if "part" not in parts:
-        return np.zeros(len(next(iter(parts.values()))), dtype=np.int64)
-    padded = pc.utf8_slice_codeunits(pc.utf8_rpad(parts["part"], 6, "0"), 0, 6)
-    return _number({"part": padded}, "part")
+def _microseconds(parts: _Parts) -> Ints:
+    power = 10.0 ** (6 - parts.widths["part"].astype(float))
+    micro: Ints = np.floor(parts.numbers["part"] * power + 1e-6).astype(np.int64)
+    return micro
 
 
-def _zone(parts: dict[str, pa.Array]) -> Ints:
+def _zone(parts: _Parts) -> Ints:
     """Minutes before UTC."""
-    size = len(next(iter(parts.values())))
-    if "zone" not in parts:
-        return np.zeros(size, dtype=np.int64)
-    zone = pc.replace_substring(parts["zone"], ":", "")
+    if "zone" not in parts.words:
+        return parts.number("zone")
+    zone = pc.replace_substring(parts.words["zone"], ":", "")
     signed = pc.match_substring_regex(zone, r"^[+-]\d").to_numpy(zero_copy_only=False)
+    if not signed.any():
+        return parts.number("zone")
     digits = pc.if_else(pa.array(signed), zone, "+0000")
     sign = np.where(pc.equal(pc.utf8_slice_codeunits(digits, 0, 1), "-").to_numpy(zero_copy_only=False), -1, 1)
-    hours = _number({"h": pc.utf8_slice_codeunits(digits, 1, 3)}, "h")
-    minutes = _number({"m": pc.utf8_slice_codeunits(digits, 3, 5)}, "m")
+    hours, minutes = (_whole(pc.utf8_slice_codeunits(digits, at, at + 2)) for at in (1, 3))
     total: Ints = sign * (hours * 60 + minutes)
     return total
+
+
+def plain_dates(texts: pa.Array) -> Dates | None:
+    """All texts as date-times where every one has the year first and is written alike; None otherwise."""
+    head = texts.slice(0, HEAD)
+    if 2 * len(pc.unique(head)) < len(head):
+        return None  # they are read once for each distinct text
+    held = texts.drop_null().cast(pa.large_string())
+    cells = _uniform(held)
+    parts = None if cells is None else _sliced(held, cells, _YEAR_FIRST)
+    if parts is None:
+        return None
+    known = _dates(_year(parts), _month(parts), parts.number("day", 1), parts)
+    if np.isnat(known).any():
+        return None
+    dates = np.full(len(texts), NEVER)
+    dates[texts.is_valid().to_numpy(zero_copy_only=False)] = known
+    return dates
 
 
 # -- dates as numbers ---------------------------------------------------------------------------------

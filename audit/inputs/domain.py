@@ -160,7 +160,7 @@ def key_findings(name: str, kind: str, forms: Mapping[str, Form]) -> list[str]:
     repeated = int(levels.counts[levels.counts > 1].sum())
     if repeated:
         what = f"{repeated:,} of {made.count:,} synthetic rows share their value with another"
-        if len(levels.texts) == 1:
+        if len(levels.words) == 1:
             what = f"all {made.count:,} synthetic rows have the same value"
         return [Finding(f"column {name!r} is a key: unique in real data, but {what}", repeated / made.count)]
     gaps = _gaps(made)
@@ -171,7 +171,7 @@ def key_findings(name: str, kind: str, forms: Mapping[str, Form]) -> list[str]:
 
 def _is_key(kind: str, form: Form) -> bool:
     """Unique, complete, and not a measured quantity, which may well be unique."""
-    if form.count < len(form) or len(form.levels.texts) < form.count:
+    if form.count < len(form) or not form.are_unique:
         return False
     if kind in ("identifier", "text"):
         return True

@@ -6,7 +6,7 @@ texts are objects with None for missing, texts without the spaces at their ends.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from counterproof.inputs.date_texts import DateTexts, read_dates
+from counterproof.inputs.date_texts import DateTexts, plain_dates, read_dates
 from counterproof.inputs.number_texts import NumberTexts, plain_numbers, read_numbers
 
 Sort = Literal["number", "boolean", "datetime", "text"]
@@ -35,35 +35,56 @@ class Levels:
     """Texts by their distinct values.
 
     Attributes:
-        codes: ``(n,)`` position among the texts; -1 is missing.
-        texts: The distinct texts.
+        codes: ``(n,)`` position among the words; -1 is missing.
+        words: The distinct texts, for Arrow's functions.
     """
 
     codes: NDArray[np.int32]
-    texts: Objects
+    words: pa.Array
+
+    @classmethod
+    def of(cls, codes: NDArray[Any], texts: Iterable[str]) -> Levels:
+        """From codes and texts; what is no UTF-8 is escaped."""
+        return cls(codes.astype(np.int32), pa.array([_text(text) for text in texts], pa.large_string()))
+
+    @cached_property
+    def texts(self) -> Objects:
+        """The distinct texts as objects."""
+        return np.array([*self.words.to_pylist(), None], dtype=object)[:-1]
 
     @cached_property
     def counts(self) -> NDArray[np.intp]:
         """Rows of each text."""
-        return np.bincount(self.codes[self.codes >= 0], minlength=len(self.texts))
+        return np.bincount(self.codes + 1, minlength=len(self.words) + 1)[1:]
 
     def each(self, values: NDArray[Any], missing: Any) -> NDArray[Any]:
         """``(n,)`` of values given by text."""
         spread: NDArray[Any] = np.append(values, np.array([missing], dtype=values.dtype))[self.codes]
         return spread
 
-    def without(self, words: frozenset[str]) -> Levels:
+    def without(self, words: Iterable[str]) -> Levels:
         """The same with some words as missing."""
-        gone = np.array([text in words for text in self.texts], dtype=bool)
-        if not gone.any():
-            return self
-        places = np.where(gone, -1, np.cumsum(~gone) - 1).astype(np.int32)
-        return Levels(np.append(places, np.int32(-1))[self.codes], self.texts[~gone])
+        gone = are_among(self.words, words)
+        return self.only(~gone) if gone.any() else self
+
+    def only(self, kept: Flags) -> Levels:
+        """The same with some texts as missing."""
+        places = np.where(kept, np.cumsum(kept) - 1, -1).astype(np.int32)
+        return Levels(np.append(places, np.int32(-1))[self.codes], self.words.filter(pa.array(kept)))
 
     def joined(self, change: Callable[[str], str]) -> Levels:
         """The texts changed; those that become equal are one."""
-        codes, texts = pd.factorize(np.array([change(text) for text in self.texts], dtype=object))
-        return Levels(np.append(codes, -1).astype(np.int32)[self.codes], np.asarray(texts, dtype=object))
+        changed = [change(text) for text in self.texts]
+        if changed == self.texts.tolist():
+            return self
+        codes, texts = pd.factorize(pd.Series(changed, dtype=object))
+        return Levels.of(np.append(codes, -1)[self.codes], texts)
+
+
+def are_among(words: pa.Array, some: Iterable[str]) -> Flags:
+    """Which texts are some words."""
+    flags: Flags = pc.is_in(words, value_set=pa.array(list(some), words.type)).to_numpy(zero_copy_only=False)
+    return flags
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,44 +125,67 @@ class Form:
         """The values that are not missing."""
         return self.values[self.held]
 
-    @property
+    @cached_property
     def count(self) -> int:
         """How many values are not missing."""
         return int(self.held.sum())
+
+    @cached_property
+    def are_whole(self) -> bool:
+        """Whether all numbers are whole."""
+        values = self.present.to_numpy(dtype=float)
+        return bool(np.all(values == np.floor(values)))
+
+    @cached_property
+    def are_unique(self) -> bool:
+        """Whether no value stands in two rows."""
+        if isinstance(self.stored, Levels):
+            return len(self.stored.words) == self.count
+        return bool(self.present.is_unique)
 
     @cached_property
     def levels(self) -> Levels:
         """The values of any sort as texts, by their distinct values."""
         if isinstance(self.stored, Levels):
             return self.stored
-        codes, distinct = pd.factorize(self.stored, use_na_sentinel=True)
+        codes, distinct = self._factorized()
         if self.sort == "text":
-            return Levels(codes.astype(np.int32), np.asarray(distinct, dtype=object))
-        if self.sort == "number":
-            texts = [number_text(value) for value in np.asarray(distinct, dtype=float)]
-        else:
-            texts = [pd.Timestamp(value).isoformat() for value in distinct]
-        return Levels(codes.astype(np.int32), np.array([*texts, None], dtype=object)[:-1])
+            return Levels.of(codes, distinct)
+        if self.sort == "datetime":
+            return Levels.of(codes, [pd.Timestamp(value).isoformat() for value in distinct])
+        numbers = np.asarray(distinct, dtype=float)
+        if self.are_whole and np.abs(numbers).max(initial=0) < 2.0**63:
+            words = pc.cast(pa.array(numbers.astype(np.int64)), pa.large_string())
+            return Levels(codes.astype(np.int32), words)
+        return Levels.of(codes, [number_text(value) for value in numbers])
+
+    def _factorized(self) -> tuple[NDArray[Any], Any]:
+        assert not isinstance(self.stored, Levels)
+        if self.are_unique and self.held.all():
+            return np.arange(len(self)), self.stored.to_numpy()
+        return pd.factorize(self.stored, use_na_sentinel=True)
+
+    @property
+    def texts(self) -> pa.Array:
+        """The levels, for Arrow's functions."""
+        return self.levels.words
 
     @cached_property
     def counts(self) -> NDArray[np.intp]:
         """Rows of each level that is no word for missing."""
-        return np.where(np.isin(self.levels.texts, MISSING_HERE), 0, self.levels.counts)
+        return np.where(are_among(self.texts, MISSING_HERE), 0, self.levels.counts)
 
-    @cached_property
-    def texts(self) -> pa.Array:
-        """The levels for Arrow's functions; what is no UTF-8 is escaped."""
-        try:
-            return pa.array(self.levels.texts, pa.large_string())
-        except (UnicodeEncodeError, pa.ArrowInvalid):
-            return pa.array([_text(text) for text in self.levels.texts], pa.large_string())
+    @property
+    def total(self) -> int:
+        """How many values are no word for missing."""
+        return int(self.counts.sum()) if self.sort == "text" else self.count
 
     @cached_property
     def numbers(self) -> NumberTexts:
         """The levels read as numbers."""
         if not self._starts(r"^\D{0,5}\d|^[+-]?[Ii]nf"):
             nothing = np.full(len(self.texts), np.nan)
-            return NumberTexts(nothing, nothing, "")
+            return NumberTexts(nothing, nothing, "", self.texts)
         return read_numbers(self.texts, self.counts)
 
     @cached_property
@@ -196,24 +240,21 @@ def form_of(column: pd.Series[Any], *, typed: bool = True, missing: tuple[str, .
     else:
         form = _form_of_objects(column.astype(object))
     if missing and isinstance(form.stored, Levels):
-        return replace(form, stored=form.stored.without(frozenset(missing)))
+        return replace(form, stored=form.stored.without(missing))
     return form
 
 
 def _form_of_categories(column: pd.Series[Any]) -> Form:
     """Categories by their codes: numbers among them are texts, because the type says that they are names."""
     kinds = column.cat.categories
-    inner = form_of(pd.Series(kinds if column.notna().all() else kinds.astype(object)))
-    levels = inner.levels
+    levels = form_of(pd.Series(kinds if column.notna().all() else kinds.astype(object))).levels
     codes = np.append(levels.codes, np.int32(-1))[column.cat.codes.to_numpy()]
-    return Form("text", _used(Levels(codes.astype(np.int32), levels.texts)), named=True)
+    return Form("text", _used(Levels(codes.astype(np.int32), levels.words)), named=True)
 
 
 def _used(levels: Levels) -> Levels:
     """Only the texts that rows have."""
-    held = levels.counts > 0
-    places = np.append(np.cumsum(held) - 1, -1).astype(np.int32)
-    return Levels(places[levels.codes], levels.texts[held])
+    return levels.only(levels.counts > 0)
 
 
 def _form_of_objects(column: pd.Series[Any]) -> Form:
@@ -224,41 +265,38 @@ def _form_of_objects(column: pd.Series[Any]) -> Form:
         return Form("number", column.where(column.notna(), np.nan).astype("float64"))
     if sort in ("datetime", "datetime64", "date"):
         return _dates(column)
-    missing = column.isna().to_numpy()
-    if sort == "string":
-        codes, distinct = pd.factorize(column, use_na_sentinel=True)
-        levels = Levels(codes.astype(np.int32), np.array([*map(_text, distinct), None], dtype=object)[:-1])
-    else:
+    if sort != "string":
         # values of several types are converted one by one, so that True is not taken for 1
+        missing = column.isna().to_numpy()
         texts = [None if gone else _text(value) for gone, value in zip(missing, column, strict=True)]
-        codes, distinct = pd.factorize(pd.Series(texts, dtype=object), use_na_sentinel=True)
-        levels = Levels(codes.astype(np.int32), np.asarray(distinct, dtype=object))
-    return _trimmed(levels)
+        column = pd.Series(texts, dtype=object)
+    return _trimmed(Levels.of(*pd.factorize(column, use_na_sentinel=True)))
 
 
 def _arrow_texts(column: pd.Series[Any]) -> pa.Array | None:
     """The column as Arrow's strings, None where it holds something else."""
     array = pa.array(column)
-    array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
-    if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
-        return array
-    return None
+    if not (pa.types.is_string(array.type) or pa.types.is_large_string(array.type)):
+        return None
+    return pa.concat_arrays(array.chunks) if isinstance(array, pa.ChunkedArray) and array.num_chunks else array
 
 
 def _form_of_texts(texts: pa.Array, *, typed: bool) -> Form:
     if not typed and (numbers := plain_numbers(texts)) is not None:
         return Form("number", pd.Series(numbers))
+    if (dates := plain_dates(texts)) is not None:
+        return Form("datetime", pd.Series(dates))
     encoded = texts.dictionary_encode()
-    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
-    return _trimmed(Levels(codes, np.array([*encoded.dictionary.to_pylist(), None], dtype=object)[:-1]))
+    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return _trimmed(Levels(codes.astype(np.int32), encoded.dictionary.cast(pa.large_string())))
 
 
 def _trimmed(levels: Levels) -> Form:
     """Texts without the spaces at their ends, and without the words that mean missing."""
-    ends = np.array([bool(text) and (text[0].isspace() or text[-1].isspace()) for text in levels.texts], dtype=bool)
+    ends = pc.not_equal(levels.words, pc.utf8_trim_whitespace(levels.words)).to_numpy(zero_copy_only=False)
     spaced = levels.each(ends, False) if ends.any() else None
     trimmed = levels.joined(str.strip) if ends.any() else levels
-    return Form("text", trimmed.without(frozenset(MISSING)), spaced)
+    return Form("text", trimmed.without(MISSING), spaced)
 
 
 def _text(value: Any) -> str:
@@ -275,7 +313,7 @@ def _booleans(column: pd.Series[Any]) -> Form:
     gone = column.isna().to_numpy()
     truth = column.where(~gone, False).astype(bool).to_numpy()
     codes = np.where(gone, -1, truth.astype(np.int32)).astype(np.int32)
-    return Form("boolean", _used(Levels(codes, np.array(["False", "True"], dtype=object))))
+    return Form("boolean", _used(Levels.of(codes, ["False", "True"])))
 
 
 def _dates(column: pd.Series[Any]) -> Form:

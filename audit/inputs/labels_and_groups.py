@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from counterproof.inputs.alignment import A, Stack, Wanted, reconcile
-from counterproof.inputs.findings import remark
+from counterproof.inputs.findings import Finding, remark
 from counterproof.inputs.forms import Form, text_of
 from counterproof.inputs.tables import Table
 from counterproof.metrics.sample import Rows
@@ -49,7 +49,7 @@ def attributes_of(stack: Stack, wanted: Wanted) -> Attributes:
     real = np.concatenate([rows for role, rows in stack.roles.items() if role != "synthetic"])
     labels, no_labels = None, _why_no_labels(stack, wanted.label)
     if no_labels:
-        findings.append(f"{no_labels}: utility and fairness were not judged")
+        findings.append(Finding(f"utility and fairness were not judged: {no_labels}", 1.0))
     elif wanted.label is not None:
         labels = _strings(stack.frame[wanted.label])
     label = "" if wanted.label is None or no_labels else wanted.label
@@ -67,7 +67,7 @@ def _why_no_labels(stack: Stack, label: str | None) -> str:
     if label not in stack.kinds:
         return next(one.sentence for one in stack.schema if one.column == label)
     if stack.kinds[label] in ("number", "datetime"):
-        return f"{label} is {A[stack.kinds[label]]}, not a class"
+        return f"{label!r} is {A[stack.kinds[label]]}"
     return ""
 
 

@@ -26,7 +26,7 @@ _EXPONENT = r"(?:[eE][+-]?\d+)?"
 _PLAIN = rf"^[+-]?(?:\d+\.?\d*|\.\d+){_EXPONENT}$"
 _ENDLESS = r"(?i)^[+-]?inf(?:inity)?$"
 _CODE = r"^[+-]?0\d+$"
-_GROUPED_POINT = re.compile(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})*")
+_GROUPED_POINT = re.compile(r"[+-]?(?:0|[1-9]\d{0,2}(?:\.\d{3})*)")
 
 
 def _grouped(mark: str) -> str:
@@ -45,11 +45,13 @@ class NumberTexts:
         point: Values where decimals follow a point, NaN for what is no number so.
         comma: Values where they follow a comma.
         unit: What all of them carry beside the digits, empty where nothing.
+        bare: The texts without what they carry.
     """
 
     point: Floats
     comma: Floats
     unit: str
+    bare: pa.Array
 
     def by(self, mark: str) -> Floats:
         """The values where decimals follow this mark."""
@@ -67,7 +69,7 @@ def read_numbers(texts: pa.Array, counts: NDArray[np.intp]) -> NumberTexts:
     [1234.5, -7.0, 3.0, nan]
     """
     bare, unit = _without_marks(texts, counts)
-    return NumberTexts(_values(bare, "."), _values(bare, ","), unit)
+    return NumberTexts(_values(bare, "."), _values(bare, ","), unit, bare)
 
 
 def _without_marks(texts: pa.Array, counts: NDArray[np.intp]) -> tuple[pa.Array, str]:
@@ -129,13 +131,13 @@ def habitual_mark(texts: pa.Array) -> str:
 
     Every separator among them has three digits behind it. Where some texts have no separator and others
     end in 0, they are thousands: decimals of a fixed number of digits would stand in every text, and
-    decimals without trailing zeros would not end in 0. Otherwise a point is a decimal point, as programs
-    write it, and a comma is open.
+    decimals without trailing zeros would not end in 0. Where all have a point it is the decimal point, as
+    programs write it. All else is open.
 
     >>> habitual_mark(pa.array(["1.125", "2.875"])), habitual_mark(pa.array(["12,340", "567"]))
     ('.', '.')
-    >>> habitual_mark(pa.array(["12,345", "67,891"]))
-    ''
+    >>> habitual_mark(pa.array(["12,345", "67,891"])), habitual_mark(pa.array(["1.125", "2"]))
+    ('', '')
     """
     for mark, separator in ((".", ","), (",", ".")):
         holding = pc.sum(pc.match_substring(texts, separator)).as_py() or 0
@@ -144,7 +146,7 @@ def habitual_mark(texts: pa.Array) -> str:
         ends = pc.any(pc.match_substring_regex(texts, rf"\{separator}\d\d0$")).as_py()
         if holding < len(texts) and ends:
             return mark
-        return "." if separator == "." else ""
+        return "." if separator == "." and holding == len(texts) else ""
     return "."
 
 
@@ -164,16 +166,29 @@ def plain_numbers(texts: pa.Array) -> Floats | None:
     Codes with leading zeros, whole numbers that are too large to be told apart as numbers, and texts that may be
     thousands are none.
     """
-    trimmed = pc.utf8_trim_whitespace(texts)
-    head = trimmed.slice(0, 1000).drop_null()
+    head = pc.utf8_trim_whitespace(texts.slice(0, 1000).drop_null())
     if pc.sum(pc.match_substring_regex(head, _PLAIN)).as_py() != (len(head) or None):
         return None
     try:
-        values = _floats(trimmed)
+        values = _floats(texts)
     except pa.ArrowInvalid:
         return None
-    if all(_GROUPED_POINT.fullmatch(text) for text in head.to_pylist()) and np.any(values != np.floor(values)):
-        return None  # 1.234 and 567: the column decides, not the text
-    if np.nanmax(np.abs(values), initial=0) >= 2.0**53 and np.all((values == np.floor(values)) | np.isnan(values)):
+    known = values[texts.is_valid().to_numpy(zero_copy_only=False)]
+    if not np.isfinite(known).all():
         return None
-    return None if pc.any(pc.match_substring_regex(trimmed, r"^[+-]?0\d+$|^[+]|[^\d.eE+-]")).as_py() else values
+    whole = bool(np.all(known == np.floor(known)))
+    if whole and np.abs(known).max(initial=0) >= 2.0**53:
+        return None
+    if not whole and all(_GROUPED_POINT.fullmatch(text) for text in head.to_pylist()):
+        return None  # 1.234 and 567: the column decides, not the text
+    if whole and _digits(known) != pc.sum(pc.binary_length(texts)).as_py():  # zeros, signs or points as well
+        odd = pc.match_substring_regex(texts, r"^\s*[+-]?0\d")
+        return None if pc.any(odd).as_py() else values
+    return values
+
+
+def _digits(whole: Floats) -> int:
+    """Characters that whole numbers have as a program writes them."""
+    size = np.abs(whole)
+    most = len(str(int(size.max(initial=0))))
+    return len(whole) + int((whole < 0).sum()) + sum(int((size >= 10.0**k).sum()) for k in range(1, most))

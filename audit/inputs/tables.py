@@ -142,6 +142,8 @@ def _flattened(table: pa.Table, source: str) -> pa.Table:
             raise Refusal(
                 f"{source}: column {name!r} holds {what}, which are no single values; drop it, or make columns of them"
             )
+        elif pa.types.is_timestamp(kind) and kind.tz is not None:  # an instant, whether or not the zone is known
+            columns[name] = column.cast(pa.timestamp(kind.unit, tz="UTC"))
         else:
             columns[name] = column
     flat = pa.table(columns)
@@ -164,7 +166,12 @@ def _frame(table: pa.Table, source: str) -> pd.DataFrame:
 
 def _unreadable_column(name: str, error: BaseException) -> str:
     """A column that pandas cannot hold; the library's own message may quote a record, so it is left out."""
-    return f"column {name!r} cannot be read ({type(error).__name__}); dates must lie in the years 1 to {LAST_YEAR}"
+    said = str(error).lower()
+    if "int too large" in said or "int too big" in said:
+        why = "; a whole number in it is too large to be one: store such numbers as text"
+    else:
+        why = f" ({type(error).__name__}); dates must lie in the years 1 to {LAST_YEAR}"
+    return f"column {name!r} cannot be read{why}"
 
 
 def refuse_missing(path: Path) -> None:

@@ -78,6 +78,27 @@ def resolve_gate(gate: Gate, known: Collection[str]) -> Gate:
     return replace(gate, metric=metric, field=part)
 
 
+def refuse_unknown_columns(gates: Sequence[Requirement], known: Collection[str], groups: Collection[str]) -> None:
+    """Refuse gates on columns that the data do not have.
+
+    Args:
+        gates: Of the configuration.
+        known: Columns of the data, and names by which metrics file their own cells.
+        groups: Group columns, the nearest of which is named.
+
+    Raises:
+        GateError: A gate selects such a column.
+    """
+    for gate in leaves(gates):
+        for selector in gate.selectors:
+            if selector.column not in known and gate.metric.partition(".")[0] in FAMILIES:
+                meant = _nearest(selector.column, {*known, *groups})
+                there = f"; group columns are {', '.join(groups)}" if groups else "; no group columns were given"
+                raise GateError(
+                    f"gate {gate.expression or gate}: there is no group column {selector.column}{meant or there}"
+                )
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Court:
     """Where gates are judged: the readings and the rules of one record.

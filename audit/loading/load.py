@@ -74,7 +74,7 @@ def take_in(
         label=label or None, groups=tuple(groups), cluster=cluster or None, kinds=dict(kinds or {}), read=reading
     )
     opened = {role: _open(sources[role], role, reading) for role in ORDER if role in sources}
-    names = {role: _name(sources[role]) for role in opened}
+    names = {role: _name(sources[role], role) for role in opened}
     modality = _modality(opened)
     if modality == "image":
         from counterproof.loading.load_images import Encoding, take_in_images
@@ -110,7 +110,7 @@ def take_in_one(
     Raises:
         Refusal: It cannot be read, or is a table: those are encoded by what they are held against.
     """
-    opened, names, wanted = _open(source, "the source", DEFAULT), {"synthetic": _name(source)}, Wanted()
+    opened, names, wanted = _open(source, "synthetic", DEFAULT), {"synthetic": _name(source, "synthetic")}, Wanted()
     if isinstance(opened, Table):
         raise Refusal(f"{names['synthetic']}: is a table, which has no encoding of its own; give images or features")
     if isinstance(opened, Path) or opened.are_images:
@@ -152,13 +152,17 @@ def _open(source: Source, role: str, reading: ReadOptions) -> Opened:
     if isinstance(source, pd.DataFrame):
         return table_of(source, role, reading)
     if isinstance(source, np.ndarray):
-        return arrays_of(source)
+        return arrays_of(source, source=role)
     if isinstance(source, tuple):
-        return arrays_of(source[0], source[1])
+        beside = source[1] if len(source) == 2 else source
+        paired = len(source) == 2 and (beside is None or isinstance(beside, pd.DataFrame))
+        if not paired or not isinstance(source[0], np.ndarray):
+            raise Refusal(f"{role}: give an array of features and a pandas frame as a pair, or one of them alone")
+        return arrays_of(source[0], beside, role)
     if source == "":
         raise Refusal("the path of a role is empty; give a file or a folder")
     if not isinstance(source, (str, Path)):
-        raise Refusal(f"cannot read {type(source).__name__}: give a path, a pandas frame or a numpy array")
+        raise Refusal(f"{role}: cannot read {type(source).__name__}: give a path, a pandas frame or a numpy array")
     path = Path(source)
     refuse_missing(path)
     if path.is_dir() or path.suffix.lower() == ".zip":
@@ -168,10 +172,11 @@ def _open(source: Source, role: str, reading: ReadOptions) -> Opened:
     return path if holds_images(path) else read_table(path, reading)
 
 
-def _name(source: Source) -> str:
+def _name(source: Source, role: str) -> str:
+    """A source in sentences: its path, or whose frame or array it is."""
     if isinstance(source, (str, Path)):
         return str(source)
-    return type(source[0] if isinstance(source, tuple) else source).__name__
+    return f"{role} ({type(source[0] if isinstance(source, tuple) else source).__name__})"
 
 
 def _modality(opened: Mapping[str, Opened]) -> Modality:
@@ -223,24 +228,8 @@ def _tables(tables: Mapping[str, Table], wanted: Wanted, sources: dict[str, str]
         findings=stack.findings + found.findings + encoded.findings,
         encoder="table",
         encoder_digest=encoded.digest,
-        released=released_columns(list(stack.frame.columns), list(tables["synthetic"].frame.columns)),
+        released=stack.released,
     )
-
-
-def released_columns(aligned: Sequence[str], given: Sequence[str]) -> tuple[str, ...]:
-    """The columns of the release: those that were aligned with the real data, then those that were left out.
-
-    >>> released_columns(["age", "id"], ["Age ", "note"])  # a release may do without identifiers
-    ('age', 'note')
-    """
-    names = {_plain(name) for name in given}
-    known = {_plain(name) for name in aligned}
-    kept = [name for name in aligned if _plain(name) in names]
-    return (*kept, *(name for name in given if _plain(name) not in known))
-
-
-def _plain(name: str) -> str:
-    return str(name).strip().casefold()
 
 
 def _features(arrays: Mapping[str, Arrays], wanted: Wanted, sources: dict[str, str]) -> Intake:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers.cli import called, record_in, refused, rows, saved
@@ -47,11 +48,69 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (DATA + '[gates]\nfail = "fidelity.precision >= 0"\n', "gates.fail"),
         (DATA + '[metrics."fidelity.precision"]\nkk = 3\n', "fidelity.precision has no option 'kk'"),
         (DATA + '[metrics."fidelity.precison"]\nk = 3\n', "fidelity.precison"),
+        (DATA + '[data.read]\ndecimel = ","\n', "data.read.decimel: no such key; did you mean decimal?"),
+        (DATA + '[data.read]\ndecimal = ";"\n', "data.read.decimal"),
+        (DATA + 'kinds = {a = "integer"}\n', "data.kinds.a"),
+        (
+            DATA + '[gates]\nfail = ["coverage.representation[grup=north] >= 0.8"]\n',
+            "there is no group column grup; did",
+        ),
     ],
 )
 def test_one_sentence_names_the_key(tmp_path: Path, text: str, words: str) -> None:
     (tmp_path / "audit.toml").write_text(text)
     said = "".join(refused("run", "audit.toml").splitlines())
+    assert words in said
+
+
+def test_a_byte_order_mark_is_accepted(tmp_path: Path) -> None:
+    text = DATA + 'label = "y"\n[run]\nmetrics = ["fidelity.schema"]\n'
+    (tmp_path / "audit.toml").write_text(text, encoding="utf-8-sig")
+    assert called("run", "audit.toml").exit_code in (0, 3)
+
+
+def options_of(*given: str) -> dict[str, Any]:
+    done = called(
+        "run",
+        "--real",
+        "real.csv",
+        "--synthetic",
+        "synthetic.csv",
+        "--metrics",
+        "fidelity.schema",
+        "--out",
+        "o",
+        *given,
+    )
+    assert done.exit_code in (0, 3), done.output
+    found: dict[str, Any] = record_in(Path("o"))["manifest"]["config"]["data"]
+    return found
+
+
+def test_options_say_how_texts_are_read() -> None:
+    found = options_of("--kind", "a=number", "--kind", "group=category", "--decimal", ".", "--dates", "since=day-first")
+    assert found["kinds"] == {"a": "number", "group": "category"}
+    assert found["read"]["decimal"] == "."
+    assert found["read"]["dates"] == {"since": "day-first"}
+    found = options_of("--encoding", "latin-1", "--separator", ",", "--header", "--decimal", "a=.", "--decimal", "b=.")
+    assert found["read"] == {
+        "encoding": "latin-1", "separator": ",", "header": True, "decimal": {"a": ".", "b": "."}, "dates": "auto",
+        "missing": [],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["--kind", "number"], "--kind number: give it by column, as in --kind pay=number"),
+        (["--decimal", ",", "--decimal", "a=."], "--decimal ,: give it by column"),
+        (["--dates", "year-first"], "data.read.dates"),
+        (["--kind", "group=number"], "values of column 'group' cannot be read as number, the first in row 0"),
+        (["--encoding", "klingon"], "'klingon' is no encoding"),
+    ],
+)
+def test_options_that_cannot_be_met_are_refused(given: list[str], words: str) -> None:
+    said = "".join(refused("run", "--real", "real.csv", "--synthetic", "synthetic.csv", *given).splitlines())
     assert words in said
 
 

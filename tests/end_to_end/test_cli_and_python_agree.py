@@ -89,6 +89,11 @@ def test_arrays_are_never_changed() -> None:
         ({"options": {"fidelity.precision": {"k": "many"}}}, "fidelity.precision: option k"),
         ({"options": {"fidelity.precision": 3}}, "metrics.fidelity.precision"),
         ({"encoder": 3}, "encoder"),
+        ({"kinds": ["x"]}, "data.kinds: give a value by name"),
+        ({"read_as": ["x"]}, "data.read: give a value by name"),
+        ({"read_as": {"decimel": ","}}, "data.read.decimel: no such key; did you mean decimal?"),
+        ({"all_of": ["x"]}, "gates.all_of: give a name"),
+        ({"options": ["x"]}, "metrics: give a value by name"),
     ],
 )
 def test_bad_arguments_are_refused_in_one_sentence(options: dict[str, Any], words: str) -> None:

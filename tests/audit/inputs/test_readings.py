@@ -250,6 +250,24 @@ def test_other_columns_of_the_table_decide(frames: Frames, tmp_path: Path) -> No
     assert column(take_in(written(european, tmp_path, sep=";")), "pay").max() < 1000
 
 
+@pytest.mark.parametrize("separator", [",", "."])
+def test_a_release_is_read_like_whole_numbers_or_like_fractions_of_real_data(
+    frames: Frames, tmp_path: Path, separator: str
+) -> None:
+    numbers = {
+        role: frame.assign(pay=1000 + (frame["pay"] * 7).astype(int))[["pay", "sex"]] for role, frame in frames.items()
+    }
+    texts = each(numbers, "pay", lambda v: f"{v:,}".replace(",", separator), "synthetic")
+    found = take_in(written(texts, tmp_path))
+    np.testing.assert_array_equal(column(found, "pay", "synthetic"), numbers["synthetic"]["pay"])
+    parts = {role: frame.assign(pay=frame["pay"] / 1000) for role, frame in numbers.items()}
+    for role in ("train", "holdout"):
+        parts[role]["pay"] += 1000
+    texts = each(parts, "pay", lambda v: f"{v:.3f}".replace(".", separator), "synthetic")
+    found = take_in(written(texts, tmp_path))
+    np.testing.assert_allclose(column(found, "pay", "synthetic"), parts["synthetic"]["pay"])
+
+
 def test_three_plain_decimals_are_decimals(frames: Frames, tmp_path: Path) -> None:
     three_places = {role: frame.assign(x0=frame["x0"].abs() + 1) for role, frame in frames.items()}
     texts = each(three_places, "x0", lambda v: f"{v:.3f}")

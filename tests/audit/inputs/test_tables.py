@@ -270,8 +270,8 @@ def test_a_numeric_label_is_a_class_only_while_values_are_few(frames: dict[str, 
     quantity = take_in(frames, label="income")
     assert quantity.corpus.labels is None
     assert quantity.corpus.label == ""
-    assert quantity.corpus.no_labels == "income is a number, not a class"
-    assert "income is a number, not a class: utility and fairness were not judged" in quantity.findings
+    assert quantity.corpus.no_labels == "'income' is a number"
+    assert "utility and fairness were not judged: 'income' is a number" in quantity.findings
     scored = {role: frame.assign(score=np.arange(len(frame)) % 5) for role, frame in frames.items()}
     classes = take_in(scored, label="score")
     assert classes.corpus.labels is not None

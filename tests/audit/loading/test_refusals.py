@@ -120,6 +120,36 @@ def test_roles_must_make_sense() -> None:
     assert "all roles must be of one kind" in said({"real": good(), "synthetic": np.zeros((4, 2))})
 
 
+def test_a_zone_that_nobody_knows_hides_no_instant(tmp_path: Path) -> None:
+    days = pa.array(np.arange(30) * 86_400_000_000).cast(pa.timestamp("us", tz="Mars/Phobos"))
+    path = tmp_path / "release.parquet"
+    parquet.write_table(pa.table({"a": np.arange(30) / 7, "since": days}), path)
+    frame = take_in({"real": path, "synthetic": path}).corpus.frame
+    assert frame is not None
+    assert frame["since"].iloc[1] == pd.Timestamp("1970-01-02")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"a": None, "b": None, "y": np.nan}, "no column of the real data has a value"),
+        ({"a": pd.Series([10**400 + k for k in range(30)], dtype=object)}, "real: column 'a' cannot be read; a whole"),
+    ],
+)
+def test_frames_are_named_by_their_role(change: dict[str, Any], words: str) -> None:
+    assert words in said({"real": good().assign(**change), "synthetic": good(seed=1)})
+
+
+def test_a_frame_that_misses_everything_is_a_finding_in_the_release() -> None:
+    empty = good(seed=1).assign(a=np.nan, b=None, y=None)
+    assert len(take_in({"real": good(), "synthetic": empty}).roles["synthetic"]) == 30
+
+
+@pytest.mark.parametrize("pair", [(), (np.zeros((4, 2)),), (30, 3), ([1], [2]), (np.zeros((4, 2)), 3), (1, 2, 3)])
+def test_what_is_no_pair_of_features_and_frame(pair: Any) -> None:
+    assert "real: give an array of features and a pandas frame as a pair" in said({"real": pair, "synthetic": good()})
+
+
 # -- features ---------------------------------------------------------------------------------------
 
 

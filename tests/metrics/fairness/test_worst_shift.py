@@ -300,4 +300,4 @@ def test_bad_options_are_one_sentence(options: dict[str, Any], sentence: str) ->
 
 def test_a_numeric_label_does_not_apply() -> None:
     (found,) = through_the_engine(label="x")
-    assert (found.status, found.reason) == ("not_applicable", "x is a number, not a class")
+    assert (found.status, found.reason) == ("not_applicable", "'x' is a number")

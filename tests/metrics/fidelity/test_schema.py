@@ -62,11 +62,11 @@ def test_equal_schemas_have_no_mismatch() -> None:
 
 def test_a_renamed_column_is_missing_and_its_new_name_is_named() -> None:
     frames = three(customers, 60, 1)
-    frames["synthetic"] = frames["synthetic"].rename(columns={"tenure": "Tenure"})
+    frames["synthetic"] = frames["synthetic"].rename(columns={"tenure": "tenures"})
     found = values(frames)["mismatches"]
     assert count(found) == 1
     assert found.alarm == (
-        "column 'tenure' is missing from the release; 'Tenure' looks like it; all else was computed without it"
+        "column 'tenure' is missing from the release; 'tenures' looks like it; all else was computed without it"
     )
     assert found.evidence[0].rows[0][0] == "tenure"
 
@@ -96,10 +96,10 @@ def test_many_mismatches_make_one_sentence() -> None:
 
 def test_the_schema_is_the_headline_and_the_rest_is_computed_without_the_column() -> None:
     frames = three(customers, 700, 2)
-    frames["synthetic"] = frames["synthetic"].rename(columns={"tenure": "Tenure"})
+    frames["synthetic"] = frames["synthetic"].rename(columns={"tenure": "tenures"})
     frames["synthetic"]["charges"] += 100  # another flaw, which is not said first
     record = audited(frames, label="left", gates=["fidelity.kernel_distance <= 0.0001"])
-    sentence = "column 'tenure' is missing from the release; 'Tenure' looks like it; all else was computed without it"
+    sentence = "column 'tenure' is missing from the release; 'tenures' looks like it; all else was computed without it"
     assert record.verdict == "fail"
     assert record.because.startswith(f"fidelity fails: {sentence} (fidelity.schema)")
     assert record.families["fidelity"].because[0].startswith(sentence)
@@ -137,5 +137,5 @@ def test_a_label_returned_as_a_quantity_costs_no_model_and_is_said() -> None:
 
 def test_a_label_that_is_a_number_is_said_to_be_one() -> None:
     record = audited(three(customers, 700, 2), label="charges")
-    assert record["utility.tstr"].reason == "charges is a number, not a class"
-    assert "charges is a number, not a class: utility and fairness were not judged" in record.manifest.findings
+    assert record["utility.tstr"].reason == "'charges' is a number"
+    assert "utility and fairness were not judged: 'charges' is a number" in record.manifest.findings
