@@ -11,7 +11,7 @@ import pyarrow as pa
 from pyarrow import csv, feather, parquet
 
 from counterproof.inputs.columns import Form, form_of
-from counterproof.refusal import Refusal, listed
+from counterproof.refusal import Refusal, listed, refuse_stream
 
 MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"RIFF", b"II*\x00", b"MM\x00*", b"P5", b"P6")
 LAST_YEAR = 9999  # what Python's dates, and so every label of a figure, can say
@@ -128,8 +128,7 @@ def refuse_missing(path: Path) -> None:
     try:
         if not path.exists():
             raise Refusal(f"{path}: no such file or folder")
-        if not path.is_file() and not path.is_dir():
-            raise Refusal(f"{path}: is a pipe or a device, not a file; save the data to a file first")
+        refuse_stream(path)
         if path.is_file() and path.stat().st_size == 0:
             raise Refusal(f"{path}: the file is empty")
     except OSError as error:
