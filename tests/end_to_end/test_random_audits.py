@@ -76,6 +76,7 @@ def check(arguments: dict[str, Any], rows: int) -> None:
     record = audited(arguments)
     if isinstance(record, str):
         assert "\n" not in record
+        assert "cannot be imported" not in record
         assert len(record) > 20
         return
     crashed = [f"{r.metric} {r.field} {r.where}: {r.reason}" for r in record.measurements if r.status == "error"]
