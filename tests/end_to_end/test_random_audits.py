@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from helpers.random_tables import Case, drawn_space
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
 
 import counterproof as cp
@@ -32,6 +32,7 @@ def how(examples: int) -> Any:
         max_examples=40 * examples if LONG else examples,
         derandomize=not LONG,
         deadline=None,
+        phases=(Phase.explicit, Phase.generate),  # a case is drawn by its seed, of which none is simpler
         suppress_health_check=list(HealthCheck),
     )
 
