@@ -94,13 +94,13 @@ SEEDS = some.integers(0, 2**32 - 1)
 
 
 @given(case=SEEDS.map(Case.drawn))
-@how(45)
+@how(36)
 def test_random_tables(case: Case) -> None:
     check(case.arguments(), sum(case.sizes.values()))
 
 
 @given(seed=SEEDS)
-@how(15)
+@how(12)
 def test_random_feature_spaces(seed: int) -> None:
     roles = drawn_space(seed)
     rows = sum(len(one[0] if isinstance(one, tuple) else one) for name, one in roles.items() if name in ROLES)
