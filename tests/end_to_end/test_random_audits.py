@@ -105,3 +105,28 @@ def test_random_feature_spaces(seed: int) -> None:
     roles = drawn_space(seed)
     rows = sum(len(one[0] if isinstance(one, tuple) else one) for name, one in roles.items() if name in ROLES)
     check(roles | {"allow_overlap": True}, rows)
+
+
+# What it found, kept small: a metric crashed, or a library warned, on each of these.
+FOUND = {
+    "numbers alone": Case(("moments", "days"), {"real": 80, "synthetic": 40}),
+    "serial numbers alone": Case(("serial",), {"train": 30, "holdout": 30, "synthetic": 30}),
+    "one column, all of it a group": Case(
+        ("holes",), {"train": 90, "holdout": 30, "synthetic": 40}, options={"label": 0, "groups": [0]}
+    ),
+    "numbers near the largest": Case(("huge", "category"), {"train": 40, "holdout": 40, "synthetic": 40}),
+    "sources on both sides": Case(("normal", "category"), {"train": 60, "holdout": 60, "synthetic": 60}, sources=3),
+    "few sources": Case(("heavy",), {"train": 90, "holdout": 12, "synthetic": 60}, sources=20),
+    "values in few rows": Case(("hardly there", "normal"), {"train": 60, "holdout": 40, "synthetic": 40}),
+    "a release without labels": Case(
+        ("missing", "normal", "category"),
+        {"train": 40, "holdout": 40, "synthetic": 40},
+        spoil="nothing known",
+        options={"label": 2, "groups": [2]},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_what_it_found(name: str) -> None:
+    check(FOUND[name].arguments() | {"allow_overlap": True}, 0)
