@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from counterproof.refusal import Refusal, did_you_mean
+from counterproof.refusal import Refusal, did_you_mean, refuse_stream
 
 ROLES = ("train", "holdout", "real", "test", "synthetic")
 # By these names metrics file their own cells, beside the groups'.
@@ -170,6 +170,7 @@ def read_config(path: str | Path) -> Config:
     """
     path = Path(path)
     try:
+        refuse_stream(path)
         plain = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise Refusal(f"{path}: cannot be read ({error.strerror})") from None
