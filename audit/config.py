@@ -12,7 +12,7 @@ from counterproof.refusal import Refusal, did_you_mean
 
 ROLES = ("train", "holdout", "real", "test", "synthetic")
 # By these names metrics file their own cells, beside the groups'.
-RESERVED = ("attack", "cell", "column", "learner", "model", "rate", "secret", "split")
+RESERVED = ("attack", "cell", "column", "form", "learner", "model", "rate", "secret", "split")
 
 
 class Section(BaseModel):
