@@ -94,7 +94,7 @@ def test_running_numbers_are_no_leak_and_every_column_is_judged(keys: Keys) -> N
     record = audited(roles(keys))
     assert record.verdict == "pass"
     assert headline(record) == "Pass"
-    assert extent_told(record)[0].startswith("all 13 columns judged (fidelity 13, leakage 12)")
+    assert extent_told(record)[0].startswith("all 13 columns judged (fidelity 13, leakage 13)")
 
 
 @pytest.mark.parametrize("keys", [ranges, hexes, letters])
