@@ -32,7 +32,7 @@ SHARES = {"capital letters": UPPER, "small letters": LOWER, "digits": DIGIT, "sp
 MASKS = 50  # shapes with a code of their own; all others share one
 BINS = 4096  # of neighbouring characters and of words
 SEVERAL = 1.5  # words in a text on average, from which on it is asked which words they are
-CLASSES, FEWEST = 10, 50  # labels within which texts are compared: so many, of as many rows on each side
+CLASSES, FEWEST = 10, 200  # labels within which texts are compared at most, and real rows that have one
 START, END = 2, 3
 BETWEEN = re.compile(r"[\w\s]+")
 CLOSE = 2  # apart on average, running numbers of which some are missing
@@ -49,12 +49,16 @@ class TextColumn:
         numbers: Numbers by question; NaN where the value is missing.
         shapes: Codes of a row's shape by question: which kinds of characters follow each other.
         counts: ``(n, BINS)`` counts of neighbouring characters and of words by question; none of running numbers.
+        labels: Labels that enough real rows with a text have; nothing is asked within the others.
+        enough: Whether enough real rows have a text for anything but missing values to be asked.
     """
 
     value: Rows
     numbers: dict[str, Floats]
     shapes: dict[str, Codes]
     counts: dict[str, csr_array]
+    labels: tuple[str, ...] = ()
+    enough: bool = True
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -67,7 +71,9 @@ class DateColumn:
 # -- from values to numbers and codes ---------------------------------------------------------------
 
 
-def text_column(column: pd.Series[Any], real: Flags, *, drawn: float = 1.0) -> TextColumn:
+def text_column(
+    column: pd.Series[Any], real: Flags, *, drawn: float = 1.0, labels: NDArray[np.str_] | None = None
+) -> TextColumn:
     """The column as numbers and codes.
 
     Identifiers that are numbered (``A-1``, ``A-2``, …) may have other numbers in every sample of one source. What
@@ -78,6 +84,7 @@ def text_column(column: pd.Series[Any], real: Flags, *, drawn: float = 1.0) -> T
         column: Texts; None is missing.
         real: Which rows are real.
         drawn: Which share of the real rows these are.
+        labels: ``(n,)`` labels of the rows.
     """
     import pandas as pd
 
@@ -102,6 +109,8 @@ def text_column(column: pd.Series[Any], real: Flags, *, drawn: float = 1.0) -> T
         numbers={name: _by_row(values, value, np.nan) for name, values in numbers.items()},
         shapes={name: _by_row(codes, value, -1) for name, codes in shapes.items()},
         counts={} if numbered else {"neighbouring characters": characters.pairs()[value], **_words(texts, value)},
+        labels=() if labels is None else _common(labels[real & (value >= 0)]),
+        enough=int((real & (value >= 0)).sum()) >= FEWEST,
     )
 
 
@@ -113,6 +122,13 @@ def _numbered(texts: list[str]) -> bool:
     """
     found = [NUMBERED.fullmatch(text) for text in texts]
     return bool(texts) and len({one.groups() if one else text for one, text in zip(found, texts, strict=True)}) == 1
+
+
+def _common(labels: NDArray[np.str_]) -> tuple[str, ...]:
+    """The commonest labels that enough rows have; the empty one is missing."""
+    found, sizes = np.unique(labels[labels != ""], return_counts=True)
+    order = np.argsort(-sizes, kind="stable")[:CLASSES]
+    return tuple(str(label) for label in found[order[sizes[order] >= FEWEST]])
 
 
 def _running(texts: list[str], drawn: float) -> bool:
@@ -255,7 +271,7 @@ def differences(
         return
     gone = column.value < 0
     yield "missing values", share_difference(gone[left], gone[right])
-    if gone[left].all() or gone[right].all():
+    if not column.enough or gone[left].all() or gone[right].all():
         return
     yield "repeated values", share_difference(*_repeated(column.value, left, right))
     left, right = left[~gone[left]], right[~gone[right]]
@@ -268,18 +284,18 @@ def differences(
     if labels is None or "words used" not in column.counts:
         return
     for name, counts in column.counts.items():
-        if (within := _within_labels(counts, left, right, labels)) is not None:
+        if (within := _within_labels(counts, left, right, labels, column.labels)) is not None:
             yield f"{name} within each label", within
 
 
-def _within_labels(counts: csr_array, left: Rows, right: Rows, labels: NDArray[np.str_]) -> Difference | None:
+def _within_labels(
+    counts: csr_array, left: Rows, right: Rows, labels: NDArray[np.str_], common: tuple[str, ...]
+) -> Difference | None:
     """The mean distance between rows of one label: texts that were dealt to other rows differ there alone."""
-    found, sizes = np.unique(labels[left], return_counts=True)
-    classes = [label for label in found[np.argsort(-sizes, kind="stable")][:CLASSES] if label]
     value = variance = total = 0.0
-    for label in classes:
+    for label in common:
         ours, theirs = left[labels[left] == label], right[labels[right] == label]
-        if min(len(ours), len(theirs)) < FEWEST:
+        if not len(ours) or not len(theirs):
             continue
         one = count_difference(counts[ours], counts[theirs])
         value += len(ours) * one.value

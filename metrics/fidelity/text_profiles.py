@@ -131,11 +131,12 @@ def _read(bench: Workbench, used: Rows) -> dict[str, TextColumn | DateColumn]:
     assert frame is not None
     real = np.isin(used, bench.real.rows)
     drawn = float(real.sum()) / len(bench.real)
+    labels = None if bench.corpus.labels is None else bench.corpus.labels[used]
     made: dict[str, TextColumn | DateColumn] = {}
     for name in _columns(bench):
         column = frame[name].take(used).reset_index(drop=True)
         dated = bench.corpus.kinds[name] == "datetime"
-        made[name] = date_column(column) if dated else text_column(column, real, drawn=drawn)
+        made[name] = date_column(column) if dated else text_column(column, real, drawn=drawn, labels=labels)
     return made
 
 
