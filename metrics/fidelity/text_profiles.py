@@ -71,7 +71,8 @@ def text_profiles(bench: Workbench) -> Iterator[Value]:
     """
     wanted = _columns(bench)
     if not wanted:
-        yield Value(status="not_applicable", reason="no column holds texts, identifiers or dates")
+        lacks = "has a value in the release" if _asked(bench.corpus) else "is among the columns"
+        yield Value(status="not_applicable", reason=f"no text, identifier or date {lacks}")
         return
     used = bench.shared(USED.about(bench.real, bench.measured.candidate), lambda: _used(bench.measured))
     columns = bench.shared(COLUMNS.about(bench.real, bench.measured.candidate), lambda: _read(bench.measured, used))

@@ -97,6 +97,8 @@ def test_more_than_a_tenth_unjudged_or_a_column_that_was_named_is_no_pass() -> N
     assert audited("joint", "leak", data={"kinds": {"note": "text"}}, run={"unjudged": 1.0}, **wide).verdict == "pass"
     # whoever asks for single gates by a policy of their own has said what is to be judged
     assert audited("joint", run={"policy": "none"}).verdict == "pass"
+    assert audited("joint", run={"metrics": ["fidelity.precision"]}).verdict == "pass"
+    assert audited("joint", run={"metrics": ["fidelity", "leakage"]}).verdict == "inconclusive"
     assert audited("joint", run={"policy": "none"}).extent is not None
 
 
