@@ -21,7 +21,7 @@ from counterproof.refusal import Refusal, did_you_mean, refuse_stream
 
 ROLES = ("train", "holdout", "real", "test", "synthetic")
 # By these names metrics file their own cells, beside the groups'.
-RESERVED = ("attack", "cell", "column", "learner", "model", "rate", "secret", "split")
+RESERVED = ("attack", "cell", "column", "form", "learner", "model", "rate", "secret", "split")
 
 
 def _no_boolean(given: Any) -> Any:
