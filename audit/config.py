@@ -17,11 +17,11 @@ from pydantic import (
     model_validator,
 )
 
-from counterproof.refusal import Refusal, did_you_mean
+from counterproof.refusal import Refusal, did_you_mean, refuse_stream
 
 ROLES = ("train", "holdout", "real", "test", "synthetic")
 # By these names metrics file their own cells, beside the groups'.
-RESERVED = ("attack", "cell", "column", "learner", "model", "rate", "secret", "split")
+RESERVED = ("attack", "cell", "column", "form", "learner", "model", "rate", "secret", "split")
 
 
 def _no_boolean(given: Any) -> Any:
@@ -170,6 +170,7 @@ def read_config(path: str | Path) -> Config:
     """
     path = Path(path)
     try:
+        refuse_stream(path)
         plain = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise Refusal(f"{path}: cannot be read ({error.strerror})") from None

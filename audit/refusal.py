@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from pathlib import Path
 
 
 class Refusal(ValueError):
     """The audit cannot start: one clear sentence that names what to correct (exit code 2)."""
+
+
+def refuse_stream(path: Path) -> None:
+    """Refuse a pipe or a device at once: reading one may wait, or never end.
+
+    Raises:
+        Refusal: The path is one.
+        OSError: The path cannot be looked at.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise Refusal(f"{path}: is a pipe or a device, not a file; save the data to a file first")
 
 
 def listed(values: Iterable[object], limit: int = 5) -> str:

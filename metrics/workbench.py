@@ -348,11 +348,12 @@ class Workbench:
             return replace(sums, reference_within=self.measured.kernel().reference_within)
         return sums
 
-    def forecast(self, learner: str, trained_on: Sample) -> Forecast:
-        """What a learner trained on a sample says of the trial rows."""
+    def forecast(self, learner: str, trained_on: Sample, *, trial: Sample | None = None) -> Forecast:
+        """What a learner trained on a sample says of the trial rows: those of ``test`` unless told."""
+        rows = self.test if trial is None else trial
         return self.shared(
-            FORECAST.about(trained_on, self.test, learner=learner),
-            lambda: fit_forecast(LEARNERS[learner], trained_on, self.test, seed=self.seed),
+            FORECAST.about(trained_on, rows, learner=learner),
+            lambda: fit_forecast(LEARNERS[learner], trained_on, rows, seed=self.seed),
         )
 
 

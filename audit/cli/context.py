@@ -106,8 +106,11 @@ def exit_on_refusal() -> Iterator[None]:
             message = str(error) if isinstance(error, GateError) else " ".join(str(error).split())
             click.echo(f"counterproof: {plain(message)}", err=True)
             sys.exit(USAGE)
-        from counterproof.measuring.measure import crash
+        from counterproof.measuring.measure import crash, lacked_memory
 
+        if lacked := lacked_memory(error):
+            click.echo(f"counterproof: {lacked}; use a machine with more, or fewer rows", err=True)
+            sys.exit(USAGE)
         click.echo(f"counterproof crashed, which is a defect of its own: {plain(crash(error))}", err=True)
         sys.exit(CRASHED)
 

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from counterproof.refusal import Refusal
+from counterproof.refusal import Refusal, refuse_stream
 from counterproof.reports.record import Record
 from counterproof.reports.serialise import make_folders, write_texts
 
@@ -67,7 +67,10 @@ def read_record(path: Path) -> Record:
         Refusal: It cannot be read or is no record.
     """
     try:
+        refuse_stream(path)
         return Record.read(path)
+    except Refusal:
+        raise
     except OSError as error:
         raise Refusal(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError as error:

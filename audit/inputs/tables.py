@@ -14,7 +14,7 @@ from pyarrow import feather, json, parquet
 from counterproof.inputs.csv_files import COMPRESSED, open_input, read_csv
 from counterproof.inputs.forms import Form, form_of
 from counterproof.inputs.read_options import DEFAULT, ReadOptions
-from counterproof.refusal import Refusal, listed
+from counterproof.refusal import Refusal, listed, refuse_stream
 
 MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"RIFF", b"II*\x00", b"MM\x00*", b"P5", b"P6")
 LAST_YEAR = 9999  # what Python's dates, and so every label of a figure, can say
@@ -184,8 +184,7 @@ def refuse_missing(path: Path) -> None:
     try:
         if not path.exists():
             raise Refusal(f"{path}: no such file or folder")
-        if not path.is_file() and not path.is_dir():
-            raise Refusal(f"{path}: is a pipe or a device, not a file; save the data to a file first")
+        refuse_stream(path)
         if path.is_file() and path.stat().st_size == 0:
             raise Refusal(f"{path}: the file is empty")
     except OSError as error:

@@ -88,8 +88,9 @@ def _named(name: str, data: Mapping[str, object]) -> str:
 
 
 def _allowed(run: Mapping[str, object]) -> float:
-    """The configured share; without it none by a policy of one's own, whose gates are what was asked for."""
-    given = run.get("unjudged")
+    """The configured share; without it all, where single metrics or gates of one's own are what was asked for."""
+    given, metrics = run.get("unjudged"), run.get("metrics") or ()
     if isinstance(given, (int, float)):
         return float(given)
-    return 1.0 if run.get("policy") == "none" else UNJUDGED
+    whole = not metrics or (isinstance(metrics, (list, tuple)) and "fidelity" in metrics)
+    return UNJUDGED if whole and run.get("policy") != "none" else 1.0

@@ -227,7 +227,7 @@ def _count(n: int, what: str) -> str:
 def _warned(gates: Sequence[GateReading], measurements: Sequence[Reading]) -> list[str]:
     """Gates that only warn and did not pass, and searches that are blind on these data."""
     told = [
-        f"{VERBS[gate.verdict]}, as a warning: {gate.why} ({gate.metric})"
+        f"a gate that only warns {VERBS[gate.verdict]}: {gate.why} ({gate.metric})"
         for gate in gates
         if gate.level == "warn" and gate.verdict not in ("pass", "undecided", "not_applicable")
     ]

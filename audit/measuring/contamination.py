@@ -151,8 +151,9 @@ def shared_sources(train: Sample, other: Sample) -> tuple[int, int]:
 def check_contamination(samples: Mapping[str, Sample], sources: Mapping[str, str]) -> None:
     """Refuse a release that holds rows the generator must never have seen.
 
-    Either its matches with a role outnumber those with train beyond chance, or it holds so much of
-    the role that coincidence is no explanation.
+    Either its matches with a role outnumber those with train, and what the rows' own twins explain, beyond
+    chance, or it holds so much of the role that coincidence is no explanation. A release without the rows
+    that lie near training rows matches the holdout more often than train, and yet no more often than fresh rows.
 
     Raises:
         Refusal: Holdout or test rows stand in the release beyond what chance explains.
@@ -166,7 +167,9 @@ def check_contamination(samples: Mapping[str, Sample], sources: Mapping[str, str
             continue
         theirs, size = _matched(samples[role], release)
         table = np.array([[theirs, size - theirs], [hits, of - hits]])
-        if fisher_exact(table, alternative="greater").pvalue < CONTAMINATED or _held(samples[role], train, release):
+        more = fisher_exact(table, alternative="greater").pvalue < CONTAMINATED
+        beyond = more and chance_of_sharing(release, samples[role]) < OVERLAP
+        if beyond or _held(samples[role], train, release):
             raise Refusal(
                 f"{sources['synthetic']}: {theirs} of {size} distinct {role} records stand in the release, against "
                 f"{hits} of {of} training records: it is contaminated by {role} rows and cannot be audited with them"

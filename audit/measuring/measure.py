@@ -21,6 +21,7 @@ from counterproof.metrics.metric import Metric, Value
 from counterproof.metrics.workbench import Workbench
 
 Place = tuple[str, Group]
+OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "malloc of size", "realloc of size", "failed to map")
 CROWDED = "the device ran out of memory: measured on the CPU"
 UNSURE = "the rows are too few, or too alike, to tell how sure the value is"  # an interval without ends
 BROKEN = "the metric yielded a number that is not finite"
@@ -82,9 +83,23 @@ def blank(metric: Metric, status: Status, reason: str) -> Measurement:
 
 def crash(error: Exception) -> str:
     """What went wrong and where, without the values that an exception may quote."""
+    if lacked := lacked_memory(error):
+        return lacked
     last = traceback.extract_tb(error.__traceback__)[-1]
     told = f": {error}" if isinstance(error, MetricError) else ""
     return f"{type(error).__name__} in {Path(last.filename).name}, line {last.lineno}, {last.name}{told}"
+
+
+def lacked_memory(error: BaseException) -> str:
+    """That there was too little memory, and how much was asked for, where that is what an error says.
+
+    >>> lacked_memory(MemoryError("Unable to allocate 3.00 GiB for an array")), lacked_memory(ValueError("x"))
+    ('there is not enough memory: Unable to allocate 3.00 GiB for an array', '')
+    """
+    text = (str(error).strip().splitlines() or [""])[0]
+    if not isinstance(error, MemoryError) and not any(sign in text for sign in OUT_OF_MEMORY):
+        return ""
+    return f"there is not enough memory: {text[-120:] or 'an allocation failed'}"
 
 
 def _with_cpu_fallback(metric: Metric, bench: Workbench, params: Mapping[str, Any]) -> list[Measurement]:

@@ -16,7 +16,7 @@ from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Estimate, Evidence, Group, normal_quantile
 from counterproof.metrics.metric import Count, Needs, Tolerance, Value, metric
 from counterproof.metrics.prdc.balls import covered_rows
-from counterproof.metrics.prdc.scores import HALVES, Manifold, manifold
+from counterproof.metrics.prdc.scores import HALVES, Manifold, halves_reach, manifold
 from counterproof.metrics.sample import Floats
 from counterproof.metrics.shared.partitions import Partition, partitions
 from counterproof.metrics.statistics.decidability import largest_decidable_set
@@ -138,7 +138,7 @@ def lacking(bench: Workbench, k: int) -> list[Lacking]:
     Raises:
         TooDense: The rows are so tied that neighbours cannot be told apart.
     """
-    if min(len(bench.reference), len(bench.candidate)) < 2 * (k + 1):
+    if not halves_reach(bench, k):
         return []
     made = manifold(bench, k)
     bare = _bare(bench, k)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
+BUFFERS = 128 * 2**20  # what two copies of OpenBLAS take, and some to spare
 _LOCK = threading.Lock()
 
 
@@ -78,9 +80,28 @@ def one_thread() -> Iterator[None]:
                 _PROGRAM.blas = blas.limit(limits=1)
             _PROGRAM.in_blas += 1
         try:
+            _take_buffers()
             yield
         finally:
             with _LOCK:
                 _PROGRAM.in_blas -= 1
                 if not _PROGRAM.in_blas:
                     _PROGRAM.blas.restore_original_limits()
+
+
+@cache
+def _take_buffers() -> None:
+    """Let BLAS take the memory that it multiplies in now, while there is some.
+
+    OpenBLAS takes it at its first large product, and where it gets none it asks again without end. numpy and scipy
+    bring one each.
+
+    Raises:
+        MemoryError: There is not that much.
+    """
+    import numpy as np
+    from scipy.linalg.blas import dgemm
+
+    np.empty(BUFFERS, dtype=np.uint8)  # raises where OpenBLAS would not return
+    square = np.ones((256, 256))
+    dgemm(1.0, square, square @ square)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +30,13 @@ UPPER, LOWER, DIGIT, SPACE, SYMBOL, LETTER = range(6)  # LETTER: of a script wit
 SIGNS = np.array([ord(sign) for sign in "Aa0 _x"])  # how a shape writes each kind
 SHARES = {"capital letters": UPPER, "small letters": LOWER, "digits": DIGIT, "spaces": SPACE, "symbols": SYMBOL}
 MASKS = 50  # shapes with a code of their own; all others share one
-PAIRS = 4096  # bins of neighbouring characters
+BINS = 4096  # of neighbouring characters and of words
+SEVERAL = 1.5  # words in a text on average, from which on it is asked which words they are
+CLASSES, FEWEST = 10, 200  # labels within which texts are compared at most, and real rows that have one
 START, END = 2, 3
 BETWEEN = re.compile(r"[\w\s]+")
 CLOSE = 2  # apart on average, running numbers of which some are missing
+WORD = re.compile(r"[^\W\d_]+")
 NUMBERED = re.compile(r"(\D*)\d+(\D*)")
 
 
@@ -44,13 +48,17 @@ class TextColumn:
         value: ``(n,)`` number of the value; -1 is missing.
         numbers: Numbers by question; NaN where the value is missing.
         shapes: Codes of a row's shape by question: which kinds of characters follow each other.
-        pairs: ``(n, PAIRS)`` counts of neighbouring characters; None where the texts are numbers in a row.
+        counts: ``(n, BINS)`` counts of neighbouring characters and of words by question; none of running numbers.
+        labels: Labels that enough real rows with a text have; nothing is asked within the others.
+        enough: Whether enough real rows have a text for anything but missing values to be asked.
     """
 
     value: Rows
     numbers: dict[str, Floats]
     shapes: dict[str, Codes]
-    pairs: csr_array | None
+    counts: dict[str, csr_array]
+    labels: tuple[str, ...] = ()
+    enough: bool = True
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -63,7 +71,9 @@ class DateColumn:
 # -- from values to numbers and codes ---------------------------------------------------------------
 
 
-def text_column(column: pd.Series[Any], real: Flags, *, drawn: float = 1.0) -> TextColumn:
+def text_column(
+    column: pd.Series[Any], real: Flags, *, drawn: float = 1.0, labels: NDArray[np.str_] | None = None
+) -> TextColumn:
     """The column as numbers and codes.
 
     Identifiers that are numbered (``A-1``, ``A-2``, …) may have other numbers in every sample of one source. What
@@ -74,6 +84,7 @@ def text_column(column: pd.Series[Any], real: Flags, *, drawn: float = 1.0) -> T
         column: Texts; None is missing.
         real: Which rows are real.
         drawn: Which share of the real rows these are.
+        labels: ``(n,)`` labels of the rows.
     """
     import pandas as pd
 
@@ -97,7 +108,9 @@ def text_column(column: pd.Series[Any], real: Flags, *, drawn: float = 1.0) -> T
         value=value,
         numbers={name: _by_row(values, value, np.nan) for name, values in numbers.items()},
         shapes={name: _by_row(codes, value, -1) for name, codes in shapes.items()},
-        pairs=None if numbered else characters.pairs()[value],
+        counts={} if numbered else {"neighbouring characters": characters.pairs()[value], **_words(texts, value)},
+        labels=() if labels is None else _common(labels[real & (value >= 0)]),
+        enough=int((real & (value >= 0)).sum()) >= FEWEST,
     )
 
 
@@ -109,6 +122,13 @@ def _numbered(texts: list[str]) -> bool:
     """
     found = [NUMBERED.fullmatch(text) for text in texts]
     return bool(texts) and len({one.groups() if one else text for one, text in zip(found, texts, strict=True)}) == 1
+
+
+def _common(labels: NDArray[np.str_]) -> tuple[str, ...]:
+    """The commonest labels that enough rows have; the empty one is missing."""
+    found, sizes = np.unique(labels[labels != ""], return_counts=True)
+    order = np.argsort(-sizes, kind="stable")[:CLASSES]
+    return tuple(str(label) for label in found[order[sizes[order] >= FEWEST]])
 
 
 def _running(texts: list[str], drawn: float) -> bool:
@@ -175,7 +195,7 @@ class _Characters:
         return [whole[start:end] for start, end in pairwise([0, *ends.tolist()])]
 
     def pairs(self) -> csr_array:
-        """``(texts + 1, PAIRS)`` counts of neighbours, ends of the text among them; the last row, missing, has none."""
+        """``(texts + 1, BINS)`` counts of neighbours, ends of the text among them; the last row, missing, has none."""
         n = len(self.lengths)
         ends = np.arange(n)
         place = np.concatenate([np.ones(len(self.text)), np.zeros(n), np.full(n, 2)])
@@ -183,9 +203,9 @@ class _Characters:
         code = np.concatenate([self.code, np.full(n, START), np.full(n, END)])[order]
         text = np.concatenate([self.text, ends, ends])[order]
         inside = text[1:] == text[:-1]
-        pair = (code[:-1] * 1_000_003 + code[1:])[inside] % PAIRS
+        pair = (code[:-1] * 1_000_003 + code[1:])[inside] % BINS
         where = text[1:][inside]
-        return csr_array((np.ones(len(pair)), (where, pair)), shape=(n + 1, PAIRS))
+        return csr_array((np.ones(len(pair)), (where, pair)), shape=(n + 1, BINS))
 
 
 def _kind(character: str) -> int:
@@ -215,6 +235,17 @@ def _codes(masks: list[str]) -> Codes:
     return pd.factorize(np.array(masks, dtype=object))[0].astype(np.int32)
 
 
+def _words(texts: list[str], value: Rows) -> dict[str, csr_array]:
+    """Counts of words by their digests, of texts that have several."""
+    words = [WORD.findall(text.casefold()) for text in texts]
+    sizes = np.array([*map(len, words), 0])
+    if len(texts) == 0 or sizes.sum() < SEVERAL * len(texts):
+        return {}
+    place = np.array([crc32(word.encode("utf-8", "surrogatepass")) % BINS for some in words for word in some])
+    held = csr_array((np.ones(len(place)), (np.repeat(np.arange(len(sizes)), sizes), place)), shape=(len(sizes), BINS))
+    return {"words used": held[value]}
+
+
 def _by_row(values: NDArray[Any], value: Rows, missing: float) -> Any:
     """Of the distinct values, those of the rows."""
     return np.append(values, np.array([missing], dtype=values.dtype))[value]
@@ -223,15 +254,24 @@ def _by_row(values: NDArray[Any], value: Rows, missing: float) -> Any:
 # -- from two samples to distances ------------------------------------------------------------------
 
 
-def differences(column: TextColumn | DateColumn, left: Rows, right: Rows) -> Iterator[tuple[str, Difference]]:
-    """Every question's distance between the rows of two samples."""
+def differences(
+    column: TextColumn | DateColumn, left: Rows, right: Rows, labels: NDArray[np.str_] | None = None
+) -> Iterator[tuple[str, Difference]]:
+    """Every question's distance between the rows of two samples; words and their characters also within labels.
+
+    Args:
+        column: The rows of both samples.
+        left: Positions of the rows of one.
+        right: And of the other.
+        labels: ``(n,)`` labels of all rows.
+    """
     if isinstance(column, DateColumn):
         for name, codes in column.parts.items():
             yield name, total_variation(codes[left], codes[right])
         return
     gone = column.value < 0
     yield "missing values", share_difference(gone[left], gone[right])
-    if gone[left].all() or gone[right].all():
+    if not column.enough or gone[left].all() or gone[right].all():
         return
     yield "repeated values", share_difference(*_repeated(column.value, left, right))
     left, right = left[~gone[left]], right[~gone[right]]
@@ -239,8 +279,29 @@ def differences(column: TextColumn | DateColumn, left: Rows, right: Rows) -> Ite
         yield name, kolmogorov_smirnov(numbers[left], numbers[right])
     for name, codes in column.shapes.items():
         yield name, total_variation(*_pooled(codes[left], codes[right]))
-    if column.pairs is not None:
-        yield "neighbouring characters", pair_difference(column.pairs[left], column.pairs[right])
+    for name, counts in column.counts.items():
+        yield name, count_difference(counts[left], counts[right])
+    if labels is None or "words used" not in column.counts:
+        return
+    for name, counts in column.counts.items():
+        if (within := _within_labels(counts, left, right, labels, column.labels)) is not None:
+            yield f"{name} within each label", within
+
+
+def _within_labels(
+    counts: csr_array, left: Rows, right: Rows, labels: NDArray[np.str_], common: tuple[str, ...]
+) -> Difference | None:
+    """The mean distance between rows of one label: texts that were dealt to other rows differ there alone."""
+    value = variance = total = 0.0
+    for label in common:
+        ours, theirs = left[labels[left] == label], right[labels[right] == label]
+        if not len(ours) or not len(theirs):
+            continue
+        one = count_difference(counts[ours], counts[theirs])
+        value += len(ours) * one.value
+        variance += (len(ours) * one.error) ** 2
+        total += len(ours)
+    return Difference(value / total, math.sqrt(variance) / total) if total else None
 
 
 def share_difference(left: Flags, right: Flags) -> Difference:
@@ -257,8 +318,8 @@ def share_difference(left: Flags, right: Flags) -> Difference:
     return Difference(abs(p - q), math.sqrt(variance))
 
 
-def pair_difference(left: csr_array, right: csr_array) -> Difference:
-    """The total variation of two samples' neighbouring characters; rows are the units of its error."""
+def count_difference(left: csr_array, right: csr_array) -> Difference:
+    """The total variation of two samples' characters or words; rows are the units of its error."""
     p, q = (np.asarray(side.sum(0)).ravel() for side in (left, right))
     if not p.sum() or not q.sum():
         return Difference(float(bool(p.sum()) != bool(q.sum())), 0.0)
@@ -269,7 +330,7 @@ def pair_difference(left: csr_array, right: csr_array) -> Difference:
 
 
 def _ratio_variance(side: csr_array, above: Floats) -> float:
-    """The variance of the share of a sample's pairs that stand in a set, a ratio of two sums over its rows."""
+    """The variance of the share of a sample's counts that stand in a set, a ratio of two sums over its rows."""
     held, total = np.asarray(side @ above), np.asarray(side.sum(1)).ravel()
     ratio = held.sum() / total.sum()
     return float(((held - ratio * total) ** 2).sum() / total.sum() ** 2)

@@ -196,10 +196,11 @@ def alarm_of(found: Uniques, records: Tally, told: list[Told], field: str, level
     p, where, tally = min(tests, key=lambda test: test[0], default=(1.0, "", records))
     if shared * p >= level:
         return ""
+    chance = f"= {p:.1g}" if p else "< 1e-300"
     return (
         f"{tally.hits[0]} training records have a {what}{where} that no other real record has and that stands in the "
-        f"release, against {tally.hits[1]} of {tally.sizes[1]} holdout records (p = {p:.1g} by Fisher's test, one of "
-        f"{shared})"
+        f"release, against {tally.hits[1]} of {tally.sizes[1]} holdout records (p {chance} by Fisher's test, "
+        f"one of {shared})"
     )
 
 

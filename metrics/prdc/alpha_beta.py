@@ -17,7 +17,7 @@ from counterproof.metrics.estimate import Estimate, Evidence, Panel, normal_quan
 from counterproof.metrics.metric import Value
 from counterproof.metrics.prdc.balls import balls
 from counterproof.metrics.prdc.evidence import uncovered_rows
-from counterproof.metrics.prdc.scores import HALVES, manifold
+from counterproof.metrics.prdc.scores import HALVES, halves_reach, manifold
 from counterproof.metrics.sample import Floats, Rows, Sample
 from counterproof.metrics.workbench import DRAWS, Workbench
 
@@ -146,8 +146,7 @@ def too_few_reason(bench: Workbench, name: str, k: int) -> str:
     if k < 1:
         raise MetricError(f"{name}: k = {k} is no neighbour: give 1 or more")
     least = 2 * (max(k, DEPTH) + 1)
-    few = min(len(bench.reference), len(bench.candidate)) < least
-    return f"{name} needs {least} rows on each side" if few else ""
+    return "" if halves_reach(bench, max(k, DEPTH)) else f"{name} needs {least} rows on each side"
 
 
 def curve_value(

@@ -55,6 +55,11 @@ class Manifold:
     spread: Floats
 
 
+def halves_reach(bench: Workbench, k: int) -> bool:
+    """Whether in every half of either side each row has ``k`` neighbours: of few sources a half may have few rows."""
+    return min(bench.reference.smallest_half, bench.candidate.smallest_half) > k
+
+
 def manifold(bench: Workbench, k: int, ties: Ties = "le") -> Manifold:
     """All quantities of a view, computed once.
 
@@ -128,7 +133,7 @@ def quantity_value(
     """
     if k < 1:
         raise MetricError(f"{quantity}: k = {k} is no neighbour: give 1 or more")
-    if min(bench.reference.smallest_half, bench.candidate.smallest_half) <= k:
+    if not halves_reach(bench, k):
         rows = "rows" if bench.corpus.clusters is None else "rows of enough sources"
         reason = f"{quantity} at k = {k} needs {2 * (k + 1)} {rows} on each side, so that halves have {k} neighbours"
         return Value(status="not_assessable", reason=reason, n=bench.sizes)

@@ -111,7 +111,7 @@ def _word(state: State) -> Text:
     from rich.text import Text
 
     look = LOOKS[state]
-    short = "N/A" if state in ("not_applicable", "not_assessed") else look.word
+    short = "N/A" if state == "not_applicable" else look.word
     return Text(f"{look.icon} {short}", style=STYLES[state])
 
 

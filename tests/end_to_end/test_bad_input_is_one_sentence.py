@@ -279,3 +279,44 @@ def test_rows_needed_never_overflows(reach: float, gap: float) -> None:
     estimate = Estimate(value=0.0, low=-reach, high=reach)
     found = rows_needed(estimate, gap, 100, 0.95, "lower")
     assert found is None or found == 101
+
+
+# -- paths ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "where", ["run --real {0} --synthetic {1}", "run --real {1} --synthetic {0}", "run {0}", "gate {0}"]
+)
+@pytest.mark.parametrize("kind", ["pipe", "device", "long"])
+def test_paths_that_are_no_files_are_refused_at_once(tmp_path: Path, where: str, kind: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    rows(9, 0).to_csv(tmp_path / "good.csv", index=False)
+    path = {"pipe": str(tmp_path / "pipe"), "device": "/dev/zero", "long": "a" * 300}[kind]
+    text = refused(*(part.format(path, tmp_path / "good.csv") for part in where.split()))
+    assert text.isprintable()
+    words = {
+        "pipe": "is a pipe or a device",
+        "device": "is a pipe or a device",
+        "long": "File name too long",
+        "null": "a",
+    }
+    assert words[kind] in text
+
+
+def test_a_path_without_permission_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(self: Path, **_: object) -> bool:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    given = saved(tmp_path, real=rows(9, 0))
+    monkeypatch.setattr(Path, "exists", denied)
+    monkeypatch.setattr("counterproof.cli.output.check_writable", lambda folder: None)
+    assert "real.csv: cannot be opened: Permission denied" in refused("run", *given, "--synthetic", "x.csv")
+
+
+def test_too_little_memory_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise MemoryError("Unable to allocate 3.00 GiB for an array with shape (9,)")
+
+    monkeypatch.setattr("counterproof.run.take_in", full)
+    text = refused("run", *saved(tmp_path, real=rows(9, 0), synthetic=rows(9, 1)))
+    assert text.startswith("there is not enough memory: Unable to allocate 3.00 GiB")

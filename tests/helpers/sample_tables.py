@@ -348,7 +348,10 @@ def census_record(verdict: Whole = "fail") -> Record:
     return Record(
         verdict=verdict,
         because=f"coverage fails: {gates[2].why} (coverage.representation)",
-        warnings=["fails, as a warning: equal opportunity gap changes by 0.11 (fairness.equal_opportunity_difference)"],
+        warnings=[
+            "a gate that only warns fails: equal opportunity gap changes by 0.11 "
+            "(fairness.equal_opportunity_difference)"
+        ],
         families=families,
         measurements=measurements,
         gates=gates,

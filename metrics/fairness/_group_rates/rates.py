@@ -512,9 +512,11 @@ def _share_influences(bench: Workbench, table: RateTable, rate: Rate, seen: Pred
     if rate.among != "all":
         kept &= seen.truth == (rate.among == "positive")
     moved = seen.synthetic.astype(np.float64) - seen.real
-    total = int(table.rows.sum())
-    own = (moved - table.change[members]) / table.rows[members].astype(np.float64)
-    everyone = (moved - moved[kept].sum() / total) / total
+    own, everyone = np.zeros(len(moved)), np.zeros(len(moved))
+    if kept.any():  # of a group without such rows there is nothing to divide by
+        total, of = int(table.rows.sum()), members[kept]
+        own[kept] = (moved[kept] - table.change[of]) / table.rows[of].astype(np.float64)
+        everyone[kept] = (moved[kept] - moved[kept].sum() / total) / total
     return _of_kept(bench, seen, own, everyone, members, kept)
 
 

@@ -97,6 +97,8 @@ def test_more_than_a_tenth_unjudged_or_a_column_that_was_named_is_no_pass() -> N
     assert audited("joint", "leak", data={"kinds": {"note": "text"}}, run={"unjudged": 1.0}, **wide).verdict == "pass"
     # whoever asks for single gates by a policy of their own has said what is to be judged
     assert audited("joint", run={"policy": "none"}).verdict == "pass"
+    assert audited("joint", run={"metrics": ["fidelity.precision"]}).verdict == "pass"
+    assert audited("joint", run={"metrics": ["fidelity", "leakage"]}).verdict == "inconclusive"
     assert audited("joint", run={"policy": "none"}).extent is not None
 
 
@@ -179,3 +181,26 @@ def test_a_distance_below_nought_reads_nought_within_its_error_and_the_record_ho
     for text in (markdown(record), render(record), "\n".join(plain_lines(record)), record.because):
         assert "-0.004" not in text
     assert "0 within its error [0, 0.00188]" in markdown(record)
+
+
+def test_a_pass_shows_bound_and_limit_and_a_fact_shows_no_value_inside_the_limit() -> None:
+    fact = reading("leakage.copies", 0.0, alarm="12 rows are copies", title="copies")
+    gates = [parse_gate(GATES["joint"]), parse_gate("leakage.copies <= 0.05")]
+    record = judged(gates=gates, measurements=[JOINT, fact], manifest=Manifest())
+    passed, failed = plain_lines(record)[:2]
+    assert passed == (
+        "PASS           fidelity: fidelity.precision <= 0.1: 0.01 [-0.0096, 0.0296], bound 0.0264, limit ≤ 0.1"
+    )
+    assert failed == "FAIL           leakage: leakage.copies <= 0.05: a fact: 12 rows are copies"
+    assert "| a fact | – |" in markdown(record)
+    assert "a fact, whatever the value" in render(record)
+
+
+def test_the_counts_beside_the_verdict_are_those_of_the_cards() -> None:
+    warned = parse_gate("fidelity.precision <= 0.2", level="warn")
+    record = judged(gates=[parse_gate(GATES["joint"]), warned], measurements=[JOINT], manifest=Manifest())
+    assert record.because == "every gate passed: 2 gates, 2 cells"
+    assert "2 pass" in render(record)
+    missed = parse_gate("fidelity.precision <= 0.001", level="warn")
+    record = judged(gates=[parse_gate(GATES["joint"]), missed], measurements=[JOINT], manifest=Manifest())
+    assert record.because == "every gate that can fail passed: 1 gate, 1 cell"

@@ -121,7 +121,7 @@ def test_an_extra_column_warns_and_passes() -> None:
     record = cp.audit(**frames, metrics=[schema])
     assert record.verdict == "pass"
     assert record.warnings == [
-        "fails, as a warning: column 'note' is only in the release: left out of the audit (fidelity.schema)"
+        "a gate that only warns fails: column 'note' is only in the release: left out of the audit (fidelity.schema)"
     ]
 
 

@@ -8,7 +8,7 @@ from simulations.text_columns import COLUMNS, NOTHING, SPOILS, frame
 
 from counterproof.judging.gates import judge_gates
 from counterproof.judging.policy import policy_gates
-from counterproof.metrics.fidelity._text_questions import pair_difference, text_column
+from counterproof.metrics.fidelity._text_questions import count_difference, text_column
 from counterproof.metrics.fidelity.text_profiles import text_profiles
 from counterproof.metrics.workbench import Workbench
 from counterproof.reports.model import GateReading, Reading
@@ -52,8 +52,9 @@ def test_a_spoiled_column_fails_or_is_said_to_be_left_out(column: str, spoil: st
     elif (column, spoil) in NOTHING:
         assert gate(bench).verdict == "pass"
     else:
-        (cell,) = gate(bench).cells
-        assert cell.verdict == "fail"
+        found = gate(bench)
+        assert {cell.group["column"] for cell in found.cells} == {column}
+        assert found.verdict == "fail"
 
 
 def test_half_of_a_column_spoiled_is_found_and_the_question_named() -> None:
@@ -61,8 +62,8 @@ def test_half_of_a_column_spoiled_is_found_and_the_question_named() -> None:
     half = data["synthetic"]["email"].where(np.arange(N) % 2 == 0, data["synthetic"]["email"].str.upper())
     found = measured(text_profiles, desk(sources={**data, "synthetic": data["synthetic"].assign(email=half)}))
     worst = found["value", ()]
-    assert "the worst column is email, most in" in worst.reason
-    estimate = found["excess", (("column", "email"),)].estimate
+    assert worst.reason.startswith("the largest in email: share of ")
+    estimate = found["excess", (("column", "email"), ("form", "share of capital letters"))].estimate
     assert estimate is not None
     assert 0.3 < estimate.value < 0.6
     assert worst.evidence[0].rows[0][0] == "email"
@@ -81,6 +82,24 @@ def test_running_numbers_of_another_length_are_no_flaw_and_those_drawn_at_random
     assert gate(desk(sources={**data, "synthetic": short})).verdict == "fail"
 
 
+def test_texts_that_were_dealt_to_rows_of_other_labels_are_found() -> None:
+    data = roles(7, "remark")
+    for at, role in enumerate(data):
+        rng = np.random.default_rng(70 + at)
+        ill = rng.random(N) < 0.5
+        words = np.where(ill, "fever and cough since monday ", "healthy and well as before ")
+        rests = data[role]["remark"].fillna("").str.split().str[:3].str.join(" ")
+        remark = [f"{first}{rest}" for first, rest in zip(words, rests, strict=True)]
+        data[role] = data[role].assign(remark=remark, ill=np.where(ill, "yes", "no"))
+    assert gate(desk(sources=data, label="ill")).verdict == "pass"
+    dealt = data["synthetic"].assign(remark=data["synthetic"]["remark"].sample(frac=1, random_state=1).to_numpy())
+    spoiled = desk(sources={**data, "synthetic": dealt}, label="ill")
+    assert gate(spoiled).verdict == "fail"
+    failed = {cell.group["form"] for cell in gate(spoiled).cells if cell.verdict == "fail"}
+    assert failed
+    assert all("within each label" in str(form) for form in failed)
+
+
 def test_the_column_of_sources_and_tables_of_numbers_are_not_looked_at() -> None:
     data = roles(5, "uuid")
     assert measured(text_profiles, desk(sources=data, cluster="uuid"))["value", ()].status == "not_applicable"
@@ -91,10 +110,9 @@ def test_the_column_of_sources_and_tables_of_numbers_are_not_looked_at() -> None
 def test_the_error_of_neighbouring_characters_is_what_samples_scatter_by() -> None:
     rng = np.random.default_rng(6)
     texts = pd.Series([*frame(4000, 8)["email"], *frame(4000, 9)["email"].str.upper()])
-    pairs = text_column(texts, np.ones(8000, dtype=bool)).pairs
-    assert pairs is not None
+    pairs = text_column(texts, np.ones(8000, dtype=bool)).counts["neighbouring characters"]
     drawn = [
-        pair_difference(pairs[rng.choice(4000, 300, False)], pairs[4000 + rng.choice(4000, 300, False)])
+        count_difference(pairs[rng.choice(4000, 300, False)], pairs[4000 + rng.choice(4000, 300, False)])
         for _ in range(60)
     ]
     spread = np.std([one.value for one in drawn])

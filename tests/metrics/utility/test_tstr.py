@@ -14,6 +14,7 @@ from scipy.stats import norm
 from scipy.stats import t as student
 from sklearn.metrics import roc_auc_score
 
+import counterproof as cp
 from counterproof.judging.gates import judge_gates
 from counterproof.judging.policy import policy_gates
 from counterproof.measuring.measure import measure
@@ -98,6 +99,7 @@ def test_the_worst_learner_is_the_headline_and_every_learner_a_cell() -> None:
             "gap",
             "gap_as_released",
             "accuracy_gap",
+            "trts_gap",
             "real_auroc",
             "synthetic_auroc",
             "real_accuracy",
@@ -312,3 +314,49 @@ def test_the_worst_of_changes_is_judged_simultaneously() -> None:
     assert worst_change(wide, "zero", 0.95).low < -2  # what another cell may hide counts too
     with pytest.raises(ValueError, match="no changes"):
         worst_change([], "lower", 0.95)
+
+
+# -- train on real, test on synthetic -------------------------------------------------------------------
+
+
+def _roles(n: int, seed: int, *, swapped: float = 0.0, classes: int = 2) -> dict[str, pd.DataFrame]:
+    rng = np.random.default_rng(seed)
+    frames = {}
+    for role in ("train", "holdout", "synthetic"):
+        x = rng.normal(size=(n, 4))
+        edges = np.quantile(x[:, 0] + x[:, 1], np.linspace(0, 1, classes + 1)[1:-1])
+        y = np.digitize(x[:, 0] + x[:, 1] + 0.8 * rng.normal(size=n), edges)
+        if role == "synthetic":
+            moved = rng.random(n) < swapped
+            y[moved] = (y[moved] + rng.integers(1, classes, int(moved.sum()))) % classes
+        frames[role] = pd.DataFrame(x, columns=list("abcd")).assign(y=[f"class {k}" for k in y])
+    return frames
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_swapped_labels_hardly_hurt_a_model_trained_on_them_and_yet_fail(classes: int) -> None:
+    record = cp.audit(**_roles(2000, 1, swapped=0.2, classes=classes), label="y", metrics=["utility.tstr"])
+    gates = {gate.expression.split(".")[2].split("[")[0]: gate.verdict for gate in record.gates}
+    assert gates["gap"] != "fail"
+    assert gates["trts_gap"] == "fail"
+    assert record.families["utility"].verdict == "fail"
+
+
+def test_labels_of_fresh_rows_are_known_as_well_as_real_ones() -> None:
+    """The error is that of one model on two samples: of 40 fresh releases about two lie outside the interval."""
+    outside = 0
+    for seed in range(40):
+        made = desk(sources=_roles(400, 100 + seed), label="y")
+        found = _values(made)["trts_gap", _at("linear")]
+        assert found.estimate is not None
+        assert found.expected is not None
+        outside += not found.estimate.low <= 0 <= found.estimate.high
+        assert found.expected.error == pytest.approx((found.estimate.high - found.estimate.value) / Z, rel=0.25)
+    assert outside <= 6  # 0.05 of 40, but for a chance of 1 %
+
+
+def test_a_release_of_one_class_cannot_be_asked() -> None:
+    frames = _roles(300, 3, classes=3)
+    frames["synthetic"]["y"] = np.where(np.arange(300) < 150, "class 0", "class 1")
+    found = _values(desk(sources=frames, label="y"))["trts_gap", _at("linear")]
+    assert found.status == "measured"  # of three classes the two that the release has are asked
