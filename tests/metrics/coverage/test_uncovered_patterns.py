@@ -220,8 +220,11 @@ def test_numbers_that_mostly_take_their_largest_value_are_cut_below_it() -> None
     [
         ({"columns": ("sez",)}, "option columns: there is no column 'sez'; did you mean sex?"),
         ({"columns": ("note",)}, "option columns: 'note' (text) is no category and no number; give it as a group"),
-        ({"threshold": 0}, "options threshold and order: give 1 or more"),
-        ({"order": 0}, "options threshold and order: give 1 or more"),
+        (
+            {"threshold": 0},
+            "coverage.uncovered_patterns: option threshold = 0: Input should be greater than or equal to 1",
+        ),
+        ({"order": 0}, "coverage.uncovered_patterns: option order = 0: Input should be greater than or equal to 1"),
     ],
 )
 def test_options_that_make_no_sense_are_one_sentence(options: dict[str, Any], told: str) -> None:
