@@ -285,7 +285,7 @@ def test_rows_of_one_source_count_once(metric: Metric) -> None:
         (
             attribute_inference,
             {"tolerance": -1.0},
-            "option tolerance = -1.0: Input should be greater than or equal to 0",
+            "tolerance = -1.0: Input should be greater than or equal to 0",
         ),
         (singling_out, {"columns": [1]}, "Input should be greater than or equal to 2"),
         (singling_out, {"attacks": 0}, "option attacks = 0: Input should be greater than or equal to 1"),
