@@ -94,7 +94,7 @@ SEEDS = some.integers(0, 2**32 - 1)
 
 
 @given(case=SEEDS.map(Case.drawn))
-@how(36)
+@how(30)
 def test_random_tables(case: Case) -> None:
     check(case.arguments(), sum(case.sizes.values()))
 

@@ -13,6 +13,7 @@ from helpers.staged_models import decisions, stage, staged
 from helpers.workbenches import bench
 
 from counterproof.measuring.measure import measure
+from counterproof.metrics.errors import MetricError
 from counterproof.metrics.fairness._slices.grid import Grid, grid_of
 from counterproof.metrics.fairness._slices.search import Slice, gaps, judged
 from counterproof.metrics.fairness.slices import slices
@@ -271,14 +272,14 @@ def test_arrays_are_sliced_by_their_groups() -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"smallest": 5}, "option smallest: a slice of 5 rows says too little; give 30 or more"),
-        ({"q": 0.0}, "option q: a false discovery rate of 0.0 is none"),
-        ({"models": ()}, "option models is empty"),
+        ({"smallest": 5}, "option smallest = 5: Input should be greater than or equal to 30"),
+        ({"q": 0.0}, "option q = 0.0: Input should be greater than 0"),
+        ({"models": ()}, "option models = (): Tuple should have at least 1 item"),
     ],
 )
 def test_bad_options_are_one_sentence(options: dict[str, Any], sentence: str) -> None:
     rng = np.random.default_rng(0)
     view = trial(rng.random(200) < 0.2, rng.random(200) < 0.2, columns(200))
-    (found,) = measure(slices, view, slices.configure(options))
-    assert found.status == "error"
-    assert sentence in found.reason
+    with pytest.raises(MetricError) as caught:
+        measure(slices, view, slices.configure(options))
+    assert sentence in str(caught.value)

@@ -286,16 +286,21 @@ def test_fresh_rows_change_nothing_and_have_a_floor() -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"alphas": (1.0,)}, "option alphas: 1.0 is no share from 0 up to but not 1"),
-        ({"alphas": ()}, "option alphas is empty"),
-        ({"population": {"sex": {"Z": 0.5}}}, "no row has sex = 'Z'; there are F, M"),
-        ({"models": ("forest",)}, "no model is called 'forest'"),
+        ({"alphas": (1.0,)}, "option alphas = (1.0,): Input should be less than 1"),
+        ({"alphas": ()}, "option alphas = (): Tuple should have at least 1 item"),
+        ({"models": ("forest",)}, "option models = ('forest',): Input should be 'linear', 'boosting' or 'neighbours'"),
     ],
 )
 def test_bad_options_are_one_sentence(options: dict[str, Any], sentence: str) -> None:
-    (found,) = through_the_engine(**options)
+    with pytest.raises(MetricError) as caught:
+        through_the_engine(**options)
+    assert sentence in str(caught.value)
+
+
+def test_a_population_of_nobody_is_one_sentence() -> None:
+    (found,) = through_the_engine(population={"sex": {"Z": 0.5}})
     assert found.status == "error"
-    assert sentence in found.reason
+    assert "no row has sex = 'Z'; there are F, M" in found.reason
 
 
 def test_a_numeric_label_does_not_apply() -> None:

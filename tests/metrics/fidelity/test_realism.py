@@ -132,7 +132,7 @@ def test_too_few_rows_say_so_and_bad_options_are_errors() -> None:
     rows = np.random.default_rng(0).normal(size=(9, 2))
     (found,) = values(bench(rows, rows[:5], rows[:1]))
     assert found.status == "not_assessable"
-    with pytest.raises(MetricError, match="k = 0 is no neighbour"):
+    with pytest.raises(MetricError, match="k = 0: Input should be greater than or equal to 1"):
         values(bench(rows, rows, rows), k=0)
     train, holdout, release = parts(60)
     release[0, 0] = np.inf

@@ -280,11 +280,15 @@ def test_rows_of_one_source_count_once(metric: Metric) -> None:
         (linkability, {"columns": [["age"]]}, "two lists"),
         (linkability, {"columns": [["age"], ["nope"]]}, "'nope' is no column"),
         (linkability, {"columns": [["age"], ["age", "pay"]]}, "stands in both"),
-        (linkability, {"k": 0}, "k and attacks of 1 or more"),
+        (linkability, {"k": 0}, "option k = 0: Input should be greater than or equal to 1"),
         (attribute_inference, {"secrets": ["nope"]}, "'nope' is no column"),
-        (attribute_inference, {"tolerance": -1.0}, "tolerance from 0 to 1"),
-        (singling_out, {"columns": [1]}, "columns of 2 or more"),
-        (singling_out, {"attacks": 0}, "attacks of 1 or more"),
+        (
+            attribute_inference,
+            {"tolerance": -1.0},
+            "tolerance = -1.0: Input should be greater than or equal to 0",
+        ),
+        (singling_out, {"columns": [1]}, "Input should be greater than or equal to 2"),
+        (singling_out, {"attacks": 0}, "option attacks = 0: Input should be greater than or equal to 1"),
     ],
 )
 def test_options_that_cannot_be_used_are_refused(metric: Metric, options: dict[str, Any], told: str) -> None:

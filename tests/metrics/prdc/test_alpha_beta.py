@@ -169,7 +169,7 @@ def test_too_few_rows_say_so_and_broken_features_are_refused(metric: Metric) -> 
 
 
 def test_no_neighbour_is_an_error() -> None:
-    with pytest.raises(MetricError, match="k = 0 is no neighbour"):
+    with pytest.raises(MetricError, match="k = 0: Input should be greater than or equal to 1"):
         value(beta_recall, bench(*three(40)), k=0)
 
 

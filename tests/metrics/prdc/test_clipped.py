@@ -179,7 +179,7 @@ def test_too_few_rows_are_not_assessable_and_no_neighbour_is_an_error(metric: Me
     found = value(metric, bench(rows, rows[:5], rows[:1]))
     assert found.status == "not_assessable"
     assert "needs 12 rows on each side" in found.reason
-    with pytest.raises(MetricError, match="k = 0 is no neighbour"):
+    with pytest.raises(MetricError, match="k = 0: Input should be greater than or equal to 1"):
         value(metric, bench(rows, rows, rows), k=0)
 
 
