@@ -173,10 +173,10 @@ def alarm_of(found: Uniques, records: Tally, told: list[Told], field: str) -> st
     p, where, tally = min(tests, key=lambda test: test[0], default=(1.0, "", records))
     if shared * p >= ALARM:
         return ""
-    told = f"= {p:.1g}" if p else "< 1e-300"
+    chance = f"= {p:.1g}" if p else "< 1e-300"
     return (
         f"{tally.hits[0]} training records have a {what}{where} that no other real record has and that stands in the "
-        f"release, against {tally.hits[1]} of {tally.sizes[1]} holdout records (p {told} by Fisher's test, "
+        f"release, against {tally.hits[1]} of {tally.sizes[1]} holdout records (p {chance} by Fisher's test, "
         f"one of {shared})"
     )
 
