@@ -21,6 +21,7 @@ from counterproof.reports.judgement import rows_needed
 from counterproof.run import device_for
 
 QUICK = ("--metrics", "fidelity.precision", "--policy", "none")
+REAL = ("train", "holdout")
 
 
 @pytest.fixture(autouse=True)
@@ -124,7 +125,13 @@ def test_releases_need_not_name_their_sources(tmp_path: Path) -> None:
 
 
 def test_few_sources_are_no_crash(tmp_path: Path) -> None:
-    roles = {role: rows(60, seed).assign(source=np.arange(60) % 2) for seed, role in enumerate(("train", "holdout"))}
+    given = saved(
+        tmp_path,
+        **{role: rows(60, at).assign(source=np.arange(60) % 2) for at, role in enumerate(REAL)},
+        synthetic=rows(60, 2),
+    )
+    assert "2 of the 2 sources of its rows" in refused("run", *given, "--cluster", "source", "--metrics", "fidelity")
+    roles = {role: rows(60, at).assign(source=np.arange(60) % 2 + 2 * at) for at, role in enumerate(REAL)}
     given = saved(tmp_path, **roles, synthetic=rows(60, 2))
     done = called("run", *given, "--cluster", "source", "--metrics", "fidelity")
     assert done.exit_code == 3, done.output

@@ -119,7 +119,7 @@ def test_junit_is_well_formed(audited: tuple[Result, Path]) -> None:
     names = [case.attrib["name"] for case in root.iter("testcase")]
     assert any(IMAGE in name for name in names)
     assert {element.tag for element in root.iter()} <= {
-        "testsuites", "testsuite", "testcase", "failure", "error", "skipped", "system-out"
+        "testsuites", "testsuite", "properties", "property", "testcase", "failure", "error", "skipped", "system-out"
     }  # fmt: skip
 
 
