@@ -244,6 +244,19 @@ def _labels(sample: Sample) -> int:
     return int((sample.labels != "").sum())
 
 
+def faithful_gap(bench: Workbench, learner: str) -> Expected:
+    """What a faithful release would show: the luck of two trainings, and the test rows that both are tried on.
+
+    Models of two halves of the real rows stand for the two models; of half the rows they vary twice as much.
+    """
+    pairs = [_pair(bench.halves(draw), learner) for draw in range(REFITS)]
+    refit = math.sqrt(float(np.mean([(real.auroc - made.auroc) ** 2 for real, made in pairs])) / 2)
+    sampling = float(np.mean([real.area_error(made) for real, made in pairs])) * math.sqrt(0.5)
+    interval = Change(group=(), value=0.0, sampling=sampling, refit=refit, draws=2 * REFITS).estimate(bench.level)
+    error = interval.high / normal_quantile(0.5 + bench.level / 2)
+    return Expected(value=0.0, spread=math.hypot(refit, sampling), error=error)
+
+
 def _changes(
     bench: Workbench,
     field: str,
@@ -270,7 +283,9 @@ def _changes(
     else:
         yield Value(field=field, status="not_assessable", reason=few, decidable=False, better="lower")
     for change in several:
-        yield _value(bench, field, change.estimate(bench.level), learning=learning, group=change.group)
+        expected = faithful_gap(bench, str(change.group[0][1])) if headline else None
+        estimate = change.estimate(bench.level)
+        yield _value(bench, field, estimate, learning=learning, group=change.group, expected=expected)
     for learner in learners:
         if learner not in told:
             group = (("learner", learner),)
