@@ -48,6 +48,8 @@ GroupKey = dict[str, str | None]
 # JSON need not escape these, but a terminal that shows the file would interpret them.
 UNSEEN = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
+KNOWN = 5  # a fifth of the rows that a metric asks for tell how far a faithful release scatters
+
 
 class Part(BaseModel):
     """Base of all parts of the record: closed and immutable."""
@@ -212,10 +214,13 @@ class Reading(Part):
         """Whether nothing can pass here because there are so few rows.
 
         Where it is known what a faithful release of as many rows as the real data have would show, that decides, not
-        a number; but not for a release that has less than half the rows of real data: it is small by its own doing.
+        a number; but not for a release that has less than half the rows of real data, which is small by its own
+        doing, nor where a handful of rows cannot tell how far they scatter.
         """
-        few = 0 < self.rows < self.smallest_n
-        return few and (self.expected is None or 2 * self.rows < max(self.n.values()))
+        if not 0 < self.rows < self.smallest_n:
+            return False
+        known = self.expected is not None and self.expected.error > 0 and KNOWN * self.rows >= self.smallest_n
+        return not known or 2 * self.rows < max(self.n.values())
 
     def _against(self, operator: Operator, limit: float) -> Judgement:
         if self.alarm:

@@ -96,7 +96,7 @@ def _run_configured(path: Path | None, options: dict[str, Any]) -> Record:
     for name, value in given.items():
         section, key = _PLACES[name]
         if name in ("groups", "metrics"):
-            value = tuple(filter(None, value.split(",")))
+            value = tuple(filter(None, map(str.strip, value.split(","))))
         elif name in ("kinds", "decimal", "dates"):
             value = _by_column(name, value)
         place = plain[section].setdefault("read", {}) if name in _READ else plain[section]

@@ -175,6 +175,8 @@ def _encoding(path: Path, head: bytes, options: ReadOptions) -> tuple[str, tuple
         return encoding, (f"the text is read as {encoding}, as its bytes show",)
     if _is_utf8(path):
         return "utf-8", ()
+    if b"\0" in head:  # no text but UTF-16 and UTF-32 holds that byte
+        raise Refusal(f"{path}: {_not_text('UTF-8')}")
     encoding = _detected(path)
     return encoding, (f"the text is no UTF-8 and was detected as {encoding}; encoding under [data.read] settles it",)
 

@@ -237,8 +237,12 @@ def _warned(gates: Sequence[GateReading], measurements: Sequence[Reading]) -> li
 
 
 def _unheeded(gates: Sequence[GateReading], measurements: Sequence[Reading]) -> list[str]:
-    """Facts that no gate looks at: an alarm of one field is not heeded by the gate of another."""
-    alarms = [reading for reading in measurements if reading.alarm]
+    """Facts that no gate looks at: an alarm of one field is not heeded by the gate of another.
+
+    Where a gate of the same metric fails, that says enough.
+    """
+    failed = {m.metric for gate in gates for m in (gate.members or [gate]) if gate.verdict == "fail"}
+    alarms = [reading for reading in measurements if reading.alarm and reading.metric not in failed]
     heeded = {(r.metric, r.alarm) for r in alarms if any(_heeds(gate, r) for gate in gates)}
     unheeded = dict.fromkeys((r.metric, r.alarm) for r in alarms if (r.metric, r.alarm) not in heeded)
     return [f"no gate looks at this: {alarm} ({metric})" for metric, alarm in unheeded]

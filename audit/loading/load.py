@@ -159,7 +159,7 @@ def _open(source: Source, role: str, reading: ReadOptions) -> Opened:
         if not paired or not isinstance(source[0], np.ndarray):
             raise Refusal(f"{role}: give an array of features and a pandas frame as a pair, or one of them alone")
         return arrays_of(source[0], beside, role)
-    if source == "":
+    if isinstance(source, str) and source == "":
         raise Refusal("the path of a role is empty; give a file or a folder")
     if not isinstance(source, (str, Path)):
         raise Refusal(f"{role}: cannot read {type(source).__name__}: give a path, a pandas frame or a numpy array")

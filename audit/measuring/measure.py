@@ -291,7 +291,7 @@ def _without_scale(made: Measurement, floor: Floor, columns: int) -> Measurement
     if columns < 2:
         reason = "one column has no joint structure; see column distributions"
     elif near and made.anchor is not None:
-        reason = "real columns are independent, and the release is as near as real rows are"
+        reason = "shuffled columns can hardly be told from real rows here, and the release is as near as real rows"
     else:
         status = "not_assessable"
         reason = "real columns permuted independently cannot be told from real rows, so there is no scale"

@@ -178,8 +178,8 @@ class _Column:
         name: Of the column.
         at: Its place among the mixed columns.
         codes: ``(n,)`` by row of the corpus; -1 is a missing number, which ``missing`` judges.
-        alone: Share of fresh rows that would bring a value which the reference has not; 0 for categories,
-            which are always looked at.
+        alone: Of fresh rows that have not the commonest value, the share that would bring one which the reference
+            has not; 0 for categories, which are always looked at. Many zeros make codes of no amounts.
         error: Standard error of the level of ``unseen``.
     """
 
@@ -215,7 +215,7 @@ def _columns(bench: Workbench, mixed: Mixed) -> list[_Column]:
             codes = _number_codes(bench, name, mixed.numeric[:, at]) if at < p else mixed.codes[:, at - p]
             real = codes[bench.real.rows]
             counts = np.bincount(real[real >= 0])
-            carried = counts[counts > 0].astype(np.float64)
+            carried = np.sort(counts[counts > 0].astype(np.float64))[:-1]
             alone = (carried * (1 - seen) ** (carried - 1)).sum() / max(carried.sum(), 1.0)
             found.append(_Column(name, at, codes, float(alone) if at < p else 0.0, level_error(counts, seen)))
         return found

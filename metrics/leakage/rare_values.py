@@ -98,7 +98,7 @@ def rare_values(bench: Workbench, *, combinations: Annotated[int, Field(ge=0)] =
     shared = int((member & other).sum())
     found, member = found.of(one_side), member[one_side]
     fields = [sets for sets in (found.single, found.combined, found.partial) if sets.any()]
-    level = ALARM / len(fields)  # one level for all fields
+    level = ALARM / max(1, len(fields))  # one level for all fields
     alone = _measured(bench, found, member, found.single, "value", level)
     if not found.combined.any():
         reason = "the columns allow no combination: nearly every value is unique, or there is one column"

@@ -69,7 +69,7 @@ def test_a_file_is_named_though_its_name_is_hostile(tmp_path: Path) -> None:
         ({"y": None}, ("--label", "y"), "column 'y', wanted as label, has no value"),
         ({"a": 1, "b": 1, "group": 1, "y": 1}, (), "no column of the real data varies"),
         ({}, ("--label", "z"), "has no column 'z', which is wanted as label"),
-        ({}, ("--groups", "group, y"), "no column ' y', which is wanted as group; did you mean 'y'"),
+        ({}, ("--groups", "group, yy"), "no column 'yy', which is wanted as group; did you mean 'y'"),
     ],
 )
 def test_columns_that_cannot_be_used(

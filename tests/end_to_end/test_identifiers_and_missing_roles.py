@@ -139,4 +139,4 @@ def test_a_column_that_only_the_release_has_or_lost_all_values_is_named() -> Non
 
 def test_a_numeric_label_is_said_beside_the_verdict() -> None:
     record = cp.audit(**roles(), label="pay", metrics=[*METRICS, "utility", "fairness"])
-    assert record.because.endswith("utility and fairness were not judged: pay is a number, not a class")
+    assert record.because.endswith("utility and fairness were not judged: 'pay' is a number")

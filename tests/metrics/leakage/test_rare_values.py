@@ -368,7 +368,9 @@ def test_where_every_source_stands_on_both_sides_there_is_no_control() -> None:
     (found,) = rare_values.values(desk(sources=frames, cluster="patient"), {})
     assert found.status == "not_assessable"
     assert found.reason.startswith("every source record stands in train and holdout alike")
-    record = cp.audit(**frames, cluster="patient", metrics=["leakage.rare_values"])
+    with pytest.raises(cp.Refusal, match="200 of the 200 sources of its rows"):
+        cp.audit(**frames, cluster="patient", metrics=["leakage.rare_values"])
+    record = cp.audit(**frames, cluster="patient", metrics=["leakage.rare_values"], allow_overlap=True)
     assert {reading.status for reading in record.measurements} == {"not_assessable"}
     assert record.verdict == "inconclusive"
 

@@ -135,7 +135,7 @@ def test_the_gap_is_at_equal_n_and_the_loss_as_released_against_all_rows() -> No
     assert gap.estimate.value == pytest.approx(area["few"] - area["made"])
     assert released.estimate.value == pytest.approx(area["all"] - area["made"])
     assert found["gap_as_released", ()].reason == "real models learned from 1,500 rows"
-    assert {tolerance.field for tolerance in tstr.tolerances} == {"gap"}
+    assert {tolerance.field for tolerance in tstr.tolerances} == {"gap", "trts_gap"}
 
 
 def test_of_a_release_as_large_as_train_both_losses_are_one() -> None:
