@@ -71,11 +71,11 @@ def _tried(metric: Metric, bench: Workbench, params: Mapping[str, Any], kind: Pl
         if view is None:
             break
         try:
-            after = _of_field(list(metric.values(view, params)), before.field)
+            found = _seen(metric, view, params, before)
         except Exception as error:
             told = f"planted {k} {named}: the metric broke down ({type(error).__name__})"
             return Control(kind=kind, planted=k, found=False, told=told)
-        if after is not None and shows(metric, before, after):
+        if found:
             told = f"{_missed(missed)}planted {k} {named}: found"
             if kind == "near_copies":
                 told += farthest_found(metric, bench, params, before, AGAIN * least)
@@ -90,6 +90,12 @@ def _tried(metric: Metric, bench: Workbench, params: Mapping[str, Any], kind: Pl
         found=False,
         told=f"{_missed(missed[:-1])}planted {missed[-1]} {named}: not found",
     )
+
+
+def _seen(metric: Metric, view: Workbench, params: Mapping[str, Any], before: Value) -> bool:
+    """Whether the metric says more of a planted view than of the release itself."""
+    after = _of_field(list(metric.values(view, params)), before.field)
+    return after is not None and shows(metric, before, after)
 
 
 def farthest_found(metric: Metric, bench: Workbench, params: Mapping[str, Any], before: Value, k: int) -> str:
@@ -120,8 +126,7 @@ def _last_rung(metric: Metric, bench: Workbench, params: Mapping[str, Any], befo
         view = planted(bench, "near_copies", k, noise=LADDER[at])
         if view is None:
             return None
-        after = _of_field(list(metric.values(view, params)), before.field)
-        if after is not None and shows(metric, before, after):
+        if _seen(metric, view, params, before):
             found, low = at, at + 1
         else:
             high = at - 1

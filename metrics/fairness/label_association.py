@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 
 from counterproof.metrics.engine.shared_work import Work
-from counterproof.metrics.estimate import Estimate, Evidence, Expected, Group, Panel, normal_quantile
+from counterproof.metrics.estimate import Estimate, Evidence, Expected, Group, Panel
 from counterproof.metrics.fairness._label_counts import (
     Classes,
     LabelCounts,
@@ -23,7 +22,7 @@ from counterproof.metrics.fairness._label_counts import (
 from counterproof.metrics.metric import Needs, Tolerance, Value, metric
 from counterproof.metrics.sample import Floats
 from counterproof.metrics.shared.partitions import Partition
-from counterproof.metrics.statistics.decidability import CONFIDENCE, largest_decidable_set
+from counterproof.metrics.statistics.decidability import largest_decidable_set, pass_probability
 from counterproof.metrics.workbench import Workbench
 
 GROUPS = 12
@@ -213,9 +212,7 @@ def faithful_changes(bench: Workbench, parts: Sequence[Partition], classes: Clas
         after = np.maximum(after - FEWER * np.sqrt(after), 0.5)  # a release may hold fewer rows of a group
         spread = np.sqrt(share * (1 - share) * (1 / before + 1 / after))
         error = faithful_error(share, before, after, LIMIT, bench.level)
-        with np.errstate(invalid="ignore"):
-            inside = 2 * norm.cdf((LIMIT - normal_quantile(CONFIDENCE) * error) / spread) - 1
-        chance = 1 - np.maximum(inside, 0.0)
+        chance = 1 - pass_probability(LIMIT, spread, error=error, sides=2)
         chance[hidden_cells(bench, part, real)] = 1.0
         chance[:, np.setdiff1d(np.arange(chance.shape[1]), classes.asked)] = 1.0
         changes.append((spread, error))

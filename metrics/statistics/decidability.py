@@ -28,6 +28,7 @@ def pass_probability(
     sigma: ArrayLike,
     confidence: float = CONFIDENCE,
     *,
+    error: ArrayLike | None = None,
     freedom: ArrayLike = math.inf,
     sides: Literal[1, 2] = 1,
 ) -> Floats:
@@ -41,6 +42,7 @@ def pass_probability(
         limit: Distance from what real rows reach to the limit, in the metric's unit; negative is beyond it.
         sigma: Standard deviation of the estimate of a faithful release, in the same unit.
         confidence: Of the one-sided bound.
+        error: Standard error of the interval, where it is another than ``sigma``.
         freedom: Degrees of freedom of the standard error where few draws tell it: the bound is Student's.
         sides: Whether a change to either side fails.
 
@@ -52,10 +54,13 @@ def pass_probability(
     from scipy.stats import norm  # judging a record again needs no SciPy
     from scipy.stats import t as student
 
-    room, error = np.asarray(limit, dtype=np.float64), np.asarray(sigma, dtype=np.float64)
+    room, spread = np.asarray(limit, dtype=np.float64), np.asarray(sigma, dtype=np.float64)
+    z = student.ppf(confidence, np.asarray(freedom, dtype=np.float64))
+    if error is not None:
+        z, room = 0.0, room - z * np.asarray(error, dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(error == 0, np.where(room >= 0, np.inf, -np.inf), room / error)
-    inside = norm.cdf(ratio - student.ppf(confidence, np.asarray(freedom, dtype=np.float64)))
+        ratio = np.where(spread == 0, np.where(room >= 0, np.inf, -np.inf), room / spread)
+    inside = norm.cdf(ratio - z)
     found = inside if sides == 1 else np.maximum(2 * inside - 1, 0.0)
     return np.asarray(np.where(np.isnan(ratio), 0.0, found))
 

@@ -216,8 +216,10 @@ def _tried_on_release(bench: Workbench, learners: tuple[str, ...]) -> Iterator[V
     One model on two samples: the luck of its training is on both sides, and only the rows differ.
     """
     release = bench.synthetic_train
-    asked = [name for name in asked_classes(bench.test.labels) if 0 < (release.labels == name).sum() < len(release)]
-    sizes = {"learning": _labels(bench.learning), "trial": _labels(bench.test), "studying": _labels(release)}
+    sizes = _sizes(bench, bench.learning)
+    asked = [
+        name for name in asked_classes(bench.test.labels) if 0 < (release.labels == name).sum() < sizes["studying"]
+    ]
     for learner in learners:
         group = (("learner", learner),)
         if not asked:
@@ -228,7 +230,7 @@ def _tried_on_release(bench: Workbench, learners: tuple[str, ...]) -> Iterator[V
         real = scored(bench.test, known, asked=asked)
         made = scored(release, bench.forecast(learner, bench.learning, trial=release), asked=asked)
         value, error = real.auroc - made.auroc, math.hypot(real.area_error(), made.area_error())
-        alike = real.area_error() * math.sqrt(1 + sizes["trial"] / max(_labels(bench.learning), 1))
+        alike = real.area_error() * math.sqrt(1 + sizes["trial"] / max(sizes["learning"], 1))
         yield Value(
             estimate=Estimate.normal(value, error, level=bench.level, method="DeLong, one model on two samples"),
             field="trts_gap",
@@ -240,8 +242,10 @@ def _tried_on_release(bench: Workbench, learners: tuple[str, ...]) -> Iterator[V
         )
 
 
-def _labels(sample: Sample) -> int:
-    return int((sample.labels != "").sum())
+def _sizes(bench: Workbench, learning: Sample) -> dict[str, int]:
+    """Labelled rows by what they are for."""
+    roles = {"learning": learning, "studying": bench.synthetic_train, "trial": bench.test}
+    return {role: int((sample.labels != "").sum()) for role, sample in roles.items()}
 
 
 def faithful_gap(bench: Workbench, learner: str) -> Expected:
@@ -325,11 +329,7 @@ def _value(
     learning: Sample | None = None,
     **more: Any,
 ) -> Value:
-    sizes = {
-        "learning": int(((learning or bench.learning).labels != "").sum()),
-        "studying": int((bench.synthetic_train.labels != "").sum()),
-        "trial": int((bench.test.labels != "").sum()),
-    }
+    sizes = _sizes(bench, learning or bench.learning)
     unit = UNITS[field.removeprefix("real_").removeprefix("synthetic_")]
     return Value(estimate=estimate, field=field, n=sizes, better=better, unit=unit, **more)
 
