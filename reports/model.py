@@ -406,6 +406,26 @@ class Manifest(Part):
     started: str = ""
 
 
+class QuantityReading(Part):
+    """What one field of a metric is about, in words: what sentences and the glossary are made of.
+
+    Attributes:
+        name: The quantity by the name its users know.
+        measure: What the number is, as it stands before the value: ``AUROC``.
+        percent: Whether the number is a share that reads as a percentage.
+        finding: What a failure says, as a statement: ``A classifier tells release rows from real rows``.
+        means: What a failure means for those who use the release.
+        remedy: What to do about it.
+    """
+
+    name: str
+    measure: str = ""
+    percent: bool = False
+    finding: str = ""
+    means: str = ""
+    remedy: str = ""
+
+
 class NotAssessed(Part):
     """A metric that was not measured, and why."""
 
@@ -431,6 +451,7 @@ class RecordData(Part):
     manifest: Manifest
     not_assessed: list[NotAssessed] = Field(default_factory=list)
     extent: ExtentReading | None = None
+    about: dict[str, QuantityReading] = Field(default_factory=dict)
 
     model_config = ConfigDict(
         extra="forbid",

@@ -346,6 +346,26 @@ def warned(record: RecordData) -> list[str]:
     return [*record.warnings, *findings[:FINDINGS_SHOWN], *rest]
 
 
+def warnings_by_question(record: RecordData) -> dict[str, list[str]]:
+    """The warnings by the family they are about, those of no family under an empty name; the worst first."""
+    told: dict[str, list[str]] = {}
+    for text in warned(record):
+        metric = text.rpartition("(")[2].rstrip(")")
+        family = metric.partition(".")[0]
+        told.setdefault(family if family in QUESTIONS else "", []).append(text)
+    return {family: told[family] for family in ("", *QUESTIONS) if family in told}
+
+
+def to_do(record: RecordData) -> list[str]:
+    """What to do next, the most pressing first: three sentences at most."""
+    verdict, _ = overall(record)
+    return (
+        ["Release it, and keep record.json with it."]
+        if verdict == "pass"
+        else ["Mend the release, and audit it again."]
+    )
+
+
 def not_assessed(record: RecordData) -> list[NotAssessed]:
     """What was not assessed, each reason once."""
     said = {(part.metric, part.reason): part for part in record.not_assessed}
