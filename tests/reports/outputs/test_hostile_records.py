@@ -233,8 +233,9 @@ def test_in_a_browser_nothing_of_the_data_runs_and_the_map_draws(tmp_path: Path)
             file = tmp_path / f"{name}.html"
             file.write_text(render(hostile_record(text)), encoding="utf-8")
             page.goto(file.as_uri())
-            page.wait_for_selector(".live .plot .scatterlayer .point", state="attached", timeout=20_000)
             page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+            page.locator("figure.map").scroll_into_view_if_needed()
+            page.wait_for_selector(".live .plot .scatterlayer .point", state="attached", timeout=20_000)
             assert page.evaluate(f"typeof window.{MARK}") == "undefined", name
             assert page.title() == "counterproof: Fail"
         browser.close()
