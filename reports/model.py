@@ -274,7 +274,8 @@ class GateReading(Part):
     ``baseline`` were put in. ``bound`` is what the pass was decided by. ``cells`` lists the cells
     of a gate over groups, worst first; ``too_few`` those that no faithful release of this size
     could be sure to pass. ``members`` are the gates of one that asks for several at once, which has a
-    ``name``; its numbers are those of the member that decides.
+    ``name``; its numbers are those of the member that decides. ``means`` is what a failure means for those
+    who use the release, ``remedy`` what to do about it.
     """
 
     expression: str
@@ -302,6 +303,8 @@ class GateReading(Part):
     too_few: list[CellReading] = Field(default_factory=list)
     adjusted_for: int = 1
     waiver: str | None = None
+    means: str = ""
+    remedy: str = ""
     name: str = ""
     members: list[GateReading] = Field(default_factory=list)
 
@@ -410,17 +413,17 @@ class QuantityReading(Part):
     """What one field of a metric is about, in words: what sentences and the glossary are made of.
 
     Attributes:
-        name: The quantity by the name its users know.
-        measure: What the number is, as it stands before the value: ``AUROC``.
-        percent: Whether the number is a share that reads as a percentage.
+        name: The quantity by the name its users know; ``{column}`` stands for a part of the group, ``{group}`` for all.
+        measure: What the number is: ``AUROC {}``, ``{} of real rows``; ``{unit}`` is the reading's own unit.
+        shown_as: A number, a share in percent, or a difference of shares in points.
         finding: What a failure says, as a statement: ``A classifier tells release rows from real rows``.
-        means: What a failure means for those who use the release.
-        remedy: What to do about it.
+        means: What a failure means for those who use the release, in one sentence.
+        remedy: What to do about it, in one sentence.
     """
 
     name: str
-    measure: str = ""
-    percent: bool = False
+    measure: str = "{}"
+    shown_as: Literal["number", "percent", "points"] = "number"
     finding: str = ""
     means: str = ""
     remedy: str = ""
