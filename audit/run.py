@@ -6,7 +6,7 @@ import os
 import platform
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -36,7 +36,7 @@ from counterproof.metrics.metric import FAMILIES, Metric, installed, load
 from counterproof.metrics.sample import Sample
 from counterproof.progress import Silent, Stages
 from counterproof.refusal import Refusal, nearest_names
-from counterproof.reports.model import Manifest, NotAssessed, Reading, RoleReading, StageReading
+from counterproof.reports.model import Manifest, NotAssessed, QuantityReading, Reading, RoleReading, StageReading
 from counterproof.reports.record import Record
 from counterproof.state import cache_folder, count_audit, judged_releases
 
@@ -202,6 +202,11 @@ def run_audit(
         confidence=config.run.confidence,
         undecided=config.run.undecided,
         without_holdout=config.run.without_holdout,
+        words={
+            f"{found.id}.{field}": QuantityReading.model_validate(asdict(quantity))
+            for found in chosen
+            for field, quantity in found.quantities.items()
+        },
     )
 
 

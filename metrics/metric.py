@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 from pydantic import Field, TypeAdapter, ValidationError
 
 from counterproof.metrics.errors import MetricError
-from counterproof.metrics.estimate import Better, Estimate, Evidence, Expected, Group, Panel, Status
+from counterproof.metrics.estimate import Better, Estimate, Evidence, Expected, Group, Panel, Status, Telling
 from counterproof.metrics.sample import Modality
 
 if TYPE_CHECKING:
@@ -124,6 +124,8 @@ class Quantity:
         finding: What a failure says, as a statement: ``A classifier ({learner}) tells release rows from real rows``.
         means: What a failure means for those who use the release, in one sentence.
         remedy: What to do about it, in one sentence.
+        telling: What kind of failure it is. The verdict is told by the most telling one: columns that do not match,
+            then copies, then what is missing, then the loss that is largest beside its tolerance.
     """
 
     name: str
@@ -132,6 +134,7 @@ class Quantity:
     finding: str = ""
     means: str = ""
     remedy: str = ""
+    telling: Telling = "loss"
 
 
 @dataclass(frozen=True, kw_only=True)
