@@ -125,7 +125,7 @@ class Quantity:
         means: What a failure means for those who use the release, in one sentence.
         remedy: What to do about it, in one sentence.
         telling: What kind of failure it is. The verdict is told by the most telling one: columns that do not match,
-            then copies, then what is missing, then the loss that is largest beside its tolerance.
+            then copies, then what is missing, then the loss that is largest beside its tolerance, then details.
     """
 
     name: str

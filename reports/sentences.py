@@ -16,7 +16,7 @@ from typing import Literal, get_args
 
 from counterproof.metrics.estimate import Better, Telling
 from counterproof.reports.judgement import Operator, Verdict, holds, number, too_small
-from counterproof.reports.model import GateReading, GroupKey, QuantityReading, Reading
+from counterproof.reports.model import QUESTIONS, GateReading, GroupKey, QuantityReading, Reading
 from counterproof.reports.text import printable
 
 Words = Mapping[str, QuantityReading]
@@ -369,15 +369,17 @@ def most_telling(verdict: Verdict, gates: Sequence[GateReading], words: Words) -
     """The gates of one verdict, the most telling first.
 
     Columns that do not match explain whatever else is wrong; then come copies, then groups and values that are
-    missing, then what is off by most times its tolerance. A fact without a number stands before numbers.
+    missing, then what is off by most times its tolerance, a fact before all numbers.
     """
     found = [gate for gate in gates if gate.verdict == verdict]
     return sorted(found, key=lambda gate: telling_order(gate, words))
 
 
-def telling_order(gate: GateReading, words: Words) -> tuple[int, float]:
-    """What sorts gates of one verdict, the most telling first."""
-    return _kind_of(gate, words), -_loss(gate)
+def telling_order(gate: GateReading, words: Words) -> tuple[int, float, int]:
+    """What sorts gates of one verdict, the most telling first; facts alike by the order of the questions."""
+    families = list(QUESTIONS)
+    family = families.index(gate.family) if gate.loss is None and gate.family in families else len(families)
+    return _kind_of(gate, words), -_loss(gate), family
 
 
 def _kind_of(gate: GateReading, words: Words) -> int:

@@ -215,7 +215,8 @@ def line_of(record: RecordData, gate: GateReading) -> Line:
         deciding = (gate.metric, gate.field, gate.value, gate.limit)
         told = ((m.gate.metric, m.gate.field, m.gate.value, m.gate.limit) for m in members)
         leading = next((m for m, key in zip(members, told, strict=True) if key == deciding), members[0])
-        return replace(leading, gate=gate, state=state_of(gate), title=printable(gate.name), members=members)
+        name = printable(gate.name)
+        return replace(leading, gate=gate, state=state_of(gate), title=name, named=name, where="", members=members)
     found = _judged_reading(record, gate)
     if found is None:
         return Line(gate=gate, state=state_of(gate), title=subject("", gate.metric, gate.field, gate.group))

@@ -85,7 +85,7 @@ class Cell:
     @property
     def loss(self) -> float | None:
         """How many times its tolerance the value is off what a faithful release shows; None where that is not known."""
-        if self.reading.value is None or self.limit is None:
+        if self.reading.value is None or self.limit is None or self.margin is None:
             return None
         faithful = _faithful(self.reading)
         tolerance = abs(self.limit - faithful)
@@ -284,7 +284,8 @@ def _baseline(gated: str, reading: Reading, baseline: Record | None) -> float:
         raise GateError(f"gate {gated}: no baseline record was given to compare with")
     old = next((r for r in baseline.measurements if place(r) == place(reading)), None)
     if old is None or old.value is None:
-        raise GateError(f"gate {gated}: the baseline record has no value of {reading.metric}.{reading.field}")
+        where = f"[{reading.where}]" if reading.where else ""
+        raise GateError(f"gate {gated}: the baseline record has no value of {reading.metric}.{reading.field}{where}")
     for name, told in (("algo", "version of the metric"), ("params", "parameters"), ("protocol", "protocol")):
         then, now = getattr(old, name), getattr(reading, name)
         if then != now:

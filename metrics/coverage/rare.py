@@ -102,6 +102,7 @@ Share = Annotated[float, pydantic.Field(gt=0, lt=0.5)]
             finding="The {cell} tail of {column} is thin or missing",
             means="The rare extremes, which often matter most, are clipped.",
             remedy="Check whether the generator clips or smooths {column}, and sample its extremes.",
+            telling="detail",
         ),
         "categories": Quantity(
             name="Rows with {column} = {cell}",

@@ -118,11 +118,11 @@ def _gate(line: Line) -> Row:
 
 def _warnings(record: RecordData) -> Iterator[Row]:
     """Warnings and blind searches, three at most."""
-    told = [*warned(record), *blind_searches(record)]
-    for text in told[:WARNINGS_SHOWN]:
+    told = [*blind_searches(record), *warned(record)]
+    if len(told) > WARNINGS_SHOWN + 1:
+        told[WARNINGS_SHOWN:] = [f"{counted(len(told) - WARNINGS_SHOWN, 'more warning')} in the report"]
+    for text in told:
         yield Row(printable(text), mark=f"{LOOKS['warn'].icon} ", state="warn", whole=False)
-    if len(told) > WARNINGS_SHOWN:
-        yield Row(f"{LOOKS['warn'].icon} {counted(len(told) - WARNINGS_SHOWN, 'more warning')} in the report")
 
 
 def verdict_table(record: RecordData) -> RenderableType:
