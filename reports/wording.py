@@ -359,7 +359,7 @@ def answer(record: RecordData, family: str) -> str:
         return PASSES.get(family, "Within every limit.")
     found = record.families.get(family)
     because = found.because[0] if found is not None and found.because else ""
-    told = sentence(_first_clause(because))
+    told = sentence(_in_short(because))
     if state == "fail":
         return f"{FAILS.get(family, 'No')}. {told}." if told else f"{FAILS.get(family, 'No')}."
     if state == "not_assessed":
@@ -367,9 +367,11 @@ def answer(record: RecordData, family: str) -> str:
     return f"{OTHERWISE[state]} {told}." if told else OTHERWISE[state]
 
 
-def _first_clause(told: str) -> str:
-    """A sentence up to what explains it, without the id of its metric."""
-    return re.sub(r" \([\w.]+\)$", "", told.partition("; ")[0]).removesuffix(".")
+def _in_short(told: str) -> str:
+    """What was found and the limit, of a sentence that says more."""
+    first, *others = re.sub(r" \([\w.]+\)$", "", told).split("; ")
+    limit = next((one for one in others if one.startswith(("the limit is", "at least"))), "")
+    return "; ".join(filter(None, [first, limit.partition(" (")[0]])).removesuffix(".")
 
 
 def overall(record: RecordData) -> tuple[Verdict, str]:

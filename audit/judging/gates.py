@@ -248,6 +248,8 @@ def _needed(verdict: Verdict, leading: Cell, listed: list[Cell], too_few: list[C
     """Rows that would decide an open gate."""
     if verdict == "undecided":
         return min((c.rows_to_decide for c in too_few if c.rows_to_decide), default=None)
+    if verdict == "inconclusive" and leading.n_needed is None:
+        return None  # what decides stands so near its limit that no number of rows settles it
     return max(c.n_needed or 0 for c in [*listed, leading]) or None
 
 
