@@ -126,6 +126,7 @@ class Quantity:
         remedy: What to do about it, in one sentence.
         telling: What kind of failure it is. The verdict is told by the most telling one: columns that do not match,
             then copies, then what is missing, then the loss that is largest beside its tolerance, then details.
+        remarked: Whether the metric's remark on a group belongs into the sentence.
     """
 
     name: str
@@ -135,6 +136,7 @@ class Quantity:
     means: str = ""
     remedy: str = ""
     telling: Telling = "loss"
+    remarked: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
