@@ -77,6 +77,7 @@ class Difference:
             finding="The distribution of {column} differs from that of real data",
             means="Counts and averages of this column come out wrong.",
             remedy="Compare the two histograms of the column, and look at how the generator encodes it.",
+            telling="column",
         ),
         "missing": Quantity(
             name="Missing values of {column}",
@@ -85,6 +86,7 @@ class Difference:
             finding="{column} has another share of missing values than real data",
             means="Missing values tell something about the rows, and that is lost.",
             remedy="Let the generator model missing values of this column.",
+            telling="column",
         ),
         "invented": Quantity(
             name="Values of {column} that real data never have",
@@ -93,6 +95,7 @@ class Difference:
             finding="{column} holds values that do not exist in real data",
             means="Code that reads real data may break on them.",
             remedy="Restrict the column to the values of the real one; the evidence names those that are new.",
+            telling="column",
         ),
         "unseen": Quantity(
             name="Values of {column} that the reference rows do not have",
@@ -101,6 +104,7 @@ class Difference:
             finding="{column} holds more new values than fresh real rows would bring",
             means="Some of them are probably no real values.",
             remedy="Check the new values of the column, which the evidence names.",
+            telling="column",
         ),
         "lost": Quantity(
             name="Values of {column} that the release never has",

@@ -51,6 +51,7 @@ USED: Work[Rows] = Work("rows whose texts are looked at")
             finding="{column} is written in another form than in real data ({form})",
             means="Parsers and matching rules made for the real column may not work.",
             remedy="Compare some texts of the release with the real format.",
+            telling="column",
         ),
     },
 )
