@@ -76,7 +76,7 @@ class Difference:
             measure="distance {} (0 is the same, 1 is apart)",
             finding="The distribution of {column} differs from that of real data",
             means="Counts and averages of this column come out wrong.",
-            remedy="Compare the two histograms of the column, and look at how the generator encodes it.",
+            remedy="Compare the two histograms of {column}, and look at how the generator encodes it.",
             telling="column",
         ),
         "missing": Quantity(
@@ -85,7 +85,7 @@ class Difference:
             measure="{} more or fewer than in real data",
             finding="{column} has another share of missing values than real data",
             means="Missing values tell something about the rows, and that is lost.",
-            remedy="Let the generator model missing values of this column.",
+            remedy="Let the generator model missing values of {column}.",
             telling="column",
         ),
         "invented": Quantity(
@@ -94,7 +94,7 @@ class Difference:
             measure="{} of release rows",
             finding="{column} holds values that do not exist in real data",
             means="Code that reads real data may break on them.",
-            remedy="Restrict the column to the values of the real one; the evidence names those that are new.",
+            remedy="Restrict {column} to the values of the real column; the evidence names those that are new.",
             telling="column",
         ),
         "unseen": Quantity(
@@ -103,7 +103,7 @@ class Difference:
             measure="{} of release rows",
             finding="{column} holds more new values than fresh real rows would bring",
             means="Some of them are probably no real values.",
-            remedy="Check the new values of the column, which the evidence names.",
+            remedy="Check the new values of {column}, which the evidence names.",
             telling="column",
         ),
         "lost": Quantity(
