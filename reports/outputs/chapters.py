@@ -40,7 +40,7 @@ class Limits:
     figure_rows: int = 120
     tables: int = 40
     table_rows: int = 20
-    gates: int = 250
+    gates: int = 100
     cells: int = 12
     readings: int = 1500
     columns: int = 144
@@ -48,7 +48,7 @@ class Limits:
 
 LEVELS = (
     Limits(),
-    Limits(figure_bytes=150_000, figure_rows=40, tables=10, table_rows=8, gates=100, cells=6, readings=600, columns=48),
+    Limits(figure_bytes=150_000, figure_rows=40, tables=10, table_rows=8, gates=50, cells=6, readings=600, columns=48),
     Limits(figure_bytes=0, figure_rows=0, tables=0, table_rows=0, gates=20, cells=3, readings=200, columns=0),
 )
 """From all to least: the page takes the first that keeps it within its size."""

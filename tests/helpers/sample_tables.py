@@ -380,3 +380,48 @@ def manifest_of(**changes: Any) -> Manifest:
         "audits_of_holdout": 2,
     }
     return Manifest.model_validate(plain | changes)
+
+
+def wide_record(columns: int = 60) -> Record:
+    """A table of many columns, each with a marginal, a gate's cell and its readings; names are long."""
+    names = [f"column_{k:03}_with_quite_a_long_name" for k in range(columns)]
+    panel = marginals_panel(columns)
+    data = {"columns": [{**part, "column": name} for part, name in zip(panel.data["columns"], names, strict=True)]}
+    cells = [
+        CellReading(group={"column": name}, verdict="fail" if k < 3 else "pass", value=0.3 / (k + 1), low=0.0, high=0.4)
+        for k, name in enumerate(names)
+    ]
+    gate = gate_of("fidelity.marginals", "fail", group=None, cells=cells, value=0.3, low=0.28, high=0.32)
+    readings = [
+        reading_of("fidelity.marginals", group={"column": name}, headline=False, field=field)
+        for name in names
+        for field in ("distance", "lost", "invented")
+    ]
+    panel = panel.model_copy(update={"data": data})
+    readings.append(reading_of("fidelity.marginals", panels=[panel, map_panel()]))
+    manifest = manifest_of(columns=dict.fromkeys(names, "number"), released=names)
+    return record_of("fail", [gate], readings, manifest=manifest)
+
+
+def crowded_record(many: int = 1000) -> Record:
+    """A thousand gates with cells and twice as many measurements with figures and tables: more than a page holds."""
+    cells = [CellReading(group={"column": f"c{k}"}, verdict="pass", value=0.01, low=0.0, high=0.02) for k in range(30)]
+    why = "the quantity is 0.08 [0.05, 0.11]; at most 0.15 is tolerated. " * 3
+    gates = [
+        gate_of(
+            f"acme.metric_{k}", "fail" if k % 9 == 0 else "pass", family="fidelity" if k % 2 else "leakage",
+            cells=cells, group=None, why=f"Gate {k}: {why}", tolerance_reason=why * 3,
+        )
+        for k in range(many)
+    ]  # fmt: skip
+    panels = [map_panel(), marginals_panel(12)]
+    readings = [
+        reading_of(
+            f"acme.metric_{k}",
+            family="fidelity" if k % 2 else "leakage",
+            panels=[panel.model_copy() for panel in panels],
+            evidence=[evidence_of(100)],
+        )
+        for k in range(2 * many)
+    ]
+    return record_of("fail", gates, readings)

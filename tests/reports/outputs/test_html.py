@@ -18,6 +18,7 @@ from helpers.sample_tables import (
     bars_panel,
     cells_panel,
     census_record,
+    crowded_record,
     evidence_of,
     forest_panel,
     gate_of,
@@ -28,11 +29,12 @@ from helpers.sample_tables import (
     png,
     reading_of,
     record_of,
+    wide_record,
 )
 
 from counterproof.reports.figures.draw import TRACES, draw
 from counterproof.reports.model import PanelReading, Reading
-from counterproof.reports.outputs.html import BUNDLE, render, render_summary
+from counterproof.reports.outputs.html import BUNDLE, MOST_BYTES, render, render_summary
 from counterproof.reports.record import Record
 
 TEMPLATES = resources.files("counterproof.reports").joinpath("templates")
@@ -95,6 +97,34 @@ def full_record() -> Record:
 
 def test_the_page_stays_under_two_megabytes() -> None:
     assert len(render(full_record()).encode()) < 2_000_000
+
+
+def test_whatever_the_record_holds_the_page_stays_under_eight_megabytes_and_says_what_it_left_out() -> None:
+    record = crowded_record()
+    page = render(record)
+    assert len(page.encode()) < MOST_BYTES == 8_000_000
+    assert all(f"Gate {k}: the quantity" in page for k in range(1000)), "every gate has its line"
+    (said,) = re.findall(r"To keep this page small, record.json alone holds (.*?)\.</p>", page)
+    assert re.search(r"[\d,]+ figures", said)
+    assert re.search(r"[\d,]+ evidence tables", said)
+    assert re.search(r"[\d,]+ measurements", said)
+    assert "To keep this page small" not in render(census_record())
+
+
+def test_a_text_without_end_does_not_fill_the_page() -> None:
+    endless = "no end " * 400_000
+    record = record_of("fail", [gate_of(verdict="fail", why=endless)], [reading_of(reason=endless)], because=endless)
+    assert len(render(record).encode()) < 200_000
+
+
+def test_of_sixty_columns_the_worst_stand_open_and_all_others_are_folded() -> None:
+    page = render(wide_record())
+    assert len(page.encode()) < 2_000_000
+    section = page[page.index('<section id="columns"') : page.index('<section class="chapter"')]
+    shown, folded = section.split("54 more columns</summary>")
+    names = [re.findall(r'<span class="name" title="([^"]+)"', part) for part in (shown, folded)]
+    assert [len(part) for part in names] == [6, 54]
+    assert len({*names[0], *names[1]}) == 60
 
 
 def test_the_same_record_gives_the_same_bytes() -> None:
