@@ -119,7 +119,8 @@ def _row(line: Line) -> str:
     why = f"waived: {gate.waiver}; {gate.why}" if line.state == "waived" else gate.why
     members = [f"{member.look.icon} {member.look.word}: {code(member.gate.expression)}" for member in line.members]
     name = "<br>".join([escaped(line.title), *(members or [code(gate.expression)])])
-    return f"| {word} | {name} | {line.value} | {escaped(line.limit)} | {escaped(why)} |"
+    value = ", ".join(filter(None, [line.value, line.bound]))
+    return f"| {word} | {name} | {value} | {escaped(line.limit)} | {escaped(why)} |"
 
 
 def _by_group(record: RecordData) -> Iterator[str]:

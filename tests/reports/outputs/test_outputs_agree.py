@@ -14,7 +14,7 @@ from counterproof.reports.model import CellReading, GateReading
 from counterproof.reports.outputs.html import render, render_summary
 from counterproof.reports.outputs.junit import junit
 from counterproof.reports.outputs.markdown import markdown
-from counterproof.reports.outputs.terminal import plain_lines, verdict_table
+from counterproof.reports.outputs.terminal import VerdictTable, plain_lines
 from counterproof.reports.record import Record
 from counterproof.reports.wording import LOOKS
 
@@ -30,7 +30,7 @@ COUNTS = {  # failures, errors, skipped of two gates
 
 def printed(record: Record, width: int = 100) -> str:
     out = io.StringIO()
-    Console(file=out, width=width, force_terminal=False, color_system=None).print(verdict_table(record))
+    Console(file=out, width=width, force_terminal=False, color_system=None).print(VerdictTable(record))
     return out.getvalue()
 
 
