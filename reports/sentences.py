@@ -41,7 +41,7 @@ def amount(value: float | None, shown_as: ShownAs = "number") -> str:
         return "–"
     if shown_as == "number":
         return number(value)
-    told = 100 * value
+    told = 100 * value + 0.0  # no negative nought
     return f"{number(told) if abs(told) >= 10 else f'{told:.2g}'} {'%' if shown_as == 'percent' else 'points'}"
 
 
