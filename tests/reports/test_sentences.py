@@ -515,6 +515,7 @@ def test_every_gate_of_the_policy_has_its_words(name: str) -> None:
         assert quantity.remedy, f"{name}.{field}"
 
 
+@pytest.mark.slow
 def test_templates_fill_with_the_groups_of_their_metric(flawed: Record) -> None:
     seen = set()
     for one in flawed.measurements:
@@ -533,6 +534,7 @@ def test_templates_fill_with_the_groups_of_their_metric(flawed: Record) -> None:
     assert len(gated) > 20
 
 
+@pytest.mark.slow
 def test_no_sentence_of_a_gate_speaks_in_ids(flawed: Record) -> None:
     columns = set(flawed.manifest.columns)
     assert flawed.verdict == "fail"
