@@ -16,7 +16,7 @@ FINDINGS, FINDINGS_OF_A_PASS = 3, 2
 OPEN_GATES, OPEN_PASSES = 10, 5
 WIDE = ("forest", "pairs", "marginals")
 """Kinds of figures that need the whole width of the page."""
-COLUMNS_OPEN, ROWS_OPEN, IMAGES_OPEN, A_FIGURE = 6, 3, 6, 24
+COLUMNS_OPEN, ROWS_OPEN, A_FIGURE = 6, 6, 24
 STILL: frozenset[State] = frozenset({"pass", "undecided", "not_applicable", "not_assessed"})
 Panels = Sequence[tuple[Reading, PanelReading]]
 
@@ -171,10 +171,12 @@ class Side:
         folded: The others, by the two dozen.
         n_folded: How many these are.
         left_out: How many more only the record has.
+        family: The question that they belong to.
     """
 
     sentence: str
     state: State | None
+    family: str
     open: Figure
     folded: tuple[Figure, ...]
     n_folded: int
@@ -290,13 +292,20 @@ def _findings(record: RecordData, chapter: Chapter, panels: Panels) -> tuple[lis
             break
         metrics = {line.gate.metric, *(member.gate.metric for member in line.members)}
         titles = {finding.figure.title for finding in found}
-        telling = ((r, p) for r, p in rest if r.metric in metrics and p.title not in titles and not _veiled(record, p))
-        own = next(telling, None)
+        telling = [(r, p) for r, p in rest if r.metric in metrics and p.title not in titles and not _veiled(record, p)]
+        about = _worst_columns(line)
+        own = min(telling, key=lambda one: not any(name in one[1].title for name in about), default=None)
         if own is not None:
             rest = [one for one in rest if one[1] is not own[1]]
             sentence = line.gate.why or line.title
             found.append(Finding(sentence=sentence, state=line.state, figure=_drawn(record, *own)))
     return found, rest
+
+
+def _worst_columns(line: Line) -> list[str]:
+    """The columns of the group that decides a gate: the figure that shows them proves it best."""
+    deciding = [cell.group for cell in line.gate.cells if cell.verdict == line.gate.verdict]
+    return list(line.gate.group or (deciding[0] if deciding else {}))
 
 
 def _veiled(record: RecordData, panel: PanelReading) -> bool:
@@ -347,10 +356,10 @@ def columns_of(record: RecordData, limits: Limits) -> Side | None:
     found = column_panel(record)
     if found is None:
         return None
-    reading, panel = found
+    reading = found[0]
     lines = [wording.line_of(record, gate) for gate in record.gates if gate.metric == reading.metric]
     judged = [line for line in wording.line_order(record, lines) if line.state != "not_applicable"]
-    side = _side(record, panel, "columns", COLUMNS_OPEN, limits)
+    side = _side(record, found, "columns", COLUMNS_OPEN, limits)
     return replace(side, sentence=judged[0].gate.why, state=judged[0].state) if judged else side
 
 
@@ -359,12 +368,12 @@ def rows_of(record: RecordData, limits: Limits) -> Side | None:
     found = row_panel(record)
     if found is None:
         return None
-    images = found[1].data.get("modality") == "image"
-    return _side(record, found[1], "pairs", IMAGES_OPEN if images else ROWS_OPEN, limits)
+    return _side(record, found, "pairs", ROWS_OPEN, limits)
 
 
-def _side(record: RecordData, panel: PanelReading, name: str, most: int, limits: Limits) -> Side:
+def _side(record: RecordData, found: tuple[Reading, PanelReading], name: str, most: int, limits: Limits) -> Side:
     """The first few parts of a panel, and the others by the two dozen."""
+    reading, panel = found
     parts = _parts(panel, name)
     rest = parts[most : most + limits.columns]
     groups = [parts[:most], *(rest[at : at + A_FIGURE] for at in range(0, len(rest), A_FIGURE))]
@@ -372,4 +381,12 @@ def _side(record: RecordData, panel: PanelReading, name: str, most: int, limits:
     drawn = [draw(panel.model_copy(update={"data": {**panel.data, name: part}}), shows_real=shown) for part in groups]
     first, *others = [_fitted(replace(figure, plot=None), limits) for figure in drawn]
     left_out = len(parts) - len(groups[0]) - len(rest)
-    return Side(sentence="", state=None, open=first, folded=tuple(others), n_folded=len(rest), left_out=left_out)
+    return Side(
+        sentence="",
+        state=None,
+        family=reading.family,
+        open=first,
+        folded=tuple(others),
+        n_folded=len(rest),
+        left_out=left_out,
+    )

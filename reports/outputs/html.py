@@ -71,6 +71,7 @@ def _page(record: RecordData, limits: Limits) -> str:
         families=[(chapter.family, chapter.family) for chapter in chapters if chapter.readings],
         columns=columns,
         rows=rows,
+        images=record.manifest.modality == "image",
         groups=groups,
         controls=_controls(record),
         blind=wording.blind_searches(record),
@@ -158,6 +159,7 @@ def _environment() -> Environment:
     made.filters |= {
         "cell": cell_text,
         "clipped": clipped,
+        "full": _full,
         "multiplicity": wording.multiplicity,
         "number": number,
         "place": group_in_words,
@@ -174,6 +176,12 @@ def _environment() -> Environment:
 def _final(value: object) -> object:
     """Values in the page: markup unchanged, everything else without control characters and of bounded length."""
     return value if isinstance(value, Markup) else clipped("" if value is None else value, LONGEST)
+
+
+def _full(text: object) -> str:
+    """A sentence with its full stop."""
+    line = sentence(text)
+    return line if line.endswith((".", "!", "?", ":", "…")) or not line else f"{line}."
 
 
 def _pretty(value: object) -> Markup:
