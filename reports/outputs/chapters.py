@@ -16,7 +16,7 @@ FINDINGS, FINDINGS_OF_A_PASS = 3, 2
 OPEN_GATES, OPEN_PASSES = 10, 5
 WIDE = ("forest", "pairs", "marginals")
 """Kinds of figures that need the whole width of the page."""
-COLUMNS_OPEN, ROWS_OPEN, A_FIGURE = 6, 6, 24
+COLUMNS_OPEN, ROWS_OPEN, ENTRIES_OPEN, A_FIGURE = 6, 6, 12, 24
 STILL: frozenset[State] = frozenset({"pass", "undecided", "not_applicable", "not_assessed"})
 Panels = Sequence[tuple[Reading, PanelReading]]
 
@@ -298,8 +298,18 @@ def _findings(record: RecordData, chapter: Chapter, panels: Panels) -> tuple[lis
         if own is not None:
             rest = [one for one in rest if one[1] is not own[1]]
             sentence = line.gate.why or line.title
-            found.append(Finding(sentence=sentence, state=line.state, figure=_drawn(record, *own)))
+            found.append(Finding(sentence=sentence, state=line.state, figure=_shortened(record, *own)))
     return found, rest
+
+
+def _shortened(record: RecordData, reading: Reading, panel: PanelReading) -> Figure:
+    """A figure of at most a dozen entries; its table has them all."""
+    figure, entries = _drawn(record, reading, panel), _parts(panel, "entries")
+    if panel.kind != "forest" or len(entries) <= ENTRIES_OPEN:
+        return figure
+    short = draw(panel.model_copy(update={"data": {**panel.data, "entries": entries[:ENTRIES_OPEN]}}))
+    note = f"{figure.note} · The first {ENTRIES_OPEN} of {len(entries)} entries; the table has all."
+    return replace(figure, drawing=short.drawing, plot=short.plot, note=note)
 
 
 def _worst_columns(line: Line) -> list[str]:
