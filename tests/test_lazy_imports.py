@@ -12,7 +12,7 @@ from helpers.cli import MAIN, python, rows, saved
 
 import counterproof
 
-HEAVY = ("torch", "sklearn")
+HEAVY = ("torch", "sklearn", "plotly")
 TELL = f"import sys; sys.stderr.write('loaded:' + ','.join(m for m in {HEAVY!r} if m in sys.modules))"
 VERB = f"import atexit; atexit.register(exec, {TELL!r}, {{}}); {MAIN}"
 
