@@ -9,6 +9,7 @@ from counterproof.reports.model import RecordData
 from counterproof.reports.serialise import write_text
 
 if TYPE_CHECKING:
+    import pandas as pd
     from plotly.graph_objects import Figure
 
 
@@ -39,6 +40,31 @@ class Record(RecordData):
         from counterproof.reports.outputs.html import render
 
         write_text(Path(path), render(self))
+
+    def to_frame(self, what: Literal["measurements", "gates"] = "measurements") -> pd.DataFrame:
+        """The measurements, or the gates, as a pandas frame: one row each, in the order of the record.
+
+        Measurements have ``metric``, ``field``, ``group`` (in words, empty for all rows), ``family``, ``title``,
+        ``status``, ``value``, ``low``, ``high``, ``unit``, ``better``, ``floor`` (real against real) with its interval,
+        ``n`` (rows of the smaller sample), ``alarm``, ``reason`` and how they were made. Gates have ``expression``,
+        ``verdict``, ``level`` (fail or warn), ``value``, ``low``, ``high``, ``limit``, ``fail_limit``, ``bound`` (what
+        a pass was decided by), ``floor``, ``margin``, ``n_needed``, how many ``cells`` they have, and ``why``.
+        Missing numbers are NaN, missing counts ``<NA>``.
+
+        Several records make one frame with a column that names the record:
+
+        >>> frames = {name: record.to_frame("gates") for name, record in records.items()}  # doctest: +SKIP
+        >>> pd.concat(frames, names=["release"]).reset_index("release")  # doctest: +SKIP
+
+        Args:
+            what: ``"measurements"`` or ``"gates"``.
+
+        Raises:
+            ValueError: There is no such frame.
+        """
+        from counterproof.reports.outputs.frames import frame_of
+
+        return frame_of(self, what)
 
     def figure(self, name: str, panel: int | str | None = None, *, theme: Literal["light", "dark"] = "light") -> Figure:
         """A figure of one metric or reading, as a plotly ``Figure`` to show, change or save.

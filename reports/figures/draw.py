@@ -80,6 +80,7 @@ from counterproof.reports.model import PanelReading
 from counterproof.reports.text import cell_text, interval
 
 TABLE_ROWS = 1500
+LEGEND_LINE = 24  # pixels
 STILL = ("pairs",)  # cards of text and images, which no plot improves
 LEGENDS: Mapping[str, tuple[str, ...]] = {
     "marginals": ("real", "synthetic", "hidden"),
@@ -130,6 +131,7 @@ def draw(panel: PanelReading, *, shows_real: bool = False) -> Figure:
     except (ValueError, IndexError) as error:
         broken = element("p", f"This figure cannot be drawn, {error}.", class_="note")
         return Figure(kind=panel.kind, title=panel.title, note=panel.note, drawing=broken)
+    legend = _legend(panel)
     return Figure(
         kind=panel.kind,
         title=panel.title,
@@ -138,8 +140,8 @@ def draw(panel: PanelReading, *, shows_real: bool = False) -> Figure:
         columns=columns,
         rows=tuple(rows[:TABLE_ROWS]),
         left_out=max(0, len(rows) - TABLE_ROWS),
-        plot=plot,
-        legend=_legend(panel),
+        plot=_without_legend(plot) if plot and len(legend) > 1 else plot,
+        legend=legend,
     )
 
 
@@ -150,6 +152,16 @@ def _legend(panel: PanelReading) -> tuple[str, ...]:
         return keys
     there = tuple(key for key in keys if any(entry.get(key) for entry in panel.data["entries"]))
     return there if len(there) > 1 else ()
+
+
+def _without_legend(plot: Plot) -> Plot:
+    """The same plot without its legend, where the page has one above it."""
+    layout = plot["layout"]
+    if not layout.get("showlegend"):
+        return plot
+    margin = {**layout.get("margin", {}), "t": layout.get("margin", {}).get("t", 32) - LEGEND_LINE}
+    height = layout["height"] - LEGEND_LINE
+    return {**plot, "layout": {**layout, "showlegend": False, "margin": margin, "height": height}}
 
 
 Table = tuple[tuple[str, ...], Sequence[tuple[str, ...]]]

@@ -38,7 +38,7 @@ def marginals(data: Marginals, palette: Palette) -> Plot:
     if left_out:
         titles.append(caption(f"{left_out} more columns stand in the record", x=0, y=-60 / whole))
     return plot_of(
-        traces, palette, height=whole + 110, least_width=860, showlegend=True, barmode="overlay",
+        traces, palette, height=whole + 110, least_width=780, showlegend=True, barmode="overlay",
         margin={"l": 40, "r": 16, "t": 62, "b": 48}, annotations=titles, **axes,
         legend={"y": 1 + 34 / whole, "traceorder": "normal"},
     )  # fmt: skip
@@ -134,7 +134,7 @@ def bars(data: Bars, palette: Palette) -> Plot:
     }
     y = {"tickvals": rows, "ticktext": [words(label) for label in labels], "range": [len(rows) - 0.4, -0.6]}
     return plot_of(
-        [trace], palette, height=84 + 26 * max(1, len(rows)), least_width=480,
+        [trace], palette, height=84 + 26 * max(1, len(rows)), least_width=300,
         xaxis={"title": {"text": words(data.value_title, 70)}, "zeroline": True, "zerolinecolor": palette.quiet},
         yaxis={**y, "automargin": True, "showgrid": False}, margin={"l": 24, "r": 56, "t": 16, "b": 48},
     )  # fmt: skip

@@ -89,7 +89,7 @@ def lanes(labels: Sequence[str], shown: Sequence[Lane], palette: Palette) -> Plo
         left = at * (wide + 0.06)
         axes[f"xaxis{key}"] = {
             "domain": [round(left, 4), round(left + wide, 4)],
-            "title": {"text": words(lane.title, 60)},
+            "title": {"text": _two_lines(lane.title, 44)},
             "nticks": 5,
             "anchor": "y",
             **_scale(lane),
@@ -107,9 +107,11 @@ def lanes(labels: Sequence[str], shown: Sequence[Lane], palette: Palette) -> Plo
         "automargin": True,
         "showgrid": False,
     }
+    several = len(traces) > 1
+    top = 40 if several else 14  # a legend needs a line
     return plot_of(
-        traces, palette, height=112 + PITCH * len(labels), least_width=320 + 240 * len(shown),
-        showlegend=len(traces) > 1, shapes=shapes, yaxis=y, margin={"l": 24, "r": 20, "t": 40, "b": 56}, **axes,
+        traces, palette, height=top + 72 + PITCH * len(labels), least_width=50 + 250 * len(shown), showlegend=several,
+        shapes=shapes, yaxis=y, margin={"l": 24, "r": 20, "t": top, "b": 56}, **axes,
     )  # fmt: skip
 
 
@@ -128,9 +130,9 @@ def _scale(lane: Lane) -> Plot:
     return {"range": [brief(low), brief(high)]}
 
 
-def _two_lines(label: str) -> str:
-    first, *others = wrap(printable(label), LABEL, break_on_hyphens=False) or [""]
-    return words(first) + (f"<br>{words(' '.join(others))}" if others else "")
+def _two_lines(label: str, letters: int = LABEL) -> str:
+    first, *others = wrap(printable(label), letters, break_on_hyphens=False) or [""]
+    return words(first, letters) + (f"<br>{words(' '.join(others), letters)}" if others else "")
 
 
 def _intervals(series: Series, labels: Sequence[str], apart: float) -> Plot:

@@ -31,7 +31,7 @@ def data_map(data: Map, palette: Palette) -> Plot:
     faint = _shades(data, hidden, [palette.shade_0, palette.shade_0], "few real rows: hidden")
     return plot_of(
         [{**faint, "opacity": 0.5}, _shades(data, shown, [palette.shade_0, palette.shade_1], "%{z} real rows"), points],
-        palette, height=440, least_width=420, margin={"l": 56, "r": 12, "t": 12, "b": 48},
+        palette, height=440, least_width=300, margin={"l": 56, "r": 12, "t": 12, "b": 48},
         xaxis={"title": {"text": words(data.axes[0], 70)}, "ticks": ""},
         yaxis={"title": {"text": words(data.axes[1], 50)}, "ticks": ""},
     )  # fmt: skip
