@@ -8,6 +8,7 @@ from typing import Literal
 from xml.etree import ElementTree as ET
 
 from counterproof.reports.model import RecordData
+from counterproof.reports.sentences import group_in_words
 from counterproof.reports.text import printable
 from counterproof.reports.wording import (
     LOOKS,
@@ -15,7 +16,6 @@ from counterproof.reports.wording import (
     extent_told,
     family_of,
     gates_by_family,
-    group_in_words,
     headline,
     multiplicity,
     overall,
