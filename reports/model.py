@@ -244,6 +244,14 @@ class Reading(Part):
 
     __str__ = __repr__
 
+    def unlike(self, other: Reading) -> str:
+        """Why this number cannot be compared with another run's; empty where it can."""
+        for name, words in (("algo", "version of the metric"), ("params", "parameters"), ("protocol", "protocol")):
+            then, now = getattr(other, name), getattr(self, name)
+            if then != now:
+                return f"another {words} ({then!r}, now {now!r})"
+        return ""
+
     def _against(self, operator: Operator, limit: float) -> Judgement:
         if self.alarm:
             return Judgement(verdict="fail", sentence=f"{self.metric}: FAIL, {self.alarm}")

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from counterproof.reports.model import RecordData
-from counterproof.reports.wording import group_in_words, line_of
+from counterproof.reports.sentences import group_in_words
+from counterproof.reports.wording import line_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from counterproof.reports.figures.plots.build import plot_of_panel, plot_of_readings, titled
-from counterproof.reports.figures.plots.theme import DARK, LIGHT, Palette, Plot
+from counterproof.reports.figures.plots.theme import Palette, Plot, Theme, palette_of
 from counterproof.reports.model import GateReading, PanelReading, Reading, RecordData
 from counterproof.reports.wording import subject
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-Theme = Literal["light", "dark"]
-THEMES: Mapping[str, Palette] = {"light": LIGHT, "dark": DARK}
-
 
 def figure_of(record: RecordData, name: str, panel: int | str | None, theme: Theme) -> Figure:
     """One figure of a record; see :meth:`counterproof.reports.record.Record.figure`."""
-    if theme not in THEMES:
-        raise ValueError(f"theme {theme!r}: there are {' and '.join(THEMES)}")
+    palette = palette_of(theme)
     readings = _readings(record, name)
     panels = [one for reading in readings for one in reading.panels]
     if panel is None and not panels:
-        return _intervals(record, name, readings, THEMES[theme])
+        return _intervals(record, name, readings, palette)
     chosen = _chosen(record, name, panels, 0 if panel is None else panel)
-    plot = plot_of_panel(chosen, THEMES[theme], shows_real=record.manifest.shows_real)
+    plot = plot_of_panel(chosen, palette, shows_real=record.manifest.shows_real)
     return _figure(titled(plot, chosen.title))
 
 

@@ -7,13 +7,17 @@ it in the report, and ``plotly.graph_objects.Figure`` takes it in Python.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from functools import cache
+from importlib import resources
+from typing import Any, Literal, get_args
 
 from counterproof.reports.text import clipped
 
 Plot = dict[str, Any]
+Theme = Literal["light", "dark"]
 TRACES = ("bar", "heatmap", "scatter")
 """Types of plotly.js traces that figures use; the vendored bundle has them."""
 LABEL = 34  # letters of a label beside an axis
@@ -59,16 +63,23 @@ VARIABLES: Mapping[str, str] = {field.name: f"--{field.name.replace('_', '-')}" 
     "passes": "--pass"
 }
 """Colours of a palette, and the variables of ``style.css`` that hold them."""
-LIGHT = Palette(
-    paper="#ffffff", wash="#f5f6f8", ink="#1a1e24", quiet="#56606c", line="#dfe3e8", real="#8d97a4",
-    synthetic="#2458d3", over="#2458d3", under="#c24a00", shade_0="#e6eaf0", shade_1="#5e6874", passes="#0b6e4f",
-)  # fmt: skip
-DARK = Palette(
-    paper="#14171b", wash="#1c2026", ink="#e9ebee", quiet="#a3adb9", line="#323942", real="#6d7784",
-    synthetic="#86aaff", over="#6f9bff", under="#f08a4b", shade_0="#262c34", shade_1="#a9b3bf", passes="#56cfa6",
-)  # fmt: skip
 PAGE = Palette(**{name: f"var({variable})" for name, variable in VARIABLES.items()})
 """The report's own variables, which ``report.js`` puts in: light or dark as the reader has it."""
+
+
+@cache
+def palette_of(theme: Theme) -> Palette:
+    """The colours of the report's style sheet for light or dark paper.
+
+    Raises:
+        ValueError: There is no such theme.
+    """
+    if theme not in get_args(Theme):
+        raise ValueError(f"theme {theme!r}: there are {' and '.join(get_args(Theme))}")
+    style = resources.files("counterproof.reports").joinpath("templates", "style.css").read_text(encoding="utf-8")
+    block = re.findall(r":root \{(.*?)\}", style, re.DOTALL)[get_args(Theme).index(theme)]
+    colours = dict(re.findall(r"(--[a-z0-9-]+): (#[0-9a-f]{6})", block))
+    return Palette(**{name: colours[variable] for name, variable in VARIABLES.items()})
 
 
 def words(text: object, length: int = LABEL) -> str:
