@@ -203,12 +203,20 @@ def run_audit(
         confidence=config.run.confidence,
         undecided=config.run.undecided,
         without_holdout=config.run.without_holdout,
-        words={
-            f"{found.id}.{field}": QuantityReading.model_validate(asdict(quantity))
-            for found in chosen
-            for field, quantity in found.quantities.items()
-        },
+        words=words_of(chosen),
     )
+
+
+def words_of(metrics: Sequence[Metric]) -> dict[str, QuantityReading]:
+    """What each field of some metrics is about, by ``metric.field``; an excess speaks as what it is the excess of."""
+    words: dict[str, QuantityReading] = {}
+    for found in metrics:
+        for field, quantity in found.quantities.items():
+            told = QuantityReading.model_validate(asdict(quantity))
+            words[f"{found.id}.{field}"] = told
+            if field == found.headline:
+                words[f"{found.id}.excess"] = told
+    return words
 
 
 def read_gates(config: Config, own: Mapping[str, Metric] = MappingProxyType({})) -> list[Requirement]:

@@ -13,7 +13,7 @@ Better = Literal["lower", "higher", "zero"]
 Status = Literal["measured", "not_assessable", "not_applicable", "error"]
 Side = Literal["low", "high"]
 Scale = Literal["linear", "log"]
-Telling = Literal["schema", "copies", "missing", "loss", "detail"]
+Telling = Literal["schema", "copies", "missing", "column", "loss", "detail"]
 """Kinds of failures, the most telling first."""
 Group = tuple[tuple[str, str | None], ...]
 """Where a measurement was taken: ``(("sex", "F"), ("income", ">50K"))``; a column without a

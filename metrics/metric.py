@@ -125,7 +125,9 @@ class Quantity:
         means: What a failure means for those who use the release, in one sentence.
         remedy: What to do about it, in one sentence.
         telling: What kind of failure it is. The verdict is told by the most telling one: columns that do not match,
-            then copies, then what is missing, then the loss that is largest beside its tolerance, then details.
+            then copies, then what is missing, then a single column (it explains what is wrong with all together), then
+            what is off by most times its tolerance, then details.
+        remarked: Whether the metric's remark on a group belongs into the sentence.
     """
 
     name: str
@@ -135,6 +137,7 @@ class Quantity:
     means: str = ""
     remedy: str = ""
     telling: Telling = "loss"
+    remarked: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -479,6 +479,7 @@ class QuantityReading(Part):
         means: What a failure means for those who use the release, in one sentence.
         remedy: What to do about it, in one sentence.
         telling: What kind of failure it is: of several, that of the first kind is told first.
+        remarked: Whether the metric's remark on a group belongs into the sentence.
     """
 
     name: str
@@ -488,6 +489,7 @@ class QuantityReading(Part):
     means: str = ""
     remedy: str = ""
     telling: Telling = "loss"
+    remarked: bool = False
 
 
 class NotAssessed(Part):

@@ -369,7 +369,8 @@ def most_telling(verdict: Verdict, gates: Sequence[GateReading], words: Words) -
     """The gates of one verdict, the most telling first.
 
     Columns that do not match explain whatever else is wrong; then come copies, then groups and values that are
-    missing, then what is off by most times its tolerance, a fact before all numbers.
+    missing, then single columns, then the rest. Of one kind a fact is told before all numbers, and then what is off
+    by most times its tolerance.
     """
     found = [gate for gate in gates if gate.verdict == verdict]
     return sorted(found, key=lambda gate: telling_order(gate, words))

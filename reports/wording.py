@@ -356,7 +356,9 @@ def answer(record: RecordData, family: str) -> str:
     if state == "not_assessed" and any(g.family == family and g.verdict == "pass" for g in record.gates):
         return "Not assessed: the data cannot tell. Only facts were looked for, and none was found."
     if state == "pass":
-        return PASSES.get(family, "Within every limit.")
+        few = _too_few(record, family)
+        lacking = f" {counted(few, 'place')} {'has' if few == 1 else 'have'} too few rows to judge." if few else ""
+        return PASSES.get(family, "Within every limit.") + lacking
     found = record.families.get(family)
     because = found.because[0] if found is not None and found.because else ""
     told = sentence(_in_short(because))
@@ -365,6 +367,12 @@ def answer(record: RecordData, family: str) -> str:
     if state == "not_assessed":
         return f"Not judged: {because[:1].lower()}{because[1:]}." if because else OTHERWISE[state]
     return f"{OTHERWISE[state]} {told}." if told else OTHERWISE[state]
+
+
+def _too_few(record: RecordData, family: str) -> int:
+    """Gates and cells of a question that these data cannot decide."""
+    single = [member for gate in record.gates for member in gate.members or [gate] if member.family == family]
+    return sum(len(gate.too_few) or gate.verdict == "undecided" for gate in single)
 
 
 def _in_short(told: str) -> str:
@@ -406,9 +414,11 @@ def extent_told(record: RecordData) -> list[str]:
     told = []
     if extent.columns:
         unjudged, n = extent.unjudged, len(extent.columns)
-        judged = f"all {n} columns" if n > 1 and not unjudged else f"{n - len(unjudged)} of {counted(n, 'column')}"
         by = {family: sum(family in one.judged_by for one in extent.columns) for family in QUESTIONS}
-        told.append(f"{judged} judged ({', '.join(f'{family} {k}' for family, k in by.items() if k) or 'by no gate'})")
+        if not any(by.values()):
+            return [f"no gate judged any of the {counted(n, 'column')}"]
+        judged = f"all {n} columns" if n > 1 and not unjudged else f"{n - len(unjudged)} of {counted(n, 'column')}"
+        told.append(f"{judged} judged ({', '.join(f'{family} {k}' for family, k in by.items() if k)})")
         some = [printable(who_looks_at(one)) for one in unjudged[:UNJUDGED_SHOWN]]
         more = len(unjudged) - len(some)
         told[0] = "; ".join([told[0], *some, *([f"{more} more"] if more else [])])

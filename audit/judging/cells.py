@@ -189,7 +189,7 @@ def _judged(
         on_own_scale(shown, reading, base),
         reading.group,
         verdict,
-        reason="" if reading.group else reading.reason,
+        reason="" if reading.group and not shown.quantity.remarked else reading.reason,
         opened=Openness(
             n=reading.rows,
             n_needed=needed,

@@ -44,19 +44,21 @@ from counterproof.metrics.workbench import Workbench
     ),
     quantities={
         "kernel_distance_gap": Quantity(
-            name="Realism of {group} below that of the best group (kernel distance)",
+            name="Worst group of {column} against the best (realism by kernel distance)",
             measure="{} in units of the group's own spread, squared",
-            finding="{group} is rendered worse than other groups (kernel distance)",
+            finding="A group of {column} is rendered worse than the others (kernel distance)",
             means="Results for this group are less reliable than for others.",
-            remedy="Give the generator more rows with {group}, or train it by group.",
+            remedy="Give the generator more rows of the worst group of {column}, or train it by group.",
+            remarked=True,
         ),
         "density_gap": Quantity(
-            name="Realism of {group} below that of the best group (density)",
+            name="Worst group of {column} against the best (realism by density)",
             shown_as="points",
             measure="{} of its rows",
-            finding="{group} is rendered worse than other groups (density)",
+            finding="A group of {column} is rendered worse than the others (density)",
             means="Results for this group are less reliable than for others.",
-            remedy="Give the generator more rows with {group}, or train it by group.",
+            remedy="Give the generator more rows of the worst group of {column}, or train it by group.",
+            remarked=True,
         ),
     },
 )

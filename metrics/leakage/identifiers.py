@@ -61,7 +61,7 @@ class Sightings:
             measure="{} of release rows hold one",
             finding="The release holds identifiers of real records",
             means="Persons are named in it.",
-            remedy="Remove or replace the identifiers; the evidence names the columns.",
+            remedy="Remove or replace the identifiers; the evidence counts them by column (one may be chance).",
             telling="copies",
         ),
     },
