@@ -550,7 +550,7 @@ class RecordData(Part):
         asked = f"the record has no {clipped(key, SHOWN)!r}"
         if near:
             return f"{asked}; did you mean {', '.join(list(dict.fromkeys(near))[:3])}?"
-        some = f"such as {', '.join(metrics[:3])}; record.keys() lists every name" if metrics else "no measurements"
+        some = f"names such as {', '.join(metrics[:3])}; record.keys() lists every name" if metrics else "no measurements"
         return f"{asked}; it has {some}"
 
     def keys(self) -> Iterator[str]:
