@@ -82,7 +82,9 @@ for (const bar of document.querySelectorAll("[data-filter]")) {
       return name ? style.getPropertyValue(name[1]).trim() : v;
     };
     const plot = JSON.parse(document.getElementById(place.dataset.plot).textContent, colour);
-    const figure = place.closest("figure");
+    const figure = place.closest("figure"), least = plot.layout.meta.least_width;
+    if (figure.clientWidth < least && figure.querySelector(".still")) return; // the drawing fits better
+    place.style.minWidth = `${Math.min(least, 720)}px`;
     place.hidden = false;
     figure.classList.add("live");
     figure.querySelector(".still")?.removeAttribute("tabindex");
