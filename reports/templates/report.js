@@ -9,7 +9,7 @@ addEventListener("beforeprint", () => document.querySelectorAll("details").forEa
   const follow = () => {
     waiting = false;
     const end = innerHeight + scrollY >= document.documentElement.scrollHeight - 4;
-    const passed = places.map((p) => end || p.getBoundingClientRect().top < innerHeight / 3);
+    const passed = places.map((p) => end || p.getBoundingClientRect().top < 140);
     const at = Math.max(0, passed.lastIndexOf(true));
     links.forEach((a, k) => { if (k === at) a.setAttribute("aria-current", "true"); else a.removeAttribute("aria-current"); });
     const list = links[at].closest("ul");

@@ -33,7 +33,7 @@ def test_the_answer_stands_on_the_first_screen_and_everything_on_twelve(
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(viewport={"width": 1280, "height": SCREEN})
-        page.set_default_timeout(180_000)
+        page.set_default_timeout(60_000)
         troubles: list[str] = []
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("console", lambda message: troubles.append(message.text))

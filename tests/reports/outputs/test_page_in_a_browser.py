@@ -65,7 +65,7 @@ def opened(browser: Any, folder: Path, record: Record, *, width: int = 1280, **o
     file = folder / "report.html"
     file.write_text(render(record), encoding="utf-8")
     page = browser.new_context(viewport={"width": width, "height": 1000}, **options).new_page()
-    page.set_default_timeout(180_000)
+    page.set_default_timeout(60_000)
     page.goto(file.as_uri())
     return page
 
