@@ -54,7 +54,7 @@ def on_config(config: MkDocsConfig) -> None:
     pages = [{family.capitalize(): [f"metrics/{name}.md" for name in of(family)]} for family in FAMILIES]
     for item in config.nav or []:
         if "Metrics" in item:
-            item["Metrics"] = ["metrics/index.md", *pages]
+            item["Metrics"] = [{"All metrics": "metrics/index.md"}, *pages]
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -138,7 +138,12 @@ def section(title: str, paragraphs: tuple[str, ...]) -> Iterator[str]:
 
 def options(name: str, entries: tuple[Entry, ...]) -> Iterator[str]:
     """The options of a metric, and where they are set."""
-    yield from ("", "## Options", "", f'Set them in `audit.toml` under `[metrics."{name}"]`, or by `options=` in Python.')
+    yield from (
+        "",
+        "## Options",
+        "",
+        f'Set them in `audit.toml` under `[metrics."{name}"]`, or by `options=` in Python.',
+    )
     yield from ("", "| option | type | default | meaning |", "|---|---|---|---|")
     for one in entries:
         yield f"| `{one.name}` | {cell(one.kind)} | {cell(one.default)} | {cell(prose(one.text))} |"
