@@ -1,7 +1,7 @@
 """Hook of mkdocs: one reference page for each metric, from the same text as ``counterproof metrics show``.
 
-The pages exist in the built site alone. Their figures are drawn, as the report draws them, from panels of the demo that
-stand in ``demo_figures.json``; after a change of the demo write that file anew:
+The pages exist in the built site alone. Numbers and figures of the demo
+stand in ``demo.json``; after a change of the demo write that file anew:
 
     counterproof demo --out /tmp/demo && python docs/hooks/reference_pages.py /tmp/demo/release_*/record.json
 """
@@ -28,8 +28,9 @@ from counterproof.metrics.metric import FAMILIES, installed
 from counterproof.reports.figures.draw import draw
 from counterproof.reports.model import QUESTIONS, PanelReading
 from counterproof.reports.record import Record
+from counterproof.reports.text import interval
 
-STORED = Path(__file__).with_name("demo_figures.json")
+STORED = Path(__file__).with_name("demo.json")
 HATCH = (
     '<svg width="0" height="0" aria-hidden="true" style="position:absolute"><defs><pattern id="hatch" width="6" '
     'height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><path class="hatching" d="M0 0v6"/>'
@@ -111,7 +112,7 @@ def page_text(page: MetricPage) -> Iterator[str]:
     if page.formula:
         yield from ("", "## Formula", "", "```text", *page.formula, "```")
     yield from section("How to read it", (f"Headline `{page.headline}`, in {page.scale}.", *page.reading))
-    yield from figure(page.id)
+    yield from demo(page.id)
     yield from section("What it cannot see", page.limits)
     yield from ("", "## Default gates", "")
     for gate in page.gates:
@@ -149,16 +150,20 @@ def options(name: str, entries: tuple[Entry, ...]) -> Iterator[str]:
         yield f"| `{one.name}` | {cell(one.kind)} | {cell(one.default)} | {cell(prose(one.text))} |"
 
 
-def figure(name: str) -> Iterator[str]:
-    """What the report draws of this metric, for a release of the demo."""
-    found = stored().get(name)
-    if found is None:
+def demo(name: str) -> Iterator[str]:
+    """What the demo measured of this metric, and what the report draws of it."""
+    found = stored().get(name, {})
+    if not found:
         return
-    drawn = draw(PanelReading.model_validate(found["panel"]))
-    keys = "".join(f'<span class="key {key}">{LEGEND[key]}</span>' for key in drawn.legend if key in LEGEND)
-    yield from ("", "## On the demo", "", f"{prose(drawn.title)}, of `{found['release']}`. {prose(drawn.note)}", "")
-    legend = f'<p class="legend">{keys}</p>' if keys else ""
-    yield f'<div class="demo-figure">{HATCH}{str(drawn.drawing).replace(chr(10), " ")}{legend}</div>'
+    yield from ("", "## On the demo", "", "| release | headline | real against real |", "|---|---|---|")
+    for release, numbers in found["headlines"].items():
+        yield f"| `{release}` | {numbers['release']} | {numbers['floor']} |"
+    if "panel" in found:
+        drawn = draw(PanelReading.model_validate(found["panel"]))
+        yield from ("", f"{prose(drawn.title)}, of `{found['drawn']}`. {prose(drawn.note)}", "")
+        keys = "".join(f'<span class="key {key}">{LEGEND[key]}</span>' for key in drawn.legend if key in LEGEND)
+        legend = f'<p class="legend">{keys}</p>' if keys else ""
+        yield f'<div class="demo-figure">{HATCH}{str(drawn.drawing).replace(chr(10), " ")}{legend}</div>'
 
 
 def gate_table() -> Iterator[str]:
@@ -211,20 +216,29 @@ def cell(text: str) -> str:
 
 @cache
 def stored() -> dict[str, Any]:
-    """A panel for each metric that has one."""
+    """Numbers of the demo by metric, and a panel where it has one."""
     found: dict[str, Any] = json.loads(STORED.read_text(encoding="utf-8"))
     return found
 
 
 def keep(paths: list[Path]) -> None:
-    """Write ``demo_figures.json`` from records of the demo; the first record that has a panel gives it."""
-    found: dict[str, Any] = {}
+    """Write ``demo.json`` from records of the demo; the first record that has a panel gives it."""
+    kept: dict[str, Any] = {}
     for path in paths:
+        release = path.parent.name
         for reading in Record.read(path).measurements:
+            found = kept.setdefault(reading.metric, {"headlines": {}})
+            if reading.headline and reading.value is not None:
+                floor = reading.floor
+                found["headlines"][release] = {
+                    "release": interval(reading.value, reading.low, reading.high),
+                    "floor": "none" if floor is None else interval(floor.value, floor.low, floor.high),
+                }
             for panel in reading.panels:
-                if panel.kind not in LEFT_OUT and reading.metric not in found:
-                    found[reading.metric] = {"release": path.parent.name, "panel": panel.model_dump(mode="json")}
-    STORED.write_text(json.dumps(found, indent=0, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+                if panel.kind not in LEFT_OUT and "panel" not in found:
+                    found |= {"drawn": release, "panel": panel.model_dump(mode="json")}
+    kept = {name: found for name, found in kept.items() if found["headlines"]}
+    STORED.write_text(json.dumps(kept, indent=0, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
