@@ -57,29 +57,48 @@ class Silent:
         """Nothing is told."""
 
 
-class Lines:
-    """A line per stage, for logs; a stage that counts tells every half minute how far it is."""
+def left(done: int, total: int, seconds: float) -> str:
+    """How much is left, by the pace so far.
 
-    def __init__(self, out: TextIO | None = None, every: float = 30.0) -> None:
-        self._out = out or sys.stderr
-        self._every = every
+    >>> left(12, 41, 24.0), left(0, 41, 3.0)
+    ('12 of 41, about 1 min left', '0 of 41')
+    """
+    told = f"{done} of {total}"
+    if not done or done >= total:
+        return told
+    wait = seconds / done * (total - done)
+    return f"{told}, about {f'{wait / 60:.0f} min' if wait >= 50 else f'{max(wait, 1):.0f} s'} left"
+
+
+class Lines:
+    """A line every half minute, for logs: how many stages are done, and about how long the others take."""
+
+    def __init__(self, total: int, out: TextIO | None = None, every: float = 30.0) -> None:
+        self._total, self._out, self._every = total, out or sys.stderr, every
+        self._started = self._told = time.perf_counter()
+        self._done = 0
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Tell]:
         """Enter a stage."""
-        started = time.perf_counter()
-        told = started
         paces: dict[str, Pace] = {}
 
         def tell(what: str, done: int, total: int) -> None:
-            nonlocal told
             pace = paces.setdefault(what, Pace()).at(done)
-            if time.perf_counter() - told >= self._every:
-                told = time.perf_counter()
-                self.remark(f"{what}: {done} of {total}, {pace:.1f} a second, after {told - started:.1f} s")
+            if self._due():
+                self.remark(f"{what}: {done} of {total}, {pace:.1f} a second")
 
         yield tell
-        self.remark(f"{name}: {time.perf_counter() - started:.1f} s")
+        self._done += 1
+        if self._due():
+            self.remark(left(self._done, self._total, time.perf_counter() - self._started))
+
+    def _due(self) -> bool:
+        now = time.perf_counter()
+        if now - self._told < self._every:
+            return False
+        self._told = now
+        return True
 
     def remark(self, text: str) -> None:
         """One line more."""
@@ -87,23 +106,20 @@ class Lines:
 
 
 class Bars:
-    """A bar over all stages with the time left, as a context manager."""
+    """One line with the number of stages done and the time left, as a context manager."""
 
     def __init__(self, total: int) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, Progress, TextColumn
 
+        self._total, self._done, self._started = total, 0, time.perf_counter()
         self._bars = Progress(
+            BarColumn(bar_width=24),
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=32),
-            TextColumn("{task.completed:.0f}/{task.total:.0f}", markup=False),
-            TimeElapsedColumn(),
-            TextColumn("left", markup=False),
-            TimeRemainingColumn(),
             console=Console(stderr=True),
             transient=True,
         )
-        self._all = self._bars.add_task("audit", total=total)
+        self._all = self._bars.add_task(left(0, total, 0.0), total=total)
 
     def __enter__(self) -> Bars:
         self._bars.start()
@@ -114,23 +130,22 @@ class Bars:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Tell]:
-        """Enter a stage; a part of it that counts gets a bar of its own."""
-        self._bars.update(self._all, description=name)
-        inner = None
+        """Enter a stage; a part of it that counts is told on the same line."""
         paces: dict[str, Pace] = {}
+        self._say(name)
 
         def tell(what: str, done: int, total: int) -> None:
-            nonlocal inner
-            if inner is None:
-                inner = self._bars.add_task(what, total=total)
             pace = paces.setdefault(what, Pace()).at(done)
-            self._bars.update(inner, description=f"{what}, {pace:.0f} a second", completed=done, total=total)
+            self._say(f"{what}: {done} of {total}, {pace:.0f} a second")
 
         yield tell
-        if inner is not None:
-            self._bars.remove_task(inner)
+        self._done += 1
         self._bars.advance(self._all)
 
+    def _say(self, what: str) -> None:
+        told = left(self._done, self._total, time.perf_counter() - self._started)
+        self._bars.update(self._all, description=f"{told}: {what}")
+
     def remark(self, text: str) -> None:
-        """One line above the bars."""
+        """One line above the bar."""
         self._bars.console.print(text, markup=False, highlight=False)

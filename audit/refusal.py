@@ -21,6 +21,24 @@ def refuse_stream(path: Path) -> None:
         raise Refusal(f"{path}: is a pipe or a device, not a file; save the data to a file first")
 
 
+def shown_path(path: str | Path) -> str:
+    """A path as records, reports and logs show it: from the working folder, or of another folder its last two parts.
+
+    Where files lie on a machine tells of its owner, and nothing of the data.
+
+    >>> shown_path("data/train.csv"), shown_path("/home/ana/secret/data/train.csv")
+    ('data/train.csv', '…/data/train.csv')
+    """
+    given = Path(path)
+    if not given.is_absolute():
+        return str(path)
+    try:
+        return str(given.relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        last = given.parts[-2:] if len(given.parts) > 2 else given.parts[-1:]
+        return f"…/{'/'.join(last)}"
+
+
 def listed(values: Iterable[object], limit: int = 5) -> str:
     """The first few values, quoted, and how many more there are.
 

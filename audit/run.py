@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -35,8 +36,8 @@ from counterproof.metrics.errors import MetricError
 from counterproof.metrics.metric import FAMILIES, Metric, installed, load
 from counterproof.metrics.sample import Sample
 from counterproof.progress import Silent, Stages
-from counterproof.refusal import Refusal, nearest_names
-from counterproof.reports.model import Manifest, NotAssessed, Reading, RoleReading, StageReading
+from counterproof.refusal import Refusal, nearest_names, shown_path
+from counterproof.reports.model import Manifest, NotAssessed, QuantityReading, Reading, RoleReading, StageReading
 from counterproof.reports.record import Record
 from counterproof.state import cache_folder, count_audit, judged_releases
 
@@ -202,7 +203,20 @@ def run_audit(
         confidence=config.run.confidence,
         undecided=config.run.undecided,
         without_holdout=config.run.without_holdout,
+        words=words_of(chosen),
     )
+
+
+def words_of(metrics: Sequence[Metric]) -> dict[str, QuantityReading]:
+    """What each field of some metrics is about, by ``metric.field``; an excess speaks as what it is the excess of."""
+    words: dict[str, QuantityReading] = {}
+    for found in metrics:
+        for field, quantity in found.quantities.items():
+            told = QuantityReading.model_validate(asdict(quantity))
+            words[f"{found.id}.{field}"] = told
+            if field == found.headline:
+                words[f"{found.id}.excess"] = told
+    return words
 
 
 def read_gates(config: Config, own: Mapping[str, Metric] = MappingProxyType({})) -> list[Requirement]:
@@ -349,7 +363,7 @@ def describe(
             )
             for role, rows in intake.roles.items()
         ],
-        config=config.model_dump(mode="json", exclude_none=True),
+        config=_without_folders(config.model_dump(mode="json", exclude_none=True)),
         packages={"python": platform.python_version(), **{name: release_of(name) for name in PACKAGES}},
         encoder=intake.encoder,
         encoder_digest=intake.encoder_digest,
@@ -359,7 +373,7 @@ def describe(
         released=list(intake.released),
         seed=config.run.seed,
         device=device,
-        command=command,
+        command=shlex.join(map(_shown_argument, shlex.split(command))),
         audits_of_holdout=audits,
         findings=findings,
         notable=notable(findings),
@@ -368,6 +382,19 @@ def describe(
         stages=[StageReading(stage=name, seconds=took) for name, took in intake.stages.items()],
         started=stamp,
     )
+
+
+def _without_folders(plain: dict[str, Any]) -> dict[str, Any]:
+    """A configuration whose files are named from the working folder: no record tells where a machine keeps them."""
+    data = plain.get("data", {})
+    named = {role: shown_path(data[role]) for role in ROLES if isinstance(data.get(role), str)}
+    return {**plain, "data": {**data, **named}}
+
+
+def _shown_argument(argument: str) -> str:
+    """A part of a command line, with paths as reports show them: ``--train=/home/ana/a.csv``."""
+    option, sign, value = argument.rpartition("=")
+    return f"{option}{sign}{shown_path(value)}" if Path(value).is_absolute() else argument
 
 
 def release_of(package: str) -> str:

@@ -13,6 +13,8 @@ Better = Literal["lower", "higher", "zero"]
 Status = Literal["measured", "not_assessable", "not_applicable", "error"]
 Side = Literal["low", "high"]
 Scale = Literal["linear", "log"]
+Telling = Literal["schema", "copies", "missing", "column", "loss", "detail"]
+"""Kinds of failures, the most telling first."""
 Group = tuple[tuple[str, str | None], ...]
 """Where a measurement was taken: ``(("sex", "F"), ("income", ">50K"))``; a column without a
 value (``(("sex", None),)``) means the column as a whole, ``()`` the data set as a whole."""

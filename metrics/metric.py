@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 from pydantic import Field, TypeAdapter, ValidationError
 
 from counterproof.metrics.errors import MetricError
-from counterproof.metrics.estimate import Better, Estimate, Evidence, Expected, Group, Panel, Status
+from counterproof.metrics.estimate import Better, Estimate, Evidence, Expected, Group, Panel, Status, Telling
 from counterproof.metrics.sample import Modality
 
 if TYPE_CHECKING:
@@ -109,6 +109,37 @@ class Tolerance:
     widest: float | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantity:
+    """How sentences speak of one field of a metric.
+
+    ``name``, ``finding`` and ``measure`` are templates: ``{column}`` stands for that part of the value's group,
+    ``{group}`` for the group as a whole.
+
+    Attributes:
+        name: The quantity by the name its users know: ``Detectability by a classifier ({learner})``.
+        measure: What the number is; ``{}`` is the value with its interval, ``{unit}`` the value's unit:
+            ``AUROC {}``, ``{} of real rows``.
+        shown_as: As a number, as a share in percent, or as a difference of shares in points.
+        finding: What a failure says, as a statement: ``A classifier ({learner}) tells release rows from real rows``.
+        means: What a failure means for those who use the release, in one sentence.
+        remedy: What to do about it, in one sentence.
+        telling: What kind of failure it is. The verdict is told by the most telling one: columns that do not match,
+            then copies, then what is missing, then a single column (it explains what is wrong with all together), then
+            what is off by most times its tolerance, then details.
+        remarked: Whether the metric's remark on a group belongs into the sentence.
+    """
+
+    name: str
+    measure: str = "{}"
+    shown_as: Literal["number", "percent", "points"] = "number"
+    finding: str = ""
+    means: str = ""
+    remedy: str = ""
+    telling: Telling = "loss"
+    remarked: bool = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class Metric:
     """A measured question, as declared by :func:`metric`.
@@ -138,6 +169,7 @@ class Metric:
         reads: Which columns of a table it looks at: those with ``features``, the ``columns`` that are compared one
             by one (numbers, categories, dates), ``texts`` (and identifiers), ``dates``, ``all``, ``label`` or
             ``groups``; of it the audit says which columns were judged.
+        quantities: How sentences speak of its fields; without it, of ``title`` and the field's name.
     """
 
     id: str
@@ -157,6 +189,7 @@ class Metric:
     preflight: Callable[[Workbench], str] | None = None
     least: float | None = None
     reads: frozenset[View] = frozenset({"features"})
+    quantities: Mapping[str, Quantity] = dataclasses.field(default_factory=dict)
 
     def parameters(self) -> dict[str, inspect.Parameter]:
         """The keyword-only options of the function: the metric's typed parameters."""
@@ -206,6 +239,7 @@ def metric(
     preflight: Callable[[Workbench], str] | None = None,
     least: float | None = None,
     reads: Iterable[View] = ("features",),
+    quantities: Mapping[str, Quantity] | None = None,
 ) -> Callable[[Callable[..., Iterable[Value]]], Metric]:
     """Declare a metric; see :class:`Metric` for the arguments.
 
@@ -247,6 +281,7 @@ def metric(
             preflight=preflight,
             least=least,
             reads=views,
+            quantities=quantities or {},
         )
 
     return declare

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from counterproof.metrics.estimate import Better, Estimate, Measurement, Scale, Status
+from counterproof.metrics.estimate import Better, Estimate, Measurement, Scale, Status, Telling
 from counterproof.refusal import nearest_names
 from counterproof.reports.judgement import Judgement, Operator, Verdict, compare
 from counterproof.reports.serialise import rounded
@@ -238,9 +238,8 @@ class Reading(Part):
             smallest_n=self.smallest_n if self.too_few else 0,
         )
         if self.missed_controls and judged.verdict == "pass":
-            return Judgement(
-                verdict="inconclusive", sentence=f"{self.metric}: INCONCLUSIVE, blind: {self.missed_controls}"
-            )
+            blind = f"{self.metric}: INCONCLUSIVE, blind on these data: it {self.missed_controls}"
+            return Judgement(verdict="inconclusive", sentence=blind)
         return judged
 
     def __le__(self, limit: float) -> Judgement:
@@ -264,6 +263,7 @@ class CellReading(Part):
     value: float | None = None
     low: float | None = None
     high: float | None = None
+    limit: float | None = None
     why: str = ""
 
 
@@ -274,7 +274,9 @@ class GateReading(Part):
     ``baseline`` were put in. ``bound`` is what the pass was decided by. ``cells`` lists the cells
     of a gate over groups, worst first; ``too_few`` those that no faithful release of this size
     could be sure to pass. ``members`` are the gates of one that asks for several at once, which has a
-    ``name``; its numbers are those of the member that decides.
+    ``name``; its numbers are those of the member that decides. ``means`` is what a failure means for those
+    who use the release, ``remedy`` what to do about it; ``loss`` is how many times the tolerance the value is off
+    what a faithful release shows, ``|value - faithful| / |limit - faithful|``.
     """
 
     expression: str
@@ -302,6 +304,9 @@ class GateReading(Part):
     too_few: list[CellReading] = Field(default_factory=list)
     adjusted_for: int = 1
     waiver: str | None = None
+    means: str = ""
+    remedy: str = ""
+    loss: float | None = None
     name: str = ""
     members: list[GateReading] = Field(default_factory=list)
 
@@ -406,6 +411,30 @@ class Manifest(Part):
     started: str = ""
 
 
+class QuantityReading(Part):
+    """What one field of a metric is about, in words: what sentences and the glossary are made of.
+
+    Attributes:
+        name: The quantity by the name its users know; ``{column}`` stands for a part of the group, ``{group}`` for all.
+        measure: What the number is: ``AUROC {}``, ``{} of real rows``; ``{unit}`` is the reading's own unit.
+        shown_as: A number, a share in percent, or a difference of shares in points.
+        finding: What a failure says, as a statement: ``A classifier tells release rows from real rows``.
+        means: What a failure means for those who use the release, in one sentence.
+        remedy: What to do about it, in one sentence.
+        telling: What kind of failure it is: of several, that of the first kind is told first.
+        remarked: Whether the metric's remark on a group belongs into the sentence.
+    """
+
+    name: str
+    measure: str = "{}"
+    shown_as: Literal["number", "percent", "points"] = "number"
+    finding: str = ""
+    means: str = ""
+    remedy: str = ""
+    telling: Telling = "loss"
+    remarked: bool = False
+
+
 class NotAssessed(Part):
     """A metric that was not measured, and why."""
 
@@ -431,6 +460,7 @@ class RecordData(Part):
     manifest: Manifest
     not_assessed: list[NotAssessed] = Field(default_factory=list)
     extent: ExtentReading | None = None
+    about: dict[str, QuantityReading] = Field(default_factory=dict)
 
     model_config = ConfigDict(
         extra="forbid",

@@ -33,6 +33,15 @@ def sentence(text: object) -> str:
     return line[:1].upper() + line[1:] if first.isalpha() else line
 
 
+def counted(n: int, what: str) -> str:
+    """A number with its noun.
+
+    >>> counted(1, "column"), counted(1200, "row")
+    ('1 column', '1,200 rows')
+    """
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
 def clipped(text: object, length: int) -> str:
     """At most so many characters, printable.
 

@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from counterproof.metrics.estimate import Better, Scale
-from counterproof.reports.judgement import Verdict, number
+from counterproof.reports.judgement import Verdict
 from counterproof.reports.model import (
     QUESTIONS,
     TOGETHER,
+    CellReading,
     ColumnExtent,
     ControlReading,
     GateReading,
     GroupKey,
     NotAssessed,
+    QuantityReading,
     Reading,
     RecordData,
 )
-from counterproof.reports.text import interval, printable
+from counterproof.reports.sentences import (
+    Shown,
+    amount,
+    amount_within,
+    filled,
+    group_in_words,
+    most_telling,
+    on_own_scale,
+    place_in_words,
+    quantity_of,
+    telling_order,
+)
+from counterproof.reports.text import counted, printable, sentence
 
 State = Literal[
     "fail", "error", "inconclusive", "warn", "waived", "pass", "undecided", "not_applicable", "not_assessed"
@@ -59,18 +74,14 @@ PASSES: Mapping[str, str] = {
     "fairness": "Yes: within every limit, groups fare as they do with real data.",
     "utility": "Yes: within every limit, it does the job that was tried as real data do.",
 }
-FAILS: Mapping[str, str] = {
-    "fidelity": "No: it differs from real data by more than the limits allow.",
-    "coverage": "No: something that real data hold is missing or thin.",
-    "leakage": "It does: at least one attack found real records in it.",
-    "fairness": "No: groups fare worse than the limits allow.",
-    "utility": "No: it does the job worse than the limits allow.",
-}
+FAILS: Mapping[str, str] = {"leakage": "Yes"}  # bad news is a no, but to the third question
 OTHERWISE: Mapping[str, str] = {
-    "inconclusive": "The data at hand cannot tell: the intervals reach across a limit, or something needed is missing.",
-    "error": "Unknown: a metric of this question crashed, and what did not run has not passed.",
+    "inconclusive": "The data at hand cannot tell.",
+    "error": "Unknown: a metric of this question crashed.",
     "not_assessed": "Not judged: no gate that could fail looks at this question.",
 }
+MOST_TO_DO = 3
+PLAIN = QuantityReading(name="")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,19 +89,26 @@ class Line:
     """A gate as all outputs show it.
 
     Attributes:
-        gate: The gate as judged.
+        gate: The gate as judged, its numbers on the scale that readers know: an excess over the floor is told on the
+            metric's own.
         state: Its verdict; ``warn`` where a warn-level gate failed, ``waived`` where a waiver
             covers a verdict that is no pass.
         title: What it judges, in plain words.
-        better: Direction of the reading it judged.
-        scale: Scale of that reading's interval.
-        least: The least that its true value can be.
+        named: The same at the group or column that decides.
+        where: That group or column; empty for the data set as a whole.
+        quantity: What its numbers are.
+        better: Direction of these numbers.
+        scale: Scale of the interval.
+        least: The least that the true value can be.
         members: The gates of one that asks for several at once.
     """
 
     gate: GateReading
     state: State
     title: str
+    named: str = ""
+    where: str = ""
+    quantity: QuantityReading = PLAIN
     better: Better = "lower"
     scale: Scale = "linear"
     least: float | None = None
@@ -111,7 +129,8 @@ class Line:
         """Value and interval; none where a fact decides."""
         if self.fact:
             return "a fact"
-        return interval(self.gate.value, self.gate.low, self.gate.high, self.least)
+        gate = self.gate
+        return amount_within(gate.value, gate.low, gate.high, self.quantity.shown_as, self.least)
 
     @property
     def limit(self) -> str:
@@ -122,15 +141,22 @@ class Line:
         passes, fails = OPERATORS[gate.operator] + " ", OPPOSITES[gate.operator] + " "
         if self.two_sided:
             passes, fails = "within ±", "beyond ±"
-        text = f"{passes}{number(gate.limit)}"
+        text = f"{passes}{amount(gate.limit, self.quantity.shown_as)}"
         if gate.fail_limit is None or gate.fail_limit == gate.limit:
             return text
-        return f"{text}, fail {fails}{number(gate.fail_limit)}"
+        return f"{text}, fail {fails}{amount(gate.fail_limit, self.quantity.shown_as)}"
+
+    @property
+    def floor(self) -> str:
+        """What real data give against real data; empty where that is not known."""
+        return "" if self.gate.floor is None else amount(self.gate.floor, self.quantity.shown_as)
 
     @property
     def bound(self) -> str:
         """The bound that a pass was decided by; empty for any other verdict."""
-        return f"bound {number(self.gate.bound)}" if self.state == "pass" and self.gate.bound is not None else ""
+        if self.state != "pass" or self.gate.bound is None:
+            return ""
+        return f"bound {amount(self.gate.bound, self.quantity.shown_as)}"
 
     @property
     def two_sided(self) -> bool:
@@ -143,15 +169,6 @@ def state_of(gate: GateReading) -> State:
     if gate.waiver is not None and gate.verdict not in ("pass", "undecided", "not_applicable"):
         return "waived"
     return "warn" if gate.level == "warn" and gate.verdict == "fail" else gate.verdict
-
-
-def group_in_words(group: GroupKey | None) -> str:
-    """A group in words: ``sex = F, every race``."""
-    parts = []
-    for column, value in (group or {}).items():
-        whole = value is None or value == "*"
-        parts.append(f"every {column}" if value == "*" else column if whole else f"{column} = {value}")
-    return printable(", ".join(parts))
 
 
 def subject(title: str, metric: str, field: str, group: GroupKey | None) -> str:
@@ -198,19 +215,96 @@ def line_of(record: RecordData, gate: GateReading) -> Line:
         deciding = (gate.metric, gate.field, gate.value, gate.limit)
         told = ((m.gate.metric, m.gate.field, m.gate.value, m.gate.limit) for m in members)
         leading = next((m for m, key in zip(members, told, strict=True) if key == deciding), members[0])
-        return replace(leading, gate=gate, state=state_of(gate), title=printable(gate.name), members=members)
+        name = printable(gate.name)
+        return replace(leading, gate=gate, state=state_of(gate), title=name, named=name, where="", members=members)
+    found = _judged_reading(record, gate)
+    if found is None:
+        return Line(gate=gate, state=state_of(gate), title=subject("", gate.metric, gate.field, gate.group))
+    return _shown(record, gate, found)
+
+
+def cell_lines(record: RecordData, gate: GateReading, cells: Sequence[CellReading]) -> list[Line]:
+    """The cells of a gate, each as a line of its own."""
+    lines = []
+    for cell in cells:
+        alone = gate.model_copy(
+            update={
+                "group": cell.group,
+                "verdict": cell.verdict,
+                "value": cell.value,
+                "low": cell.low,
+                "high": cell.high,
+                "limit": gate.limit if cell.limit is None else cell.limit,
+                "fail_limit": None,
+                "bound": None,
+                "floor": None,
+                "margin": 0.0,
+                "why": cell.why,
+                "level": "fail",
+                "waiver": None,
+            }
+        )
+        found = _judged_reading(record, alone)
+        lines.append(
+            Line(gate=alone, state=cell.verdict, title=group_in_words(cell.group))
+            if found is None
+            else _shown(record, alone, found)
+        )
+    return lines
+
+
+def _judged_reading(record: RecordData, gate: GateReading) -> Reading | None:
+    """The reading that a gate's numbers are of: for one of many cells the cell that decides."""
     known = [reading for reading in record.measurements if reading.metric == gate.metric]
     same = [r for r in known if r.field == gate.field or (not gate.field and r.headline)] or known
-    exact = [r for r in same if r.group == (gate.group or {})] or same
-    title = next((reading.title for reading in exact if reading.title), "")
-    words = subject(title, gate.metric, gate.field, gate.group)
-    if gate.group is None and gate.cells:
-        words += f", the worst of {len(gate.cells)} cells"
-    if not exact:
-        return Line(gate=gate, state=state_of(gate), title=words)
-    return Line(
-        gate=gate, state=state_of(gate), title=words, better=exact[0].better, scale=exact[0].scale, least=exact[0].least
+    group = gate.group
+    if group is None:
+        cells = [*gate.cells, *gate.too_few]
+        group = next((c.group for c in cells if c.verdict == gate.verdict), next((c.group for c in cells), {}))
+    return next((r for r in same if r.group == group), same[0] if same else None)
+
+
+def _shown(record: RecordData, gate: GateReading, found: Reading) -> Line:
+    """A gate whose numbers are those of a reading, on the scale that readers know."""
+    base = _base(record, found) if found.field.endswith("excess") else None
+    quantity = quantity_of(record.about, base or found)
+    shown = on_own_scale(
+        Shown(
+            quantity=quantity,
+            operator=gate.operator,
+            better=found.better,
+            value=gate.value,
+            low=gate.low,
+            high=gate.high,
+            floor=None if found.floor is None else found.floor.value,
+            limit=gate.limit,
+            fail_limit=gate.fail_limit,
+            bound=gate.bound,
+            least=found.least,
+        ),
+        found,
+        base,
     )
+    names = ("operator", "value", "low", "high", "floor", "limit", "fail_limit", "bound")
+    return Line(
+        gate=gate.model_copy(update={name: getattr(shown, name) for name in names}),
+        state=state_of(gate),
+        title=filled(quantity.name, gate.group),
+        named=filled(quantity.name, found.group),
+        where="" if gate.group is not None else place_in_words(found.group),
+        quantity=shown.quantity,
+        better=shown.better,
+        scale=found.scale,
+        least=shown.least,
+    )
+
+
+def _base(record: RecordData, reading: Reading) -> Reading | None:
+    """The reading that an excess over the floor is the excess of."""
+    of_group = [r for r in record.measurements if r.metric == reading.metric and r.group == reading.group]
+    if reading.field != "excess":
+        return next((r for r in of_group if r.field == reading.field.removesuffix("_excess")), None)
+    return next((r for r in of_group if r.headline), None)
 
 
 def gates_by_family(record: RecordData) -> dict[str, list[Line]]:
@@ -257,13 +351,35 @@ def family_state(record: RecordData, family: str) -> State:
 
 
 def answer(record: RecordData, family: str) -> str:
-    """The plain-language answer to one question."""
+    """The answer to one question, in one line: a failure by its most telling sentence."""
     state = family_state(record, family)
     if state == "not_assessed" and any(g.family == family and g.verdict == "pass" for g in record.gates):
         return "Not assessed: the data cannot tell. Only facts were looked for, and none was found."
     if state == "pass":
-        return PASSES.get(family, "Within every limit.")
-    return FAILS.get(family, "Outside a limit.") if state == "fail" else OTHERWISE[state]
+        few = _too_few(record, family)
+        lacking = f" {counted(few, 'place')} {'has' if few == 1 else 'have'} too few rows to judge." if few else ""
+        return PASSES.get(family, "Within every limit.") + lacking
+    found = record.families.get(family)
+    because = found.because[0] if found is not None and found.because else ""
+    told = sentence(_in_short(because))
+    if state == "fail":
+        return f"{FAILS.get(family, 'No')}. {told}." if told else f"{FAILS.get(family, 'No')}."
+    if state == "not_assessed":
+        return f"Not judged: {because[:1].lower()}{because[1:]}." if because else OTHERWISE[state]
+    return f"{OTHERWISE[state]} {told}." if told else OTHERWISE[state]
+
+
+def _too_few(record: RecordData, family: str) -> int:
+    """Gates and cells of a question that these data cannot decide."""
+    single = [member for gate in record.gates for member in gate.members or [gate] if member.family == family]
+    return sum(len(gate.too_few) or gate.verdict == "undecided" for gate in single)
+
+
+def _in_short(told: str) -> str:
+    """What was found and the limit, of a sentence that says more."""
+    first, *others = re.sub(r" \([\w.]+\)$", "", told).split("; ")
+    limit = next((one for one in others if one.startswith(("the limit is", "at least"))), "")
+    return "; ".join(filter(None, [first, limit.partition(" (")[0]])).removesuffix(".")
 
 
 def overall(record: RecordData) -> tuple[Verdict, str]:
@@ -290,15 +406,6 @@ def headline(record: RecordData) -> str:
     return ", ".join(parts)
 
 
-def counted(n: int, what: str) -> str:
-    """A number with its noun.
-
-    >>> counted(1, "column"), counted(1200, "row")
-    ('1 column', '1,200 rows')
-    """
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
-
-
 def extent_told(record: RecordData) -> list[str]:
     """How much of the release was judged, in sentences: its columns, by which questions, and its rows."""
     extent = record.extent
@@ -307,9 +414,11 @@ def extent_told(record: RecordData) -> list[str]:
     told = []
     if extent.columns:
         unjudged, n = extent.unjudged, len(extent.columns)
-        judged = f"all {n} columns" if n > 1 and not unjudged else f"{n - len(unjudged)} of {counted(n, 'column')}"
         by = {family: sum(family in one.judged_by for one in extent.columns) for family in QUESTIONS}
-        told.append(f"{judged} judged ({', '.join(f'{family} {k}' for family, k in by.items() if k) or 'by no gate'})")
+        if not any(by.values()):
+            return [f"no gate judged any of the {counted(n, 'column')}"]
+        judged = f"all {n} columns" if n > 1 and not unjudged else f"{n - len(unjudged)} of {counted(n, 'column')}"
+        told.append(f"{judged} judged ({', '.join(f'{family} {k}' for family, k in by.items() if k)})")
         some = [printable(who_looks_at(one)) for one in unjudged[:UNJUDGED_SHOWN]]
         more = len(unjudged) - len(some)
         told[0] = "; ".join([told[0], *some, *([f"{more} more"] if more else [])])
@@ -346,6 +455,58 @@ def warned(record: RecordData) -> list[str]:
     return [*record.warnings, *findings[:FINDINGS_SHOWN], *rest]
 
 
+def warnings_by_question(record: RecordData) -> dict[str, list[str]]:
+    """The warnings by the family they are about, those of no family under an empty name; the worst first."""
+    told: dict[str, list[str]] = {}
+    for text in warned(record):
+        metric = re.search(r"\((\w+)\.[\w.]+;[^()]*\)$", text)
+        family = metric[1] if metric else ""
+        told.setdefault(family if family in QUESTIONS else "", []).append(text)
+    return {family: told[family] for family in ("", *QUESTIONS) if family in told}
+
+
+def to_do(record: RecordData) -> list[str]:
+    """What to do next, the most pressing first: three sentences at most."""
+    verdict, _ = overall(record)
+    strict = [member for gate in record.gates if gate.level == "fail" for member in gate.members or [gate]]
+    if verdict == "fail":
+        told = [gate.remedy for gate in most_telling("fail", strict, record.about)]
+    elif verdict == "error":
+        told = ["Run the audit again; if the metric crashes again, report it as a defect."]
+    elif verdict == "pass":
+        told = ["Nothing here stands against the release; keep record.json with it."]
+    else:
+        told = list(_to_decide(record, strict))
+    if verdict in ("pass", "inconclusive"):
+        told += (
+            [f"Look at {_unjudged_columns(record)} yourself: no gate judged it."] if _unjudged_columns(record) else []
+        )
+    return [printable(text) for text in dict.fromkeys(told) if text][:MOST_TO_DO]
+
+
+def _unjudged_columns(record: RecordData) -> str:
+    names = [one.column for one in record.extent.unjudged] if record.extent is not None else []
+    more = f" and {counted(len(names) - UNJUDGED_SHOWN, 'more column')}" if len(names) > UNJUDGED_SHOWN else ""
+    return ", ".join(map(repr, names[:UNJUDGED_SHOWN])) + more
+
+
+def _to_decide(record: RecordData, strict: Sequence[GateReading]) -> Iterator[str]:
+    """What would settle an audit that could not tell."""
+    roles = {role.role for role in record.manifest.roles}
+    if family_state(record, "leakage") in ("inconclusive", "not_assessed") and "holdout" not in roles:
+        yield "Give real rows that the generator never saw, with --holdout: without them leakage cannot be judged."
+    if record.manifest.no_labels:
+        yield "Name another label with --label: this one tells no classes apart."
+    open_ones = most_telling("inconclusive", strict, record.about)
+    needed = max((gate.n_needed or 0 for gate in open_ones), default=0)
+    if needed:
+        yield f"Audit about {needed:,} rows a side: that would decide what is open."
+    few = [gate.n_needed for gate in strict if gate.verdict == "undecided" and gate.n_needed]
+    if not needed and few and any(family_state(record, family) == "inconclusive" for family in QUESTIONS):
+        yield f"Audit about {max(few):,} rows a side: that would decide what has too few rows."
+    yield from (gate.remedy for gate in open_ones if not gate.n_needed)
+
+
 def not_assessed(record: RecordData) -> list[NotAssessed]:
     """What was not assessed, each reason once."""
     said = {(part.metric, part.reason): part for part in record.not_assessed}
@@ -360,6 +521,22 @@ def planted_controls(readings: Sequence[Reading]) -> list[tuple[str, ControlRead
         for control in reading.controls
     }
     return sorted(found.values(), key=lambda one: one[1].found is not False)
+
+
+def blind_searches(record: RecordData) -> list[str]:
+    """Searches that missed what was planted and whose gate does not say so, in sentences."""
+    told = " ".join([*record.warnings, *(gate.why for gate in record.gates)])
+    missed = {
+        f"{subject_of(reading)} is blind on these data: it {reading.missed_controls}"
+        for reading in record.measurements
+        if reading.missed_controls and reading.missed_controls not in told
+    }
+    return sorted(missed)
+
+
+def line_order(record: RecordData, lines: Sequence[Line]) -> list[Line]:
+    """Gates that did not pass, worst verdict first, of each the most telling first."""
+    return sorted(lines, key=lambda line: (RANK[line.state], telling_order(line.gate, record.about)))
 
 
 def shows_real(record: RecordData) -> bool:

@@ -117,11 +117,11 @@ def exit_on_refusal() -> Iterator[None]:
 
 @contextmanager
 def progress(total: int) -> Iterator[Stages]:
-    """Bars at a terminal, lines elsewhere."""
+    """One line at a terminal, a line every half minute elsewhere."""
     from counterproof.progress import Bars, Lines
 
     if sys.stderr.isatty():
         with Bars(total) as bars:
             yield bars
     else:
-        yield Lines()
+        yield Lines(total)

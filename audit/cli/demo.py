@@ -12,7 +12,6 @@ from pathlib import Path
 
 from counterproof.cli.output import check_writable, write_all
 from counterproof.refusal import Refusal
-from counterproof.reports.model import QUESTIONS
 from counterproof.reports.record import Record
 
 RELEASES = ("release_argn", "release_tvae3")
@@ -23,9 +22,6 @@ GENERATORS = {
     "release_leaky": "TabularARGN with 250 training rows planted in it",
     "release_tvae3": "TVAE, stopped after 3 epochs",
 }
-WORDS = {"pass": "yes", "fail": "NO", "inconclusive": "cannot tell", "error": "a metric crashed"}
-# The third question is good news when the answer is no; and no search finds every leak.
-LEAKAGE = {**WORDS, "pass": "no leak found by these attacks at this power", "fail": "YES"}
 
 
 def run_demo(out: Path, releases: Sequence[str]) -> None:
@@ -69,14 +65,8 @@ def audit_release(name: str) -> Record:
 
 
 def summary_lines(name: str, record: Record, report: Path) -> list[str]:
-    """The results of one audit, in plain words."""
-    lines = [f"\n{name}: {GENERATORS[name]}", f"  verdict: {record.verdict.upper()}. {record.because}"]
-    for family, question in QUESTIONS.items():
-        found = record.families.get(family)
-        if found is None:
-            continue
-        words = LEAKAGE if family == "leakage" else WORDS
-        lines.append(f"  {question:<38} {words.get(found.verdict, found.verdict)}")
-        lines += [f"      {sentence}" for sentence in found.because[:2] if found.verdict != "pass"]
-    lines += [f"  warning: {sentence}" for sentence in record.warnings]
-    return [*lines, f"  report: {report}"]
+    """The results of one audit, as ``counterproof run`` tells them."""
+    from counterproof.reports.outputs.terminal import plain_lines
+
+    told = [f"  {line}" for line in plain_lines(record)]
+    return [f"\n{name}: {GENERATORS[name]}", *told, f"  report: {report}"]

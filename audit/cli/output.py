@@ -88,7 +88,7 @@ def _first_problem(error: ValueError) -> str:
 
 
 def print_verdict(record: Record, paths: Mapping[str, Path]) -> None:
-    """Print the verdict: a table at a terminal, plain lines elsewhere."""
+    """Print the verdict: in colours at a terminal, as plain lines elsewhere."""
     from counterproof.reports.outputs.terminal import plain_lines, verdict_table
 
     if sys.stdout.isatty():
@@ -97,5 +97,7 @@ def print_verdict(record: Record, paths: Mapping[str, Path]) -> None:
         Console().print(verdict_table(record))
     else:
         print("\n".join(plain_lines(record)))
-    for name, path in paths.items():
-        print(f"{name}: {plain(str(path))}")
+    if paths:
+        first, *others = paths.values()
+        beside = ", ".join(path.name for path in others)
+        print(f"report: {plain(str(first))}{f' (and {beside})' if beside else ''}")

@@ -472,6 +472,6 @@ def _unreadable(name: str, kind: str, role: str, form: Form, lost: Flags) -> str
     if count == total:
         sentence = f"column {name!r} is {A[kind]} in other real data and {A[form.sort]} in {role}: all missing there"
         return Finding(sentence, 1.0)
-    first = f"first in row {np.flatnonzero(lost)[0]}, where the first row is 0"
+    first = f"first in row {np.flatnonzero(lost)[0]}, counted from 0"
     sentence = f"column {name!r}: {count} of {total} values in {role} are no {kind} and count as missing ({first})"
     return Finding(sentence, count / total)

@@ -22,7 +22,7 @@ from counterproof.inputs.forms import Flags, Form
 CHANCE = 1e-3  # that as many rows of a faithful release lie beyond all real ones
 FEW = 0.02  # share of real rows whose number no other real row has, below which numbers are codes or counts
 MANY = 20  # real rows below which distinct values are no evidence of a key
-ROW = "where the first row is 0"
+ROW = "counted from 0"
 SIDES = {"number": ("below the least", "above the greatest"), "datetime": ("before the first", "after the last")}
 
 

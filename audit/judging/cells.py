@@ -8,12 +8,12 @@ from typing import Literal
 
 from counterproof.judging.decidability import pass_probability, rows_to_decide, widened
 from counterproof.judging.grammar import Gate
-from counterproof.judging.sentences import sentence, subject
 from counterproof.judging.tokens import GateError
 from counterproof.metrics.estimate import Estimate
 from counterproof.reports.judgement import Verdict, distance, holds, judge, rows_needed, worst
 from counterproof.reports.model import CellReading, Reading
 from counterproof.reports.record import Record
+from counterproof.reports.sentences import Openness, Shown, Words, on_own_scale, quantity_of, sentence, subject
 
 RANK: Mapping[Verdict, int] = {"fail": 0, "error": 1, "inconclusive": 2, "pass": 3, "undecided": 4, "not_applicable": 5}
 FARTHEST = 20  # times the rows there are, beyond which nobody should go and collect them
@@ -37,6 +37,8 @@ class Terms:
         baseline: An earlier record to compare with.
         widen: Whether the policy's tolerances widen to what real data of this size differ by.
         rows: Rows a side of the whole audit.
+        adjusted_for: Comparisons that ``fail_confidence`` is adjusted for.
+        words: What each field is about.
     """
 
     confidence: float
@@ -46,6 +48,12 @@ class Terms:
     without_holdout: Literal["refuse", "allow"] = "refuse"
     readings: Mapping[Place, Reading] = field(default_factory=dict)
     baseline: Record | None = None
+    adjusted_for: int = 1
+    words: Words = field(default_factory=dict)
+
+    def own(self, reading: Reading) -> Reading:
+        """The reading whose quantity a sentence is about: for an excess, that which it is the excess of."""
+        return (self.base(reading) if reading.field.endswith("excess") else None) or reading
 
     def base(self, reading: Reading) -> Reading | None:
         """The reading that an excess over the floor is the excess of."""
@@ -75,6 +83,15 @@ class Cell:
     blind: bool = False
 
     @property
+    def loss(self) -> float | None:
+        """How many times its tolerance the value is off what a faithful release shows; None where that is not known."""
+        if self.reading.value is None or self.limit is None or self.margin is None:
+            return None
+        faithful = _faithful(self.reading)
+        tolerance = abs(self.limit - faithful)
+        return abs(self.reading.value - faithful) / tolerance if tolerance > 0 else None
+
+    @property
     def order(self) -> tuple[int, bool, float]:
         """Worst first: failing, facts before estimates, then by what is left to the limit."""
         slack = float("-inf") if self.margin is None else self.margin
@@ -83,7 +100,22 @@ class Cell:
     def entry(self) -> CellReading:
         """As the record lists it."""
         r = self.reading
-        return CellReading(group=r.group, verdict=self.verdict, value=r.value, low=r.low, high=r.high, why=self.why)
+        return CellReading(
+            group=r.group,
+            verdict=self.verdict,
+            value=r.value,
+            low=r.low,
+            high=r.high,
+            limit=self.limit,
+            why=self.why,
+        )
+
+
+def _faithful(reading: Reading) -> float:
+    """What a faithful release shows here: by the real rows where they tell it, else no excess, no change, no share."""
+    if reading.expected is not None:
+        return reading.expected.value
+    return 0.0 if reading.floor is None or reading.field.endswith("excess") else reading.floor.value
 
 
 def judge_cell(gate: Gate, reading: Reading, terms: Terms) -> Cell:
@@ -99,7 +131,7 @@ def judge_cell(gate: Gate, reading: Reading, terms: Terms) -> Cell:
         return Cell(reading=reading, verdict="fail", why=alarm, limit=stated)
     estimate = reading.estimate
     if estimate is None:
-        return Cell(reading=reading, verdict=_state(reading, terms), why=_reason(reading))
+        return Cell(reading=reading, verdict=_state(reading, terms), why=_reason(reading, terms.words))
     stated = resolved_limit(gate, reading, terms.baseline)
     limit = _tolerated(gate, reading, stated, terms)
     fail_limit = limit if gate.fail is None else gate.fail
@@ -132,14 +164,38 @@ def _judged(
     if verdict == "pass" and reading.too_few:
         verdict = "inconclusive"
     if verdict == "pass" and reading.missed_controls:
-        why = f"{subject(reading)} is blind on these data: {reading.missed_controls}"
+        why = f"{subject(terms.words, reading)} is blind on these data: it {reading.missed_controls}"
         return Cell(reading=reading, verdict="inconclusive", why=why, limit=limit, fail_limit=fail_limit, blind=True)
     bound = worst(estimate, operator, better=better, confidence=terms.confidence)
     margin = distance(estimate, operator, limit, better=better)
     needed = _rows(gate, reading, estimate, limit, fail_limit, terms) if verdict == "inconclusive" else None
     probability, rows = _decides(gate, reading, limit, terms)
+    shown = Shown(
+        quantity=quantity_of(terms.words, base or reading),
+        unit=(base or reading).unit,
+        operator=operator,
+        better=better,
+        value=estimate.value,
+        low=estimate.low,
+        high=estimate.high,
+        floor=None if reading.floor is None else reading.floor.value,
+        limit=limit,
+        fail_limit=fail_limit,
+        stated=gate.limit.value if gate.limit.kind == "number" else None,
+        bound=bound,
+        least=reading.least,
+    )
     why = sentence(
-        gate, reading, base, verdict=verdict, limit=limit, fail_limit=fail_limit, bound=bound, n_needed=needed
+        on_own_scale(shown, reading, base),
+        reading.group,
+        verdict,
+        reason="" if reading.group and not shown.quantity.remarked else reading.reason,
+        opened=Openness(
+            n=reading.rows,
+            n_needed=needed,
+            too_small=reading.smallest_n if reading.too_few else 0,
+            adjusted_for=terms.adjusted_for,
+        ),
     )
     return Cell(
         reading=reading,
@@ -214,11 +270,11 @@ def resolved_limit(gate: Gate, reading: Reading, baseline: Record | None) -> flo
     if limit.kind == "baseline":
         return _baseline(gated, reading, baseline) + limit.value
     if reading.floor is None:
-        raise GateError(f"gate {gated}: {subject(reading)} has no floor; write a number instead")
+        raise GateError(f"gate {gated}: {reading.metric}.{reading.field} has no floor; write a number instead")
     if limit.kind == "floor":
         return reading.floor.value + limit.value
     if abs(reading.floor.value) <= reading.floor.spread:
-        told = f"the floor of {subject(reading)} lies about 0, so a multiple of it is a toss of a coin"
+        told = f"the floor of {reading.metric}.{reading.field} lies about 0, so a multiple of it is a toss of a coin"
         raise GateError(f"gate {gated}: {told}; gate {reading.metric}.excess instead")
     return limit.value * reading.floor.value
 
@@ -228,7 +284,8 @@ def _baseline(gated: str, reading: Reading, baseline: Record | None) -> float:
         raise GateError(f"gate {gated}: no baseline record was given to compare with")
     old = next((r for r in baseline.measurements if place(r) == place(reading)), None)
     if old is None or old.value is None:
-        raise GateError(f"gate {gated}: the baseline record has no value of {subject(reading)}")
+        where = f"[{reading.where}]" if reading.where else ""
+        raise GateError(f"gate {gated}: the baseline record has no value of {reading.metric}.{reading.field}{where}")
     for name, told in (("algo", "version of the metric"), ("params", "parameters"), ("protocol", "protocol")):
         then, now = getattr(old, name), getattr(reading, name)
         if then != now:
@@ -249,9 +306,9 @@ def _state(reading: Reading, terms: Terms) -> Verdict:
     return "error"
 
 
-def _reason(reading: Reading) -> str:
+def _reason(reading: Reading, words: Words) -> str:
     told = {
         "not_applicable": "does not apply here",
         "not_assessable": "cannot be assessed on these data",
     }.get(reading.status, "could not be measured")
-    return f"{subject(reading)} {told}: {reading.reason or 'the metric gives no reason'}"
+    return f"{subject(words, reading)} {told}: {reading.reason or 'the metric gives no reason'}"

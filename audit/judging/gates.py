@@ -17,13 +17,14 @@ from counterproof.judging.cells import Cell, Place, Terms, judge_cell, place
 from counterproof.judging.decidability import decidable_together
 from counterproof.judging.grammar import Gate, split_name
 from counterproof.judging.joint_gates import AllOf, Requirement, joined, leaves
-from counterproof.judging.sentences import subject
 from counterproof.judging.tokens import GateError
 from counterproof.metrics.metric import FAMILIES, installed
 from counterproof.refusal import nearest_names
 from counterproof.reports.judgement import Verdict
-from counterproof.reports.model import GateReading, GroupKey, Reading
+from counterproof.reports.model import GateReading, GroupKey, QuantityReading, Reading
 from counterproof.reports.record import Record
+from counterproof.reports.sentences import Words, filled, quantity_of
+from counterproof.reports.text import counted
 
 
 def judge_gates(
@@ -34,6 +35,7 @@ def judge_gates(
     undecided: Literal["allow", "block"] = "allow",
     without_holdout: Literal["refuse", "allow"] = "refuse",
     baseline: Record | None = None,
+    words: Words | None = None,
 ) -> list[GateReading]:
     """Judge every gate.
 
@@ -45,6 +47,7 @@ def judge_gates(
         without_holdout: ``allow`` lets leakage that cannot be assessed pass by; only ever give it
             for an audit that has no holdout.
         baseline: An earlier record, for limits relative to it.
+        words: What each field is about, for the sentences.
 
     Raises:
         GateError: A gate of the configuration names what does not exist, or its limit cannot be
@@ -59,6 +62,7 @@ def judge_gates(
         undecided=undecided,
         without_holdout=without_holdout,
         baseline=baseline,
+        words=words or {},
     )
     return [
         joined(one.name, [court.judge(gate) for gate in one.gates]) if isinstance(one, AllOf) else court.judge(one)
@@ -115,6 +119,7 @@ class _Court:
     undecided: Literal["allow", "block"]
     without_holdout: Literal["refuse", "allow"]
     baseline: Record | None
+    words: Words
 
     def judge(self, gate: Gate) -> GateReading:
         """Judge one gate; what the policy gets wrong is an error of that gate alone."""
@@ -130,6 +135,8 @@ class _Court:
                 rows=max((reading.rows for reading in self.measurements), default=0),
                 readings=self.readings,
                 baseline=self.baseline,
+                adjusted_for=adjusted,
+                words=self.words,
             )
             cells = sorted((judge_cell(gate, reading, terms) for reading in picked), key=lambda cell: cell.order)
         except GateError as error:
@@ -138,7 +145,7 @@ class _Court:
             return self._missing(gate, str(error).removeprefix(f"gate {gate.expression or gate}: "))
         if not cells:
             return self._missing(gate, self._why_missing(gate))
-        return _reading(gate, cells, adjusted, self.undecided)
+        return _reading(gate, cells, terms, self.undecided)
 
     def _why_missing(self, gate: Gate) -> str:
         places = [r.where for r in self.measurements if r.metric == gate.metric and r.group]
@@ -202,7 +209,7 @@ def matches(gate: Gate, group: GroupKey) -> bool:
     return all(value is not None if (s := wanted[c]).every else value == s.value for c, value in group.items())
 
 
-def _reading(gate: Gate, cells: list[Cell], adjusted: int, undecided: str) -> GateReading:
+def _reading(gate: Gate, cells: list[Cell], terms: Terms, undecided: str) -> GateReading:
     # Who names one group asks about it, however small; only the policy and lists of cells set small ones aside.
     aside = gate.many or gate.source == "policy"
     deciding = _deciding(cells, set_aside=undecided == "allow")
@@ -211,6 +218,7 @@ def _reading(gate: Gate, cells: list[Cell], adjusted: int, undecided: str) -> Ga
     verdict = _verdict(listed, too_few, undecided)
     leading = next((c for c in [*listed, *too_few] if c.verdict == verdict), cells[0])
     first = leading.reading
+    about = quantity_of(terms.words, terms.own(first))
     return GateReading(
         **_declared(gate),
         field=first.field,
@@ -226,10 +234,13 @@ def _reading(gate: Gate, cells: list[Cell], adjusted: int, undecided: str) -> Ga
         floor=first.floor.value if first.floor else 0.0 if first.field.endswith("excess") else None,
         margin=leading.margin,
         n_needed=_needed(verdict, leading, listed, too_few),
-        why=_why(gate, verdict, leading, listed, too_few),
+        why=_why(gate, verdict, leading, listed, too_few, about),
+        means=filled(about.means, first.group, rest=False),
+        remedy=filled(about.remedy, first.group, rest=False),
         cells=[c.entry() for c in listed] if gate.many else [],
         too_few=[c.entry() for c in too_few],
-        adjusted_for=adjusted,
+        loss=leading.loss,
+        adjusted_for=terms.adjusted_for,
     )
 
 
@@ -237,6 +248,8 @@ def _needed(verdict: Verdict, leading: Cell, listed: list[Cell], too_few: list[C
     """Rows that would decide an open gate."""
     if verdict == "undecided":
         return min((c.rows_to_decide for c in too_few if c.rows_to_decide), default=None)
+    if verdict == "inconclusive" and leading.n_needed is None:
+        return None  # what decides stands so near its limit that no number of rows settles it
     return max(c.n_needed or 0 for c in [*listed, leading]) or None
 
 
@@ -268,40 +281,47 @@ def _verdict(listed: list[Cell], too_few: list[Cell], undecided: str) -> Verdict
     return "undecided" if any(cell.verdict != "not_applicable" for cell in too_few) else "not_applicable"
 
 
-def _why(gate: Gate, verdict: Verdict, leading: Cell, listed: list[Cell], too_few: list[Cell]) -> str:
-    few = f"; {_count(len(too_few), 'cell')} with too few rows" if too_few and gate.many else ""
+KINDS: Mapping[frozenset[str], str] = {
+    frozenset({"column"}): "column",
+    frozenset({"learner"}): "learner",
+    frozenset({"column", "cell"}): "rare kind",
+    frozenset({"column", "form"}): "form",
+}
+"""What the cells of a gate are, by the parts of their groups."""
+
+
+def _why(
+    gate: Gate,
+    verdict: Verdict,
+    leading: Cell,
+    listed: list[Cell],
+    too_few: list[Cell],
+    about: QuantityReading,
+) -> str:
+    what = KINDS.get(frozenset(leading.reading.group), "group")
     if verdict == "undecided":
-        return _too_few(gate, leading, too_few)
+        return _too_few(gate, leading, too_few, about, what)
+    few = f"; {counted(len(too_few), what)} with too few rows" if too_few and gate.many else ""
     if not gate.many or len(listed) <= 1:
         return leading.why + few
     same = sum(cell.verdict == verdict for cell in listed)
     if verdict == "pass":
-        return f"all {_count(same, 'cell')} pass, the nearest to its limit: {leading.why}{few}"
-    others = f" (and {same - 1} more of {len(listed)} cells)" if same > 1 else ""
-    return f"{leading.why}{others}{few}"
+        return f"all {counted(same, what)} pass, the nearest to its limit: {leading.why}{few}"
+    others = f"; the same for {same - 1} more of {counted(len(listed), what)}" if same > 1 else ""
+    return f"{leading.why.removesuffix('.')}{others}{few}"
 
 
-def _too_few(gate: Gate, leading: Cell, too_few: list[Cell]) -> str:
+def _too_few(gate: Gate, leading: Cell, too_few: list[Cell], about: QuantityReading, what: str) -> str:
     """What cannot be decided at this size, and what would settle it."""
     if leading.blind:
-        return f"cannot be decided: {leading.why}"
+        return leading.why
     rows = [cell.rows_to_decide for cell in too_few if cell.rows_to_decide]
-    more = (
-        f"; about {min(rows)} rows a side would decide {'the first of them' if len(too_few) > 1 else 'it'}"
-        if rows
-        else ""
-    )
-    what = (
-        f"{_count(len(too_few), 'cell')} of {subject(leading.reading, group=False)}"
-        if gate.many
-        else subject(leading.reading)
-    )
+    first = "the first of them" if len(too_few) > 1 else "it"
+    more = f"; about {min(rows):,} rows a side would decide {first}" if rows else ""
+    name = filled(about.name, None if gate.many else leading.reading.group)
+    several = f", at {counted(len(too_few), what)}" if gate.many and len(too_few) > 1 else ""
     reason = "" if rows or not leading.reading.reason else f" ({leading.reading.reason})"
-    return f"too few rows: {what}{reason}{more}"
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n} {what}{'' if n == 1 else 's'}"
+    return f"too few rows to judge: {name}{several}{reason}{more}"
 
 
 def _declared(gate: Gate) -> dict[str, Any]:

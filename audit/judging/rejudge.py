@@ -39,6 +39,7 @@ def rejudged(
         undecided=rules.undecided,
         without_holdout=rules.without_holdout,
         baseline=baseline,
+        words=record.about,
     )
 
 

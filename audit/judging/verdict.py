@@ -8,6 +8,7 @@ looks at it: what it would have found nobody knows.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal
 
 from counterproof.judging.extent import extent_of, too_much_unjudged
@@ -25,14 +26,19 @@ from counterproof.reports.model import (
     Reading,
 )
 from counterproof.reports.record import Record
+from counterproof.reports.sentences import Words, most_telling
+from counterproof.reports.text import counted, sentence
 
 Whole = Literal["pass", "fail", "inconclusive", "error"]
 EXIT: Mapping[str, int] = {"pass": 0, "fail": 1, "inconclusive": 3, "error": 4}
 USAGE = 2
 WORST: tuple[Whole, ...] = ("fail", "error", "inconclusive", "pass")
-VERBS = {"fail": "fails", "error": "could not be judged", "inconclusive": "is inconclusive", "pass": "passes"}
-
-
+WARNS: Mapping[str, str] = {
+    "fail": "only warns",
+    "error": "only warns, and could not be judged",
+    "inconclusive": "only warns, and is open",
+}
+NO_WORDS: Words = MappingProxyType({})
 _SILENT = ("undecided", "not_applicable")
 
 
@@ -46,6 +52,7 @@ def judged(
     undecided: Literal["allow", "block"] = "allow",
     without_holdout: Literal["refuse", "allow"] = "refuse",
     baseline: Record | None = None,
+    words: Words | None = None,
 ) -> Record:
     """The record of an audit: measurements, judged; see :func:`counterproof.judging.gates.judge_gates`.
 
@@ -62,14 +69,16 @@ def judged(
         undecided=undecided,
         without_holdout="refuse" if held else without_holdout,
         baseline=baseline,
+        words=words,
     )
     known = bool(manifest.released or manifest.compared)  # records of earlier versions do not tell
     extent = extent_of(readings, measurements, manifest) if known else None
-    families = families_of(readings, measurements)
-    verdict, because, warnings = verdict_of(readings, measurements, extent)
+    words = words or {}
+    families = families_of(readings, measurements, words)
+    verdict, because, warnings = verdict_of(readings, measurements, extent, words)
     return Record(
         verdict=verdict,
-        because="; ".join(filter(None, [because, _not_judged(families, manifest.no_labels, because)])),
+        because=" ".join(filter(None, [because, _not_judged(families, manifest.no_labels, because)])),
         warnings=warnings,
         families=families,
         measurements=list(measurements),
@@ -77,6 +86,7 @@ def judged(
         manifest=manifest,
         not_assessed=list(not_assessed),
         extent=extent,
+        about=dict(words),
     )
 
 
@@ -85,38 +95,43 @@ def _not_judged(families: Mapping[str, FamilyReading], no_labels: str, told: str
     open_ones = [family for family in ("utility", "fairness") if families[family].verdict == "not_assessed"]
     if not no_labels or not open_ones or no_labels in told:
         return ""
-    return f"{' and '.join(open_ones)} {'were' if len(open_ones) > 1 else 'was'} not judged: {no_labels}"
+    return f"{' and '.join(open_ones).capitalize()} {'were' if len(open_ones) > 1 else 'was'} not judged: {no_labels}."
 
 
-def families_of(gates: Sequence[GateReading], measurements: Sequence[Reading]) -> dict[str, FamilyReading]:
+def families_of(
+    gates: Sequence[GateReading], measurements: Sequence[Reading], words: Words = NO_WORDS
+) -> dict[str, FamilyReading]:
     """The verdict of each of the five questions: the worst of its gates, those of a joint requirement among them.
 
     Where several gates must hold together, that is one question more.
     """
     single = [member for gate in gates for member in gate.members or [gate]]
-    found = {family: _family(family, single, measurements) for family in FAMILIES}
+    found = {family: _family(family, single, measurements, words) for family in FAMILIES}
     if any(gate.members for gate in gates):
-        found[TOGETHER] = _family(TOGETHER, gates, measurements)
+        found[TOGETHER] = _family(TOGETHER, gates, measurements, words)
     return found
 
 
 def verdict_of(
-    gates: Sequence[GateReading], measurements: Sequence[Reading], extent: ExtentReading | None = None
+    gates: Sequence[GateReading],
+    measurements: Sequence[Reading],
+    extent: ExtentReading | None = None,
+    words: Words = NO_WORDS,
 ) -> tuple[Whole, str, list[str]]:
     """The verdict of the whole, the sentence behind it, and the warnings."""
     strict = [gate for gate in gates if gate.level == "fail"]
     verdict = _worst([gate.verdict for gate in strict])
     if verdict not in ("fail", "error") and (crashed := _crashes(measurements)):
         more = f" (and {len(crashed) - 1} more)" if len(crashed) > 1 else ""
-        return "error", f"a metric crashed, and no gate looks at it: {crashed[0]}{more}", _told(gates, measurements)
+        return "error", f"A metric crashed, and no gate looks at it: {crashed[0]}{more}.", _told(gates, measurements)
     if verdict in (None, "pass") and (open_family := _undecided_family(strict)):
         verdict = "inconclusive"
         first, *others = open_family
         more = f" (and {len(others)} more gates)" if others else ""
-        return verdict, f"{first.family} cannot be decided: {first.why}{more}", _told(gates, measurements)
+        return verdict, f"{sentence(first.family)} cannot be judged: {first.why}{more}.", _told(gates, measurements)
     if verdict == "pass" and extent is not None and (unjudged := too_much_unjudged(extent)):
-        return "inconclusive", unjudged, _told(gates, measurements)
-    return verdict or "inconclusive", _because(verdict or "inconclusive", gates), _told(gates, measurements)
+        return "inconclusive", f"{sentence(unjudged).removesuffix('.')}.", _told(gates, measurements)
+    return verdict or "inconclusive", _because(verdict or "inconclusive", gates, words), _told(gates, measurements)
 
 
 def _crashes(measurements: Sequence[Reading], family: str | None = None) -> list[str]:
@@ -143,21 +158,26 @@ def _worst(verdicts: Sequence[Verdict]) -> Whole | None:
     return next((verdict for verdict in WORST if verdict in verdicts), None)
 
 
-def _because(verdict: Whole, gates: Sequence[GateReading]) -> str:
+def _because(verdict: Whole, gates: Sequence[GateReading], words: Words) -> str:
     strict = [gate for gate in gates if gate.level == "fail"]
     if not strict:
-        return "nothing was required: there is no gate that could fail"
-    leading = _leading(verdict, strict)
+        return "Nothing was required: there is no gate that could fail."
     if verdict == "pass":
         return _passed(gates)
+    leading = most_telling(verdict, strict, words)
     if not leading:
-        return "nothing could be decided: no gate applies to these data"
-    first, others = leading[0], len(leading) - 1
-    more = f"; {others} more gate{' fails' if others == 1 else 's fail'}" if verdict == "fail" and others else ""
-    return f"{first.family or first.metric} {VERBS[verdict]}: {first.why} ({first.metric}){more}"
+        return "Nothing could be decided: no gate applies to these data."
+    first, others = sentence(leading[0].why).removesuffix("."), len(leading) - 1
+    one, several = {
+        "fail": ("fails", "fail"),
+        "error": ("could not be judged", "could not be judged"),
+        "inconclusive": ("is open", "are open"),
+    }[verdict]
+    more = f" {counted(others, 'more gate')} {one if others == 1 else several}." if others else ""
+    return f"{first}.{more}"
 
 
-def _family(family: str, gates: Sequence[GateReading], measurements: Sequence[Reading]) -> FamilyReading:
+def _family(family: str, gates: Sequence[GateReading], measurements: Sequence[Reading], words: Words) -> FamilyReading:
     of_family = [gate for gate in gates if gate.family == family]
     strict = [gate for gate in of_family if gate.level == "fail"]
     verdict = _worst([gate.verdict for gate in strict])
@@ -166,7 +186,7 @@ def _family(family: str, gates: Sequence[GateReading], measurements: Sequence[Re
     excused = _excused(strict, measurements)
     if verdict in (None, "pass") and excused:
         passed = sum(gate.verdict == "pass" for gate in strict)
-        facts = f"; {passed} gate{'' if passed == 1 else 's'} that need{'s' if passed == 1 else ''} none passed"
+        facts = f"; {counted(passed, 'gate')} that need{'s' if passed == 1 else ''} none passed"
         return FamilyReading(verdict="not_assessed", because=[f"{excused}{facts if passed else ''}"])
     if verdict == "pass":
         return FamilyReading(verdict=verdict, because=[_passed(of_family)])
@@ -174,7 +194,7 @@ def _family(family: str, gates: Sequence[GateReading], measurements: Sequence[Re
         because = [f"{gate.why} ({gate.metric})" for gate in strict if gate.verdict == "undecided"]
         return FamilyReading(verdict="inconclusive", because=because)
     if verdict is not None:
-        open_ones = [gate for found in WORST[:-1] for gate in _leading(found, strict)]
+        open_ones = [gate for found in WORST[:-1] for gate in most_telling(found, strict, words)]
         return FamilyReading(verdict=verdict, because=[f"{gate.why} ({gate.metric})" for gate in open_ones])
     because = [f"{gate.why} ({gate.metric})" for gate in strict]
     if not because:
@@ -189,21 +209,7 @@ def _excused(gates: Sequence[GateReading], measurements: Sequence[Reading]) -> s
     excused = [gate for gate in gates if gate.verdict == "not_applicable" and gate.metric in cannot]
     if not excused:
         return ""
-    count = f"{len(excused)} gate{'' if len(excused) == 1 else 's'} could not be judged"
-    return f"{count}: {cannot[excused[0].metric]}"
-
-
-def _leading(verdict: Whole, gates: Sequence[GateReading]) -> list[GateReading]:
-    """The gates of one verdict: facts first (they have no margin) by question, then the others in their order.
-
-    The one fact of fidelity is a schema that does not match: it explains whatever else is wrong.
-    """
-    found = [gate for gate in gates if gate.verdict == verdict]
-    return sorted(found, key=lambda gate: (gate.margin is not None, _question(gate) if gate.margin is None else 0))
-
-
-def _question(gate: GateReading) -> int:
-    return FAMILIES.index(gate.family) if gate.family in FAMILIES else len(FAMILIES)
+    return f"{counted(len(excused), 'gate')} could not be judged: {cannot[excused[0].metric]}"
 
 
 def _passed(gates: Sequence[GateReading]) -> str:
@@ -214,26 +220,31 @@ def _passed(gates: Sequence[GateReading]) -> str:
     single = [member for gate in passed for member in gate.members or [gate]]
     cells = sum(max(1, len(gate.cells)) for gate in single)
     small = sum(len(gate.too_few) for gate in single)
-    every = "every gate passed" if not missed else "every gate that can fail passed"
-    told = f"{every}: {_count(len(passed), 'gate')}, {_count(cells, 'cell')}"
-    told += f", {small} more with too few rows" if small else ""
-    return told + (f"; {_count(few, 'more gate')} with too few rows" if few else "")
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n} {what}{'' if n == 1 else 's'}"
+    which = " that can fail" if missed else ""
+    told = f"All {counted(len(passed), 'gate')}{which} passed" if len(passed) > 1 else f"The gate{which} passed"
+    told += f", at {cells:,} places (columns, groups, models)." if cells > len(single) else "."
+    unknown = [counted(few, "more gate") if few else "", counted(small, "more place") if small else ""]
+    lacking = " and ".join(filter(None, unknown))
+    return f"{told} {sentence(lacking)} {'has' if few + small == 1 else 'have'} too few rows." if lacking else told
 
 
 def _warned(gates: Sequence[GateReading], measurements: Sequence[Reading]) -> list[str]:
     """Gates that only warn and did not pass, and searches that are blind on these data."""
     told = [
-        f"a gate that only warns {VERBS[gate.verdict]}: {gate.why} ({gate.metric})"
+        f"{sentence(gate.why).removesuffix('.')} ({gate.metric}; {WARNS[gate.verdict]})"
         for gate in gates
         if gate.level == "warn" and gate.verdict not in ("pass", "undecided", "not_applicable")
     ]
     missed = {(reading.metric, reading.field) for reading in measurements if reading.missed_controls}
     strict = [gate for gate in gates if gate.level == "fail" and gate.verdict == "undecided"]
-    return [*told, *(f"{gate.why} ({gate.metric})" for gate in strict if (gate.metric, gate.field) in missed)]
+    return [
+        *told,
+        *(
+            f"{sentence(gate.why)} ({gate.metric}; nothing passes it)"
+            for gate in strict
+            if (gate.metric, gate.field) in missed
+        ),
+    ]
 
 
 def _unheeded(gates: Sequence[GateReading], measurements: Sequence[Reading]) -> list[str]:
@@ -245,7 +256,7 @@ def _unheeded(gates: Sequence[GateReading], measurements: Sequence[Reading]) -> 
     alarms = [reading for reading in measurements if reading.alarm and reading.metric not in failed]
     heeded = {(r.metric, r.alarm) for r in alarms if any(_heeds(gate, r) for gate in gates)}
     unheeded = dict.fromkeys((r.metric, r.alarm) for r in alarms if (r.metric, r.alarm) not in heeded)
-    return [f"no gate looks at this: {alarm} ({metric})" for metric, alarm in unheeded]
+    return [f"{sentence(alarm).removesuffix('.')} ({metric}; no gate judges it)" for metric, alarm in unheeded]
 
 
 def _heeds(gate: GateReading, reading: Reading) -> bool:

@@ -20,7 +20,7 @@ from counterproof.inputs.read_options import DEFAULT, ReadOptions
 from counterproof.inputs.tables import Table, holds_images, read_table, refuse_missing, table_of
 from counterproof.loading.intake import Intake, Progress
 from counterproof.metrics.sample import Corpus, Modality, Rows
-from counterproof.refusal import Refusal
+from counterproof.refusal import Refusal, shown_path
 
 if TYPE_CHECKING:
     import torch
@@ -175,7 +175,7 @@ def _open(source: Source, role: str, reading: ReadOptions) -> Opened:
 def _name(source: Source, role: str) -> str:
     """A source in sentences: its path, or whose frame or array it is."""
     if isinstance(source, (str, Path)):
-        return str(source)
+        return shown_path(source)
     return f"{role} ({type(source[0] if isinstance(source, tuple) else source).__name__})"
 
 

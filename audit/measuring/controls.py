@@ -25,7 +25,7 @@ NAMES: Mapping[Plant, str] = {
     "copies": "copies",
     "near_copies": "near copies",
     "rare_values": "rare values",
-    "filtered": "gaps (release rows nearest to training rows dropped)",
+    "filtered": "gaps (release rows nearest to training rows taken out)",
 }
 
 
@@ -61,7 +61,9 @@ def _of_field(values: Sequence[Value], field: str) -> Value | None:
 def _tried(metric: Metric, bench: Workbench, params: Mapping[str, Any], kind: Plant, before: Value) -> Control:
     named = NAMES[kind]
     if before.alarm:
-        return Control(kind=kind, planted=0, found=None, told=f"no {named} planted: the release itself sets it off")
+        return Control(
+            kind=kind, planted=0, found=None, told=f"no {named} planted: the release itself sets off the alarm"
+        )
     least = before.claims.get(kind) or least_number(bench)
     if least is None:
         return Control(kind=kind, planted=0, found=None, told=f"no {named} planted: these sizes can show none")
@@ -73,10 +75,10 @@ def _tried(metric: Metric, bench: Workbench, params: Mapping[str, Any], kind: Pl
         try:
             found = _seen(metric, view, params, before)
         except Exception as error:
-            told = f"planted {k} {named}: the metric broke down ({type(error).__name__})"
+            told = f"broke down on {k} planted {named} ({type(error).__name__})"
             return Control(kind=kind, planted=k, found=False, told=told)
         if found:
-            told = f"{_missed(missed)}planted {k} {named}: found"
+            told = f"{_missed(missed)}detected {k} planted {named}"
             if kind == "near_copies":
                 told += farthest_found(metric, bench, params, before, AGAIN * least)
             return Control(kind=kind, planted=k, found=True, told=told)
@@ -88,7 +90,7 @@ def _tried(metric: Metric, bench: Workbench, params: Mapping[str, Any], kind: Pl
         kind=kind,
         planted=missed[-1],
         found=False,
-        told=f"{_missed(missed[:-1])}planted {missed[-1]} {named}: not found",
+        told=f"missed {' and '.join(map(str, missed))} planted {named}",
     )
 
 
@@ -110,11 +112,12 @@ def farthest_found(metric: Metric, bench: Workbench, params: Mapping[str, Any], 
         at = _last_rung(metric, bench, params, before, many)
         if at is None:
             break
-        of = f"; of {many} made of rows drawn at random ({many / (len(bench.release) + many):.1%} of the release)"
+        share = many / (len(bench.release) + many)
+        of = f"; near copies of {many} rows drawn at random ({share:.1%} of the release) with noise of"
         if at >= 0:
-            beyond = f", of {LADDER[at + 1]:.1%}: not found" if at + 1 < len(LADDER) else ""
-            return f"{of} with noise up to {LADDER[at]:.1%} of a standard deviation: found{beyond}"
-        told = f"{of} with noise of {LADDER[0]:.1%} of a standard deviation: not found"
+            beyond = f", missed with {LADDER[at + 1]:.1%}" if at + 1 < len(LADDER) else ""
+            return f"{of} {LADDER[at]:.1%} of a standard deviation detected{beyond}"
+        told = f"{of} {LADDER[0]:.1%} of a standard deviation missed"
     return told
 
 
@@ -134,7 +137,7 @@ def _last_rung(metric: Metric, bench: Workbench, params: Mapping[str, Any], befo
 
 
 def _missed(missed: Sequence[int]) -> str:
-    return "".join(f"planted {k}: not found, " for k in missed)
+    return "".join(f"missed {k}, " for k in missed)
 
 
 def least_number(bench: Workbench) -> int | None:

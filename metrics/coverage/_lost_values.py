@@ -98,7 +98,7 @@ def _alarm(lost: list[Held], rows: int) -> str:
         return ""
     first, others = lost[0], len(lost) - 1
     more = f"; {others} more {'value is' if others == 1 else 'values are'} missing" if others else ""
-    return f"No row with {first}; a faithful release of {rows:,} rows would have about {first.expected:.0f}{more}."
+    return f"No row with {first}; a faithful release of {rows:,} rows would have about {first.expected:,.0f}{more}."
 
 
 def _listed(lost: list[Held]) -> Evidence:

@@ -29,12 +29,14 @@ class Kind:
     Attributes:
         field: What it is.
         group: Its name: ``(("column", "age"), ("cell", "low"))``.
+        words: Its name for readers: ``age ≥ 74``, ``race = Other``.
         inside: Which of some rows of the corpus are of the kind.
         hidden: Whether so few real rows are that nothing may be told of them.
     """
 
     field: Field
     group: Group
+    words: str
     inside: Callable[[Rows], Flags]
     hidden: bool = False
 
@@ -61,20 +63,37 @@ def _tails(bench: Workbench, tail: float) -> Iterator[Kind]:
         column = mixed.numeric[:, at]
         real = np.sort(column[bench.real.rows])
         real = real[~np.isnan(real)]
-        sides = {name: _side(column, real, tail, name == "high") for name in ("low", "high")} if len(real) else {}
-        found = {name: inside for name, inside in sides.items() if inside is not None}
+        name, dated = mixed.columns[at], bench.corpus.kinds.get(mixed.columns[at]) == "datetime"
+        sides = {end: _side(column, real, tail, end == "high") for end in ("low", "high")} if len(real) else {}
+        found = {end: side for end, side in sides.items() if side is not None}
+        ends = {end: (_in_words(name, side, end, tail, dated), side.inside) for end, side in found.items()}
         if len(found) == 2:
-            found = {"": _either(*found.values()), **found}
-        for name, inside in found.items():
-            group: Group = (("column", mixed.columns[at]), *([("cell", name)] if name else []))
-            yield Kind(
-                field="tails", group=group, inside=inside, hidden=int(inside(bench.real.rows).sum()) < max(few, 1)
-            )
+            both = f"{name} among its lowest or highest {tail:.0%}"
+            ends = {"": (both, _either(*(side.inside for side in found.values()))), **ends}
+        for end, (words, inside) in ends.items():
+            group: Group = (("column", name), *([("cell", end)] if end else []))
+            hidden = int(inside(bench.real.rows).sum()) < max(few, 1)
+            yield Kind(field="tails", group=group, words=words, inside=inside, hidden=hidden)
 
 
-def _side(
-    column: NDArray[np.float32], real: NDArray[np.float32], tail: float, high: bool
-) -> Callable[[Rows], Flags] | None:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Side:
+    """One end of a number column: the rows at or beyond ``edge``, or only those ``beyond`` it."""
+
+    edge: float
+    beyond: bool
+    inside: Callable[[Rows], Flags]
+
+
+def _in_words(name: str, side: Side, end: str, tail: float, dated: bool) -> str:
+    """``age ≥ 74``; the numbers behind dates say nothing, so these are told by their share."""
+    if dated:
+        return f"{name} among its {'latest' if end == 'high' else 'earliest'} {tail:.0%}"
+    signs = {"high": ("≥", ">"), "low": ("≤", "<")}
+    return f"{name} {signs[end][side.beyond]} {side.edge:,.6g}"
+
+
+def _side(column: NDArray[np.float32], real: NDArray[np.float32], tail: float, high: bool) -> Side | None:
     """Rows at or beyond the outermost real ``tail``; strictly beyond where many rows tie there; None where none are."""
     n = len(real)
     rank = max(1, math.ceil(tail * n))
@@ -82,9 +101,11 @@ def _side(
     held = int((real >= edge).sum() if high else (real <= edge).sum())
     beyond = int((real > edge).sum() if high else (real < edge).sum())
     if held <= ATOM * tail * n:
-        return lambda rows: np.asarray(column[rows] >= edge if high else column[rows] <= edge)
+        at = lambda rows: np.asarray(column[rows] >= edge if high else column[rows] <= edge)  # noqa: E731
+        return Side(edge=float(edge), beyond=False, inside=at)
     if beyond:
-        return lambda rows: np.asarray(column[rows] > edge if high else column[rows] < edge)
+        past = lambda rows: np.asarray(column[rows] > edge if high else column[rows] < edge)  # noqa: E731
+        return Side(edge=float(edge), beyond=True, inside=past)
     return None
 
 
@@ -126,11 +147,17 @@ def _of_column(
     found = np.flatnonzero((real >= few) & (real <= rare * len(bench.real)))
     if len(found) > CROWD:
         told = f"{len(found)} rare values together"
-        yield Kind(field="categories", group=(("column", column), ("cell", told)), inside=_among(codes, found))
+        yield Kind(
+            field="categories",
+            group=(("column", column), ("cell", told)),
+            words=f"one of {len(found)} rare values of {column}",
+            inside=_among(codes, found),
+        )
         return
     for code in found:
-        group: Group = (("column", column), ("cell", name(int(code))))
-        yield Kind(field="categories", group=group, inside=_among(codes, np.array([code])))
+        value = name(int(code))
+        group: Group = (("column", column), ("cell", value))
+        yield Kind(field="categories", group=group, words=f"{column} = {value}", inside=_among(codes, np.array([code])))
 
 
 def _among(codes: NDArray[np.intp], kept: NDArray[np.intp]) -> Callable[[Rows], Flags]:

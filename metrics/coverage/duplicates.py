@@ -12,7 +12,7 @@ from scipy.stats import beta
 from counterproof.metrics.coverage._near_duplicates import Clumps, clumps_of
 from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.estimate import Estimate, Evidence
-from counterproof.metrics.metric import Needs, Tolerance, Value, metric
+from counterproof.metrics.metric import Needs, Quantity, Tolerance, Value, metric
 from counterproof.metrics.sample import Rows, Sample
 from counterproof.metrics.workbench import Workbench
 
@@ -30,6 +30,16 @@ REPEATED: Work[NDArray[np.bytes_]] = Work("records that real rows repeat")
     needs=Needs(smallest_n=500),
     reads=("columns",),
     tolerances=(Tolerance("excess", "<=", 0.05, _REASON),),
+    quantities={
+        "value": Quantity(
+            name="Repeated rows",
+            shown_as="percent",
+            measure="{} of release rows",
+            finding="The release repeats its own rows",
+            means="It holds less than its number of rows promises.",
+            remedy="Drop repeated rows, and look for the cause in how the generator samples.",
+        ),
+    },
 )
 def duplicates(bench: Workbench) -> Iterator[Value]:
     """Share of release rows that repeat an earlier row of the release exactly.

@@ -10,7 +10,7 @@ import numpy as np
 
 from counterproof.metrics.coverage._near_duplicates import CAP, clumps_of
 from counterproof.metrics.estimate import Estimate, Evidence
-from counterproof.metrics.metric import Needs, Tolerance, Value, metric
+from counterproof.metrics.metric import Needs, Quantity, Tolerance, Value, metric
 from counterproof.metrics.sample import Rows, Sample
 from counterproof.metrics.statistics.design_effect import Clusters, clusters_of, clusters_of_equal_rows, share_estimate
 from counterproof.metrics.workbench import Workbench
@@ -55,6 +55,16 @@ class Worth:
             level="warn",
         ),
     ),
+    quantities={
+        "value": Quantity(
+            name="Independent rows",
+            shown_as="percent",
+            measure="{} of release rows",
+            finding="Many release rows are near copies of one another",
+            means="It holds less than its number of rows promises.",
+            remedy="Check the generator for mode collapse; if rows come in groups of one source, name it by --cluster.",
+        ),
+    },
 )
 def effective_samples(bench: Workbench) -> Iterator[Value]:
     """How many independent rows the release is worth, over its rows.

@@ -15,7 +15,7 @@ from counterproof.metrics.coverage._rare_kinds import Field, Kind, rare_kinds
 from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Estimate, Evidence, Expected, Group
-from counterproof.metrics.metric import Count, Needs, Tolerance, Value, metric
+from counterproof.metrics.metric import Count, Needs, Quantity, Tolerance, Value, metric
 from counterproof.metrics.sample import Sample
 from counterproof.metrics.statistics.decidability import expected_ratio, largest_decidable_set
 from counterproof.metrics.statistics.missing_mass import unseen_mass
@@ -41,7 +41,7 @@ class Reading:
     @property
     def name(self) -> str:
         """The kind in words."""
-        return ", ".join(f"{column}={value}" for column, value in self.kind.group)
+        return self.kind.words
 
 
 Share = Annotated[float, pydantic.Field(gt=0, lt=0.5)]
@@ -83,6 +83,35 @@ Share = Annotated[float, pydantic.Field(gt=0, lt=0.5)]
             level="warn",
         ),
     ),
+    quantities={
+        "value": Quantity(
+            name="Rare rows, the kind kept least",
+            measure="{} times their share in real data",
+        ),
+        "lost": Quantity(
+            name="Values that the release has lost for sure",
+            measure="{} values",
+            finding="Values that real rows have are missing from the release",
+            means="Nobody can study these rows in the release.",
+            remedy="Make the generator produce the missing values: sample it by group, or weight them in training.",
+            telling="missing",
+        ),
+        "tails": Quantity(
+            name="Rows in the {cell} tail of {column}",
+            measure="{} times their share in real data",
+            finding="The {cell} tail of {column} is thin or missing",
+            means="The rare extremes, which often matter most, are clipped.",
+            remedy="Check whether the generator clips or smooths {column}, and sample its extremes.",
+            telling="detail",
+        ),
+        "categories": Quantity(
+            name="Rows with {column} = {cell}",
+            measure="{} times their share in real data",
+            finding="The rare value {column} = {cell} is thin or missing",
+            means="Who works with this value finds too few rows.",
+            remedy="Let the generator keep rare values, or say in a waiver that leaving them out is meant.",
+        ),
+    },
 )
 def rare(bench: Workbench, *, rare: Share = 0.05, tail: Share = 0.01, k: Count = 5) -> Iterator[Value]:
     """Share of each rare kind of rows in the release, over its share in real data.
@@ -226,7 +255,8 @@ def empty_alarm(reading: Reading, looks: int) -> str:
     if ratio.made.hits or ratio.empty_by_chance() > EMPTY / looks:
         return ""
     expected = ratio.made.rows * ratio.real.share
-    return f"no row at the ends of {reading.name}, where a faithful release would have about {expected:.0f}"
+    made = f"a faithful release of {ratio.made.rows:,} rows"
+    return f"No row with {reading.name}; {made} would have about {expected:,.0f}"
 
 
 def _lowest(bench: Workbench, found: list[Reading], decidable: frozenset[Group]) -> Value:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from counterproof.metrics.estimate import Evidence
-from counterproof.metrics.metric import Count, Value, metric
+from counterproof.metrics.metric import Count, Quantity, Value, metric
 from counterproof.metrics.prdc.balls import Ties
 from counterproof.metrics.prdc.evidence import uncovered_rows
 from counterproof.metrics.prdc.scores import NEEDS, Manifold, quantity_value, within_tolerance
@@ -19,6 +19,16 @@ from counterproof.metrics.workbench import Workbench
     unit="share of real rows",
     needs=NEEDS,
     tolerances=within_tolerance(0.10, "a tenth more of the real rows may lie outside the release's reach"),
+    quantities={
+        "value": Quantity(
+            name="Recall (real rows within reach of the release)",
+            shown_as="percent",
+            measure="{} of real rows",
+            finding="Real rows lie outside what the release covers (recall)",
+            means="The release is less varied than real data.",
+            remedy="Check the generator for mode collapse; train it on more varied data, or sample more widely.",
+        ),
+    },
 )
 def recall(bench: Workbench, *, k: Count = 5, ties: Ties = "le") -> Iterator[Value]:
     """Share of real rows that lie where synthetic rows lie.

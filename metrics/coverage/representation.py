@@ -13,7 +13,7 @@ from counterproof.metrics.coverage._shares.quotas import Quota, Target, given_qu
 from counterproof.metrics.coverage._shares.shares import THIN, Cell, cell_panels, cells_of, independent
 from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.estimate import Expected, Group, Panel, Status
-from counterproof.metrics.metric import Needs, Tolerance, Value, metric
+from counterproof.metrics.metric import Needs, Quantity, Tolerance, Value, metric
 from counterproof.metrics.sample import Sample
 from counterproof.metrics.statistics.decidability import expected_ratio, largest_decidable_set, pass_probability
 from counterproof.metrics.workbench import Workbench
@@ -41,6 +41,16 @@ EMPTY = 0.001  # chance that a faithful release leaves any real cell empty, over
             widest=THIN,
         ),
     ),
+    quantities={
+        "value": Quantity(
+            name="Representation of {group}",
+            measure="{} times its share in real data",
+            finding="{group} is under-represented",
+            means="Models and counts made from the release underrate this group.",
+            remedy="Generate more rows with {group}, or weight the release by group.",
+            telling="missing",
+        ),
+    },
 )
 def representation(bench: Workbench, *, target: dict[str, dict[str, float]] | None = None) -> Iterator[Value]:
     """The share of each group, label and pair of them in the release, over its share in real data.
@@ -193,9 +203,9 @@ def _empty(cell: Cell, parts: int) -> str:
     if cell.made or cell.empty_by_chance() > EMPTY / parts:
         return ""
     if cell.hidden:
-        return f"no row of {cell}, where a faithful release would surely have some"
+        return f"No row with {cell}, where a faithful release would surely have some"
     expected = cell.n_made * cell.real / cell.n_real
-    return f"no row of {cell}, where a faithful release would have about {expected:.0f}"
+    return f"No row with {cell}; a faithful release of {cell.n_made:,} rows would have about {expected:,.0f}"
 
 
 def _missed(quota: Quota, parts: int) -> str:

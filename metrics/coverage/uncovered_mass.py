@@ -14,7 +14,7 @@ from counterproof.metrics.engine.knn_graph import TooDense
 from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Estimate, Evidence, Group, normal_quantile
-from counterproof.metrics.metric import Count, Needs, Tolerance, Value, metric
+from counterproof.metrics.metric import Count, Needs, Quantity, Tolerance, Value, metric
 from counterproof.metrics.prdc.balls import covered_rows
 from counterproof.metrics.prdc.scores import HALVES, Manifold, halves_reach, manifold
 from counterproof.metrics.sample import Floats
@@ -77,6 +77,21 @@ class Lacking:
             level="warn",
         ),
     ),
+    quantities={
+        "worst": Quantity(
+            name="Real rows without a release row near them, worst group",
+            shown_as="percent",
+            measure="{} of the group",
+            finding="A group has many real rows with nothing near them in the release",
+            means="The release shows only a part of this group.",
+            remedy="See which group it is in the table by group, and generate more varied rows of it.",
+        ),
+        "value": Quantity(
+            name="Real rows without a release row near them",
+            shown_as="percent",
+            measure="{} of real rows",
+        ),
+    },
 )
 def uncovered_mass(bench: Workbench, *, k: Count = 5) -> Iterator[Value]:
     """Share of real rows with no synthetic row nearer than their ``k``-th real neighbour, for each group.

@@ -52,7 +52,7 @@ from counterproof.metrics.fairness._group_rates.rates import (
 )
 from counterproof.metrics.fairness._group_rates.values import gap_values
 from counterproof.metrics.fairness._group_rates.worst_group import metric_frame, minimax_values
-from counterproof.metrics.metric import Metric, Needs, Tolerance, Value, metric
+from counterproof.metrics.metric import Metric, Needs, Quantity, Tolerance, Value, metric
 from counterproof.metrics.shared.retraining import REFITS
 from counterproof.metrics.workbench import Workbench
 
@@ -84,8 +84,11 @@ WORST = Question(
 )
 
 
+AGAINST = "{} against training on real data"
+
+
 def of_groups(
-    question: Question, *, title: str = "", unit: str = "share"
+    question: Question, says: Quantity, *, title: str = "", unit: str = "share"
 ) -> Callable[[Callable[..., Iterable[Value]]], Metric]:
     """Declare the metric ``fairness.NAME`` of a function NAME that asks this question."""
     gate = Tolerance(
@@ -111,12 +114,23 @@ def of_groups(
             draws=REFITS,
             tolerances=(gate,) if question.gated else (),
             preflight=partial(foreseen, question),
+            quantities={"change": says},
         )(function)
 
     return declare
 
 
-@of_groups(PARITY)
+@of_groups(
+    PARITY,
+    Quantity(
+        name="Demographic parity difference ({group})",
+        shown_as="points",
+        measure=AGAINST,
+        finding="Models trained on the release select groups otherwise ({group})",
+        means="Other shares of these groups would be selected.",
+        remedy="Compare label shares and features of the groups with real data; resample or retrain by group.",
+    ),
+)
 def demographic_parity_difference(
     bench: Workbench,
     *,
@@ -164,7 +178,17 @@ def demographic_parity_difference(
     yield from gap_values(assess(bench, PARITY, models=models, positive=positive, how=how, control=control))
 
 
-@of_groups(OPPORTUNITY)
+@of_groups(
+    OPPORTUNITY,
+    Quantity(
+        name="Equal opportunity difference ({group})",
+        shown_as="points",
+        measure=AGAINST,
+        finding="Models trained on the release pass over the qualified of one group more often ({group})",
+        means="Qualified members of a group would be passed over.",
+        remedy="Compare label shares and features of the groups with real data; resample or retrain by group.",
+    ),
+)
 def equal_opportunity_difference(
     bench: Workbench,
     *,
@@ -211,7 +235,17 @@ def equal_opportunity_difference(
     yield from gap_values(assess(bench, OPPORTUNITY, models=models, positive=positive, how=how, control=control))
 
 
-@of_groups(ODDS)
+@of_groups(
+    ODDS,
+    Quantity(
+        name="Equalized odds difference ({group})",
+        shown_as="points",
+        measure=AGAINST,
+        finding="Error rates of groups move apart with models trained on the release ({group})",
+        means="One group would bear more of the errors.",
+        remedy="Compare label shares and features of the groups with real data; resample or retrain by group.",
+    ),
+)
 def equalized_odds_difference(
     bench: Workbench,
     *,
@@ -261,7 +295,17 @@ def equalized_odds_difference(
     yield from gap_values(assess(bench, ODDS, models=models, positive=positive, how=how, control=control))
 
 
-@of_groups(PREDICTIONS)
+@of_groups(
+    PREDICTIONS,
+    Quantity(
+        name="Predictive parity difference ({group})",
+        shown_as="points",
+        measure=AGAINST,
+        finding="Precision moves apart between groups with models trained on the release ({group})",
+        means="A positive prediction would mean less for one group.",
+        remedy="Compare label shares and features of the groups with real data; resample or retrain by group.",
+    ),
+)
 def predictive_parity_difference(
     bench: Workbench,
     *,
@@ -308,7 +352,18 @@ def predictive_parity_difference(
     yield from gap_values(assess(bench, PREDICTIONS, models=models, positive=positive, how=how, control=control))
 
 
-@of_groups(CALIBRATED, unit="probability")
+@of_groups(
+    CALIBRATED,
+    Quantity(
+        name="Calibration difference ({group})",
+        shown_as="points",
+        measure=AGAINST,
+        finding="Calibration moves apart between groups with models trained on the release ({group})",
+        means="Predicted probabilities would be less true for one group.",
+        remedy="Compare label shares and features of the groups with real data; resample or retrain by group.",
+    ),
+    unit="probability",
+)
 def calibration_difference(
     bench: Workbench,
     *,
@@ -358,7 +413,18 @@ def calibration_difference(
     yield from gap_values(assessed, evidence=calibration_errors)
 
 
-@of_groups(WORST, title="accuracy of the worst group")
+@of_groups(
+    WORST,
+    Quantity(
+        name="Accuracy in {group}",
+        shown_as="points",
+        measure=AGAINST,
+        finding="A model trained on the release is less accurate in {group}",
+        means="This group would be served worse than with real training data.",
+        remedy="Give the generator more rows of the groups that lose accuracy, or keep real rows of them in training.",
+    ),
+    title="accuracy of the worst group",
+)
 def worst_group_accuracy(
     bench: Workbench,
     *,

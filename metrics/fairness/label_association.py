@@ -19,7 +19,7 @@ from counterproof.metrics.fairness._label_counts import (
     label_counts,
     share_changes,
 )
-from counterproof.metrics.metric import Needs, Tolerance, Value, metric
+from counterproof.metrics.metric import Needs, Quantity, Tolerance, Value, metric
 from counterproof.metrics.sample import Floats
 from counterproof.metrics.shared.partitions import Partition
 from counterproof.metrics.statistics.decidability import largest_decidable_set, pass_probability
@@ -160,6 +160,16 @@ class Table:
             "and as many release rows of a group are needed to decide a share of one quarter",
         ),
     ),
+    quantities={
+        "change": Quantity(
+            name="Label share within a group ({group})",
+            shown_as="points",
+            measure="{} against real data",
+            finding="The share of a label within a group has changed ({group})",
+            means="Who learns from the release learns another rule for this group.",
+            remedy="Condition the generator on group and label together, or resample by both.",
+        ),
+    },
 )
 def label_association(bench: Workbench) -> Iterator[Value]:
     """Whether groups get other labels in the release than in real data.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from counterproof.metrics.metric import Count, Needs, Tolerance, Value, metric
+from counterproof.metrics.metric import Count, Needs, Quantity, Tolerance, Value, metric
 from counterproof.metrics.shared.partitions import partitions
 from counterproof.metrics.subgroups.comparison import GATED, GroupComparison
 from counterproof.metrics.subgroups.losses import By
@@ -42,6 +42,25 @@ from counterproof.metrics.workbench import Workbench
             "groups differ by; noise of half a spread in one group of a table puts 50 of 100 there",
         ),
     ),
+    quantities={
+        "kernel_distance_gap": Quantity(
+            name="Worst group of {column} against the best (realism by kernel distance)",
+            measure="{} in units of the group's own spread, squared",
+            finding="A group of {column} is rendered worse than the others (kernel distance)",
+            means="Results for this group are less reliable than for others.",
+            remedy="Give the generator more rows of the worst group of {column}, or train it by group.",
+            remarked=True,
+        ),
+        "density_gap": Quantity(
+            name="Worst group of {column} against the best (realism by density)",
+            shown_as="points",
+            measure="{} of its rows",
+            finding="A group of {column} is rendered worse than the others (density)",
+            means="Results for this group are less reliable than for others.",
+            remedy="Give the generator more rows of the worst group of {column}, or train it by group.",
+            remarked=True,
+        ),
+    },
 )
 def subgroup_fidelity(bench: Workbench, *, k: Count = 5, by: By | Literal["auto"] = "auto") -> Iterator[Value]:
     """Whether some groups are rendered worse than others, at the same number of rows for all.

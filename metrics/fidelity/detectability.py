@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from counterproof.metrics.estimate import Estimate, Evidence, Panel
-from counterproof.metrics.metric import Needs, Tolerance, Value, metric
+from counterproof.metrics.metric import Needs, Quantity, Tolerance, Value, metric
 from counterproof.metrics.sample import Floats
 from counterproof.metrics.shared.principal_axes import on_pooled_axes
 from counterproof.metrics.shared.two_sample import (
@@ -45,6 +45,15 @@ BOOSTING_DRAWS = 4  # re-splits that also fit boosting: each costs FOLDS fits
             cells=True,
         ),
     ),
+    quantities={
+        "value": Quantity(
+            name="Detectability by a classifier ({learner})",
+            measure="AUROC {}",
+            finding="A classifier ({learner}) tells release rows from real rows",
+            means="The release has patterns of its own, or lacks patterns of the real data.",
+            remedy="Look at the columns that the classifier uses most, which the evidence names.",
+        ),
+    },
 )
 def detectability(bench: Workbench) -> Iterator[Value]:
     """How well a classifier tells release rows from real rows, as out-of-fold AUROC.

@@ -19,7 +19,7 @@ from counterproof.metrics.frechet.moments import (
     nuclear_norm,
     random_groups,
 )
-from counterproof.metrics.metric import Count, Needs, Tolerance, Value, metric
+from counterproof.metrics.metric import Count, Needs, Quantity, Tolerance, Value, metric
 from counterproof.metrics.sample import Floats, Sample
 from counterproof.metrics.shared.principal_axes import on_pooled_axes
 from counterproof.metrics.statistics.variance import jackknife_estimate
@@ -48,6 +48,15 @@ ROWS_PER_DIMENSION = 1.5  # simulated: the correction holds from here and fails 
             "34 of 34 audits at 1,000 and 5,000 rows, three weak generators failed",
         ),
     ),
+    quantities={
+        "value": Quantity(
+            name="Fréchet distance (means and correlations)",
+            measure="{} squared distance",
+            finding="Means and correlations differ from those of real data (Fréchet distance)",
+            means="Relations between columns or features are not those of the real data.",
+            remedy="Look at the pairs of columns or the features that contribute most, which the evidence names.",
+        ),
+    },
 )
 def frechet_distance(bench: Workbench, *, components: Count = 256, full_dimensions: Count = 2560) -> Iterator[Value]:
     """Fréchet distance between the features of real and synthetic rows, without its bias at few rows.

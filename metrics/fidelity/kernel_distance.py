@@ -9,7 +9,7 @@ import numpy as np
 from counterproof.metrics.engine.kernel_sums import KernelSums
 from counterproof.metrics.engine.mmd import discrepancy, standard_error
 from counterproof.metrics.estimate import Estimate, Evidence
-from counterproof.metrics.metric import Needs, Tolerance, Value, metric
+from counterproof.metrics.metric import Needs, Quantity, Tolerance, Value, metric
 from counterproof.metrics.workbench import Workbench
 
 SHOWN = 10
@@ -34,6 +34,15 @@ SHOWN = 10
             "34 of 34 audits at 1,000 and 5,000 rows, three weak generators failed",
         ),
     ),
+    quantities={
+        "value": Quantity(
+            name="Kernel distance (MMD, joint distribution)",
+            measure="{} squared kernel distance",
+            finding="The joint distribution differs from that of real data (kernel distance)",
+            means="Columns or features do not go together as in real data.",
+            remedy="Look at the release rows that are most unlike real ones, which the evidence names.",
+        ),
+    },
 )
 def kernel_distance(bench: Workbench) -> Iterator[Value]:
     """Squared maximum mean discrepancy under a cubic kernel, over all pairs of rows.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from counterproof.metrics.engine.shared_work import Work
 from counterproof.metrics.estimate import Estimate, Evidence, Expected, Group, normal_quantile
-from counterproof.metrics.metric import Needs, Tolerance, Value, metric
+from counterproof.metrics.metric import Needs, Quantity, Tolerance, Value, metric
 from counterproof.metrics.sample import MISSING_TEXT, Mixed, Sample
 from counterproof.metrics.shared.column_histograms import column_panel
 from counterproof.metrics.statistics.proportions import clopper_pearson
@@ -70,6 +70,51 @@ class Difference:
             level="warn",
         ),
     ),
+    quantities={
+        "value": Quantity(
+            name="Distribution of {column}",
+            measure="distance {} (0 is the same, 1 is apart)",
+            finding="The distribution of {column} differs from that of real data",
+            means="Counts and averages of this column come out wrong.",
+            remedy="Compare the two histograms of {column}, and look at how the generator encodes it.",
+            telling="column",
+        ),
+        "missing": Quantity(
+            name="Missing values of {column}",
+            shown_as="points",
+            measure="{} more or fewer than in real data",
+            finding="{column} has another share of missing values than real data",
+            means="Missing values tell something about the rows, and that is lost.",
+            remedy="Let the generator model missing values of {column}.",
+            telling="column",
+        ),
+        "invented": Quantity(
+            name="Values of {column} that real data never have",
+            shown_as="percent",
+            measure="{} of release rows",
+            finding="{column} holds values that do not exist in real data",
+            means="Code that reads real data may break on them.",
+            remedy="Restrict {column} to the values of the real column; the evidence names those that are new.",
+            telling="column",
+        ),
+        "unseen": Quantity(
+            name="Values of {column} that the reference rows do not have",
+            shown_as="percent",
+            measure="{} of release rows",
+            finding="{column} holds more new values than fresh real rows would bring",
+            means="Some of them are probably no real values.",
+            remedy="Check the new values of {column}, which the evidence names.",
+            telling="column",
+        ),
+        "lost": Quantity(
+            name="Values of {column} that the release never has",
+            shown_as="percent",
+            measure="{} of real rows carry one",
+            finding="The release lacks values of {column} that real rows have",
+            means="Who works with these rare values finds none.",
+            remedy="If rare values were left out on purpose, say so in a waiver; else let the generator keep them.",
+        ),
+    },
 )
 def marginals(bench: Workbench) -> Iterator[Value]:
     """How far the distribution of each column lies from the real one.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from counterproof.metrics.estimate import Evidence
-from counterproof.metrics.metric import Count, Value, metric
+from counterproof.metrics.metric import Count, Quantity, Value, metric
 from counterproof.metrics.prdc.balls import Ties
 from counterproof.metrics.prdc.evidence import stray_rows
 from counterproof.metrics.prdc.scores import NEEDS, Manifold, quantity_value, within_tolerance
@@ -21,6 +21,16 @@ from counterproof.metrics.workbench import Workbench
     unit="share of synthetic rows",
     needs=NEEDS,
     tolerances=within_tolerance(0.10, "a tenth of the rows may be less realistic than fresh real rows are"),
+    quantities={
+        "value": Quantity(
+            name="Precision (release rows that look real)",
+            shown_as="percent",
+            measure="{} of release rows",
+            finding="Too few release rows look real (precision)",
+            means="Some rows have combinations of values that real data do not show.",
+            remedy="Look at the least realistic rows; train the generator longer, or filter such rows out.",
+        ),
+    },
 )
 def precision(bench: Workbench, *, k: Count = 5, ties: Ties = "le") -> Iterator[Value]:
     """Share of synthetic rows that lie where real rows lie.

@@ -15,7 +15,7 @@ from counterproof.metrics.metric import Count, Value, metric
 from counterproof.metrics.prdc.balls import balls, counts
 from counterproof.metrics.prdc.scores import NEEDS, Manifold, manifold, quantity_value
 from counterproof.metrics.sample import Floats, Rows
-from counterproof.metrics.shared.closest_pairs import Pair, pair_panel
+from counterproof.metrics.shared.closest_pairs import Pair, own_rows, pair_panel
 from counterproof.metrics.workbench import Workbench
 
 SHOWN = 10
@@ -199,14 +199,16 @@ def _least(bench: Workbench, scores: Realism) -> Evidence:
 
 
 def _pictures(bench: Workbench, scores: Realism) -> tuple[Panel, ...]:
-    """For images, the worst ones beside the real ones that they are most like."""
-    if bench.corpus.thumbnail is None:
+    """The worst ones, whose contents are the user's own unless they copy a real record, beside what they are like."""
+    if bench.corpus.thumbnail is None and bench.corpus.frame is None:
         return ()
     worst = np.argsort(scores.score, kind="stable")[:PICTURED]
     sides = bench.candidate.rows[worst], bench.reference.rows[scores.nearest[worst]]
     gap = np.linalg.norm(bench.corpus.features[sides[0]] - bench.corpus.features[sides[1]], axis=1)
     pairs = [
-        Pair(made=int(made), real=int(real), distance=float(far), exact=False)
-        for made, real, far in zip(*sides, gap, strict=True)
+        Pair(made=int(made), real=int(real), distance=float(far), exact=False, own=bool(own))
+        for made, real, far, own in zip(*sides, gap, own_rows(bench, sides[0]), strict=True)
     ]
-    return (replace(pair_panel(bench, pairs), title="Least realistic images, worst first"),)
+    what = "images" if bench.corpus.modality == "image" else "rows"
+    note = "" if bench.show_real else "Contents of real rows are hidden, and of release rows that come near to one."
+    return (replace(pair_panel(bench, pairs), title=f"Least realistic {what}, worst first", note=note),)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from counterproof.metrics.estimate import Estimate, Evidence
-from counterproof.metrics.metric import Needs, Tolerance, Value, metric
+from counterproof.metrics.metric import Needs, Quantity, Tolerance, Value, metric
 from counterproof.metrics.sample import Mismatch
 from counterproof.metrics.workbench import Workbench
 
@@ -25,6 +25,23 @@ _SHOWN = 3  # mismatches in the sentence; the evidence has them all
         Tolerance("mismatches", "<=", 0.0, "what reads the real data cannot read a release without their columns"),
         Tolerance("extra", "<=", 0.0, "readers pass over columns that they do not know, so this warns", level="warn"),
     ),
+    quantities={
+        "mismatches": Quantity(
+            name="Columns missing or of another type",
+            measure="{} columns",
+            finding="The release does not have the columns of the real data",
+            means="What reads the real data cannot read the release.",
+            remedy="Give the release the columns and types of the real data, then audit it again.",
+            telling="schema",
+        ),
+        "extra": Quantity(
+            name="Columns that only the release has, and identifiers it left out",
+            measure="{} columns",
+            finding="The release has columns that real data have not, or leaves out identifiers",
+            means="Readers usually pass over such columns.",
+            remedy="Drop the additional columns, or say what they are for.",
+        ),
+    },
 )
 def schema(bench: Workbench) -> Iterator[Value]:
     """Whether the release has the columns of the real data, in their types.

@@ -16,7 +16,7 @@ from counterproof.metrics.fidelity._text_questions import (
     text_column,
 )
 from counterproof.metrics.fidelity.marginals import Difference
-from counterproof.metrics.metric import Needs, Tolerance, Value, metric
+from counterproof.metrics.metric import Needs, Quantity, Tolerance, Value, metric
 from counterproof.metrics.sample import Corpus, Rows, Sample
 from counterproof.metrics.workbench import Workbench
 
@@ -44,6 +44,16 @@ USED: Work[Rows] = Work("rows whose texts are looked at")
             cells=True,
         ),
     ),
+    quantities={
+        "value": Quantity(
+            name="Form of {column} ({form})",
+            measure="distance {} (0 is the same, 1 is apart)",
+            finding="{column} is written in another form than in real data ({form})",
+            means="Parsers and matching rules made for the real column may not work.",
+            remedy="Compare some texts of the release with the real format.",
+            telling="column",
+        ),
+    },
 )
 def text_profiles(bench: Workbench) -> Iterator[Value]:
     """How far texts, identifiers and dates lie from the real ones in form, whatever they mean.

@@ -19,7 +19,7 @@ from counterproof.metrics.leakage._copy_search.matching import (
     tally,
 )
 from counterproof.metrics.leakage._copy_search.near_copies import near_copies, power
-from counterproof.metrics.metric import Needs, Tolerance, Value, metric
+from counterproof.metrics.metric import Needs, Quantity, Tolerance, Value, metric
 from counterproof.metrics.sample import Sample
 from counterproof.metrics.shared.closest_pairs import Pair, listed, pair_panel, pairs_by_record
 from counterproof.metrics.statistics.coincidence import COARSE, coincidental
@@ -51,6 +51,26 @@ MATCHES: Work[Matches] = Work("matches of real records with the release")
         Tolerance("near", "<=", 0.01, "as for exact copies: near copies beyond chance fail at any share", widest=0.01),
     ),
     controls={"copies": "value", "near_copies": "near"},
+    quantities={
+        "value": Quantity(
+            name="Exact copies of training rows",
+            shown_as="percent",
+            measure="{} of the release beyond what the holdout explains",
+            finding="The release holds exact copies of training rows",
+            means="It gives these real records away.",
+            remedy="Remove the copied rows, which the evidence lists, and find out why the generator memorises.",
+            telling="copies",
+        ),
+        "near": Quantity(
+            name="Near copies of training rows",
+            shown_as="percent",
+            measure="{} of the release beyond what the holdout explains",
+            finding="Release rows stand nearer to training rows than chance explains",
+            means="Real records can be recognised in the release.",
+            remedy="Remove the rows that the evidence lists; train for fewer epochs, or with differential privacy.",
+            telling="copies",
+        ),
+    },
 )
 def copies(bench: Workbench) -> Iterator[Value]:
     """Release rows that equal training rows, in excess of those that equal holdout rows.

@@ -17,7 +17,7 @@ from counterproof.metrics.leakage._membership.attacked_records import LEAST, MOS
 from counterproof.metrics.leakage._membership.attacks import attack_scores
 from counterproof.metrics.leakage._membership.evaluation import Guesses, SplitScores, split_and_score
 from counterproof.metrics.leakage.membership import too_few
-from counterproof.metrics.metric import Needs, Tolerance, Value, metric
+from counterproof.metrics.metric import Needs, Quantity, Tolerance, Value, metric
 from counterproof.metrics.sample import Flags
 from counterproof.metrics.statistics.proportions import clopper_pearson
 from counterproof.metrics.workbench import Workbench
@@ -51,6 +51,15 @@ class Bound:
     null="membership",
     needs=Needs(holdout=True, smallest_n=100),
     tolerances=(Tolerance("claim", "<=", 0.0, "attacks that prove more than the claimed ε prove the claim false"),),
+    quantities={
+        "claim": Quantity(
+            name="Empirical lower bound above the claimed ε",
+            measure="ε higher by {}",
+            finding="Attacks prove more leakage than the claimed ε allows",
+            means="The claim of differential privacy is false.",
+            remedy="Check the privacy accounting of the generator before anything is released.",
+        ),
+    },
 )
 def epsilon(
     bench: Workbench,

@@ -12,7 +12,7 @@ import pandas as pd
 from counterproof.metrics.errors import MetricError
 from counterproof.metrics.estimate import Evidence
 from counterproof.metrics.leakage._identifier_patterns import identifiers_in, knows_region
-from counterproof.metrics.metric import Needs, Tolerance, Value, metric
+from counterproof.metrics.metric import Needs, Quantity, Tolerance, Value, metric
 from counterproof.metrics.sample import Corpus, Rows, Sample
 from counterproof.metrics.statistics.proportions import clopper_pearson
 from counterproof.metrics.workbench import Workbench
@@ -54,6 +54,17 @@ class Sightings:
             "310 rows without one certify 1 %",
         ),
     ),
+    quantities={
+        "real": Quantity(
+            name="Identifiers of real records",
+            shown_as="percent",
+            measure="{} of release rows hold one",
+            finding="The release holds identifiers of real records",
+            means="Persons are named in it.",
+            remedy="Remove or replace the identifiers; the evidence counts them by column (one may be chance).",
+            telling="copies",
+        ),
+    },
 )
 def identifiers(bench: Workbench, *, region: str = "") -> Iterator[Value]:
     """Release rows that hold an e-mail address, telephone, card or account number, national id or licence plate.

@@ -14,7 +14,7 @@ from counterproof.metrics.estimate import Estimate, Evidence, Panel
 from counterproof.metrics.leakage._membership.attacked_records import LEAST, MOST, Attacked, Targets, select_targets
 from counterproof.metrics.leakage._membership.attacks import attack_scores, isolation, nearest_made
 from counterproof.metrics.leakage._membership.evaluation import REVERSED, SplitScores, split_and_score
-from counterproof.metrics.metric import Needs, Plant, Tolerance, Value, metric
+from counterproof.metrics.metric import Needs, Plant, Quantity, Tolerance, Value, metric
 from counterproof.metrics.sample import MISSING_TEXT, Flags, Floats, Rows
 from counterproof.metrics.statistics.auc import area_estimate, smallest_area
 from counterproof.metrics.statistics.exact_tests import ALARM
@@ -73,6 +73,15 @@ class AttackResult:
             widest=0.6,
         ),
     ),
+    quantities={
+        "value": Quantity(
+            name="Membership inference",
+            measure="AUROC {}",
+            finding="An attacker can tell which records the generator learned from (membership inference)",
+            means="That a person is in the training data is no longer secret.",
+            remedy="Train with fewer epochs, with more data, or with differential privacy, then audit again.",
+        ),
+    },
 )
 def membership(bench: Workbench, *, records: Attacked = MOST) -> Iterator[Value]:
     """How well attacks tell training records from holdout records, as AUROC of the best attack.

@@ -16,7 +16,7 @@ from counterproof.metrics.estimate import Estimate, Evidence
 from counterproof.metrics.leakage._copy_search.matching import rows_used
 from counterproof.metrics.leakage._copy_search.near_copies import power
 from counterproof.metrics.leakage._unique_values import Uniques, uniques_of
-from counterproof.metrics.metric import Needs, Tolerance, Value, metric
+from counterproof.metrics.metric import Needs, Quantity, Tolerance, Value, metric
 from counterproof.metrics.sample import Flags, Floats, Sample
 from counterproof.metrics.statistics.exact_tests import ALARM, Tally, fewest_hits, tail_p
 from counterproof.metrics.statistics.proportions import newcombe
@@ -48,6 +48,17 @@ UNIQUES: Work[Uniques] = Work("values that one record holds")
             widest=0.05,
         ),
     ),
+    quantities={
+        "value": Quantity(
+            name="Rare values of training records in the release",
+            shown_as="percent",
+            measure="{} of training records",
+            finding="Rare values of training records stand in the release",
+            means="Who knows such a value recognises the record.",
+            remedy="Round, group or remove the rare values that the evidence lists.",
+            telling="copies",
+        ),
+    },
 )
 def rare_values(bench: Workbench, *, combinations: Annotated[int, Field(ge=0)] = 100) -> Iterator[Value]:
     """Training records with a value that no other real record holds and that stands in the release.

@@ -6,22 +6,31 @@ import base64
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from counterproof.metrics.estimate import Evidence, Panel
+from counterproof.metrics.sample import Rows
 from counterproof.metrics.workbench import Workbench
 
 LISTED = 1000
+TWINS, APART = 5, 0.5  # records that may be alike, and how near the nearest may be beside them
 NAMED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """Positions in the corpus, how far the rows lie apart, and how far the real row's neighbours lie from it."""
+    """Positions in the corpus, how far the rows lie apart, and how far the real row's neighbours lie from it.
+
+    ``own``: the release row copies no real record, see :func:`own_rows`, so that its contents may be shown.
+    """
 
     made: int
     real: int
     distance: float
     exact: bool
     local: float = 0.0
+    own: bool = False
 
 
 def pair_panel(bench: Workbench, pairs: list[Pair]) -> Panel:
@@ -39,6 +48,7 @@ def pair_panel(bench: Workbench, pairs: list[Pair]) -> Panel:
 def _drawn(bench: Workbench, pair: Pair) -> dict[str, Any]:
     agree, of = _agreement(bench, pair)
     shown = bench.show_real
+    own = shown or pair.own
     return {
         "synthetic": str(bench.corpus.names[pair.made]),
         "real": str(bench.corpus.names[pair.real]),
@@ -46,10 +56,11 @@ def _drawn(bench: Workbench, pair: Pair) -> dict[str, Any]:
         "exact": pair.exact,
         "agree": agree,
         "of": of,
-        "synthetic_image": _picture(bench, pair.made) if shown else None,
+        "synthetic_shown": own,
+        "synthetic_image": _picture(bench, pair.made) if own else None,
         "real_image": _picture(bench, pair.real) if shown else None,
-        "synthetic_record": _record(bench, pair.made) if shown else None,
-        "real_record": _record(bench, pair.real) if shown else None,
+        "synthetic_record": _record(bench, pair.made, every=shown) if own else None,
+        "real_record": _record(bench, pair.real, every=True) if shown else None,
     }
 
 
@@ -69,11 +80,28 @@ def _picture(bench: Workbench, at: int) -> str | None:
     return base64.b64encode(bench.corpus.thumbnail(at)).decode("ascii")
 
 
-def _record(bench: Workbench, at: int) -> dict[str, str] | None:
-    frame = bench.corpus.frame
+def _record(bench: Workbench, at: int, *, every: bool) -> dict[str, str] | None:
+    """The row by column; texts and identifiers, which may copy a real one, only where all may be shown."""
+    frame, kinds = bench.corpus.frame, bench.corpus.kinds
     if frame is None:
         return None
-    return {str(name): "" if value is None else str(value) for name, value in frame.iloc[at].items()}
+    kept = [name for name in frame if every or kinds.get(str(name)) not in ("text", "identifier")]
+    return {str(name): "" if value is None else str(value) for name, value in frame[kept].iloc[at].items()}
+
+
+def own_rows(bench: Workbench, rows: Rows) -> NDArray[np.bool_]:
+    """Which release rows copy no real record, nor stand so near to one that it could be recognised in them.
+
+    A near copy lies much nearer to its source than to other records: a row is its own where the nearest real record
+    is at least half as far away as the sixth (a record may have twins).
+    """
+    corpus = bench.corpus
+    sides = [side.rows for side in (bench.train, bench.holdout, bench.real) if side is not None]
+    known = np.unique(np.concatenate(sides))
+    copied = np.isin(corpus.digests[rows], corpus.digests[known])
+    far = [np.sort(np.linalg.norm(corpus.features[known] - corpus.features[at], axis=1))[: TWINS + 1] for at in rows]
+    lone = np.array([len(gaps) > TWINS and gaps[0] >= APART * gaps[-1] for gaps in far], dtype=bool)
+    return lone & ~copied
 
 
 def listed(bench: Workbench, pairs: list[Pair], title: str) -> tuple[Evidence, ...]:

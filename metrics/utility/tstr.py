@@ -10,7 +10,7 @@ import numpy as np
 
 from counterproof.metrics.engine.learners import LEARNED, Models, chosen_learners
 from counterproof.metrics.estimate import Better, Estimate, Evidence, Expected, Panel, normal_quantile
-from counterproof.metrics.metric import Needs, Tolerance, Value, metric
+from counterproof.metrics.metric import Needs, Quantity, Tolerance, Value, metric
 from counterproof.metrics.sample import Sample
 from counterproof.metrics.shared.retraining import REFITS, Change, refit_spread, worst_change
 from counterproof.metrics.statistics.decidability import CONFIDENCE, DECIDABLE
@@ -98,6 +98,22 @@ def foreseen(bench: Workbench) -> str:
         ),
     ),
     preflight=foreseen,
+    quantities={
+        "gap": Quantity(
+            name="Train on synthetic, test on real ({learner})",
+            measure="{} of {unit} lost against training on real data",
+            finding="A model ({learner}) trained on the release does worse on real data",
+            means="The release does not replace real data for this task.",
+            remedy="Look at label and features by class; improve the generator, or blend the release with real rows.",
+        ),
+        "trts_gap": Quantity(
+            name="Train on real, test on synthetic ({learner})",
+            measure="{} of {unit} lost against testing on real data",
+            finding="A model of real data ({learner}) knows the labels of the release worse than real ones",
+            means="Labels of the release do not belong to their rows, in part.",
+            remedy="Check how labels were attached to the generated rows.",
+        ),
+    },
 )
 def tstr(bench: Workbench, *, models: Models | None = None) -> Iterator[Value]:
     """What models trained on the release lose on real rows, against models trained on real rows.

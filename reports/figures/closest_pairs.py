@@ -29,14 +29,13 @@ def draw_pairs(data: Pairs, *, reveal: bool) -> Markup:
 def _card(pair: Pair, modality: str, *, bare: bool) -> Markup:
     heads = [_head("synthetic", pair.synthetic), _head("real", pair.real)]
     body: list[Markup]
-    if not bare:
+    if not bare and not pair.synthetic_shown:
         body = [element("div", element("span", HIDDEN), class_="veil")]
     elif modality == "image":
-        body = [
-            element("div", _image(pair.synthetic_image, "synthetic"), _image(pair.real_image, "real"), class_="two")
-        ]
+        real = _image(pair.real_image, "real") if bare else element("div", element("span", HIDDEN), class_="veil")
+        body = [element("div", _image(pair.synthetic_image, "synthetic"), real, class_="two")]
     else:
-        body = [_records(pair)]
+        body = [_records(pair, bare=bare)]
     return element("article", element("div", *heads, class_="two"), *body, _measure(pair), class_="pair")
 
 
@@ -67,18 +66,21 @@ def _is_png(encoded: str) -> bool:
         return False
 
 
-def _records(pair: Pair) -> Markup:
-    made, real = pair.synthetic_record or {}, pair.real_record or {}
+def _records(pair: Pair, *, bare: bool) -> Markup:
+    """Both sides by column; the real one only where it may be shown."""
+    made, real = pair.synthetic_record or {}, (pair.real_record or {}) if bare else {}
     names = list(dict.fromkeys([*made, *real]))[:FIELDS_DRAWN]
     rows = [
         element(
             "tr",
             element("th", clipped(name, 40), scope="row"),
             element("td", clipped(cell_text(made.get(name)), 60)),
-            element("td", clipped(cell_text(real.get(name)), 60)),
-            class_="same" if made.get(name) == real.get(name) else None,
+            *([element("td", clipped(cell_text(real.get(name)), 60))] if bare else []),
+            class_="same" if bare and made.get(name) == real.get(name) else None,
         )
         for name in names
     ]
-    head = element("tr", *(element("th", name, scope="col") for name in ("column", "synthetic", "real")))
+    head = element(
+        "tr", *(element("th", name, scope="col") for name in ("column", "synthetic", *(["real"] if bare else [])))
+    )
     return element("table", element("thead", head), element("tbody", *rows), class_="small")

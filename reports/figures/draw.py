@@ -19,7 +19,7 @@ The record carries all that a figure needs; nothing is computed here. The shape 
     "synthetic_image": base64 PNG | None, "real_image": base64 PNG | None,
     "synthetic_record": {column: value} | None, "real_record": {column: value} | None}]}``.
     Contents are drawn only where ``redacted`` is False and the panel or the manifest says
-    ``shows_real``.
+    ``shows_real``; those of a synthetic row that copies no real one also where ``synthetic_shown`` is True.
 ``cells``
     ``{"row_title": str, "column_title": str, "rows": [str], "columns": [str], "cells": [{"row": int,
     "column": int, "value": float | None, "low": float | None, "high": float | None,

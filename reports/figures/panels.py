@@ -53,6 +53,7 @@ class Pair(Shape):
     exact: bool = False
     agree: int | None = None
     of: int | None = None
+    synthetic_shown: bool = False
     synthetic_image: str | None = None
     real_image: str | None = None
     synthetic_record: dict[str, object] | None = None

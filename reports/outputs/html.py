@@ -25,6 +25,7 @@ from counterproof.reports.group_view.cells import FAR
 from counterproof.reports.group_view.table import group_table
 from counterproof.reports.judgement import number
 from counterproof.reports.model import ControlReading, EvidenceReading, PanelReading, Reading, RecordData
+from counterproof.reports.sentences import group_in_words
 from counterproof.reports.serialise import rounded
 from counterproof.reports.text import cell_text, clipped, interval, printable, sentence
 
@@ -146,7 +147,7 @@ def _environment() -> Environment:
     made.filters |= {"number": number, "cell": cell_text, "clipped": clipped, "pretty": _pretty}
     made.filters |= {
         "rounded": rounded,
-        "place": wording.group_in_words,
+        "place": group_in_words,
         "subject": wording.subject_of,
         "multiplicity": wording.multiplicity,
         "sentence": sentence,

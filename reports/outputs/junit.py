@@ -8,14 +8,14 @@ from typing import Literal
 from xml.etree import ElementTree as ET
 
 from counterproof.reports.model import RecordData
-from counterproof.reports.text import printable
+from counterproof.reports.sentences import group_in_words
+from counterproof.reports.text import printable, sentence
 from counterproof.reports.wording import (
     LOOKS,
     Line,
     extent_told,
     family_of,
     gates_by_family,
-    group_in_words,
     headline,
     multiplicity,
     overall,
@@ -85,7 +85,8 @@ def _case(line: Line) -> ET.Element:
         if line.state != "pass":
             ET.SubElement(case, "system-out").text = told
         return case
-    message = printable(f"waived: {line.gate.waiver}" if line.state == "waived" else line.gate.why or line.look.word)
+    why = f"waived: {line.gate.waiver}" if line.state == "waived" else sentence(line.gate.why)
+    message = printable(why or line.look.word)
     tag = {"failures": "failure", "errors": "error", "skipped": "skipped"}[outcome]
     told_by = ET.SubElement(case, tag, {"message": message})
     if outcome != "skipped":
@@ -97,9 +98,11 @@ def _case(line: Line) -> ET.Element:
 def _account(line: Line) -> Iterator[str]:
     """The account of a gate for a build log."""
     gate = line.gate
-    yield f"{line.look.word.upper()}: {line.title}"
+    yield f"{line.look.word.upper()}: {line.named or line.title}"
     yield f"{printable(gate.expression)}: {line.value}, limit {line.limit}"
-    yield printable(gate.why)
+    yield sentence(gate.why)
+    if line.state not in ("pass", "undecided"):
+        yield from (printable(text) for text in (gate.means, gate.remedy) if text)
     for member in line.members:
         told = f"{member.gate.expression}: {member.value}, limit {member.limit}; {member.gate.why}"
         yield f"{member.look.word.lower()}: {printable(told)}"

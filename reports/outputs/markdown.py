@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from counterproof.reports.group_view.cells import ICONS, GroupCell
 from counterproof.reports.group_view.table import GroupTable, group_table
 from counterproof.reports.model import RecordData
-from counterproof.reports.text import clipped, interval, printable
+from counterproof.reports.text import clipped, interval, printable, sentence
 from counterproof.reports.wording import (
     LOOKS,
-    RANK,
     Line,
     answer,
     applicable,
@@ -19,13 +18,15 @@ from counterproof.reports.wording import (
     families,
     family_state,
     headline,
+    line_order,
     not_applicable_gates,
     not_assessed,
     overall,
     planted_controls,
     question,
     shows_real,
-    warned,
+    to_do,
+    warnings_by_question,
 )
 
 SHORT = 300
@@ -55,6 +56,7 @@ def markdown(record: RecordData) -> str:
     verdict, because = overall(record)
     look = LOOKS[verdict]
     parts = [f"# {look.icon} counterproof: {headline(record)}", "", escaped(because), ""]
+    parts += [f"{n}. {escaped(told)}" for n, told in enumerate(to_do(record), 1)] + [""]
     parts += [f"- {escaped(told)}" for told in extent_told(record)] + [""]
     if shows_real(record):
         parts += ["**The record and the report contain real records.**", ""]
@@ -92,7 +94,7 @@ def _families(record: RecordData) -> Iterator[str]:
 
 
 def _gates(record: RecordData) -> Iterator[str]:
-    lines = sorted((line for found in applicable(record).values() for line in found), key=lambda line: RANK[line.state])
+    lines = line_order(record, [line for found in applicable(record).values() for line in found])
     yield "## Gates"
     yield ""
     if lines:
@@ -105,8 +107,8 @@ def _gates(record: RecordData) -> Iterator[str]:
 
 
 def _gate_table(lines: list[Line]) -> Iterator[str]:
-    yield "| verdict | gate | value [low, high] | limit | why |"
-    yield "|---|---|---|---|---|"
+    yield "| verdict | gate | value [low, high] | real against real | limit | why |"
+    yield "|---|---|---|---|---|---|"
     yield from (_row(line) for line in lines[:GATES_SHOWN])
     if len(lines) > GATES_SHOWN:
         yield f"\n{len(lines) - GATES_SHOWN} more gates stand in record.json."
@@ -118,8 +120,8 @@ def _row(line: Line) -> str:
     word = f"{line.look.icon} {line.look.word}" + (" (warns only)" if gate.level == "warn" else "")
     why = f"waived: {gate.waiver}; {gate.why}" if line.state == "waived" else gate.why
     members = [f"{member.look.icon} {member.look.word}: {code(member.gate.expression)}" for member in line.members]
-    name = "<br>".join([escaped(line.title), *(members or [code(gate.expression)])])
-    return f"| {word} | {name} | {line.value} | {escaped(line.limit)} | {escaped(why)} |"
+    name = "<br>".join([escaped(line.named or line.title), *(members or [code(gate.expression)])])
+    return f"| {word} | {name} | {line.value} | {line.floor} | {escaped(line.limit)} | {escaped(sentence(why))} |"
 
 
 def _by_group(record: RecordData) -> Iterator[str]:
@@ -156,8 +158,11 @@ def _group_cell(cell: GroupCell | None) -> str:
 
 
 def _warnings(record: RecordData) -> Iterator[str]:
-    if told := warned(record):
-        yield from ("## Warnings", "", *(f"- {escaped(printable(text))}" for text in told), "")
+    if told := warnings_by_question(record):
+        yield from ("## Warnings", "")
+        for family, texts in told.items():
+            yield from (f"- {f'**{family}** ' if family else ''}{escaped(printable(text))}" for text in texts)
+        yield ""
 
 
 def _planted_controls(record: RecordData) -> Iterator[str]:

@@ -1,36 +1,42 @@
-"""The terminal: the gates as a table of 100 columns, or as plain lines."""
+"""The terminal: the verdict, five answers, and what did not pass, in at most thirty lines of 100 columns.
+
+Everything else stands in the report. The same lines go to a terminal, in colours, and to a log.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from counterproof.reports.model import RecordData
-from counterproof.reports.text import clipped, printable
+from counterproof.reports.text import clipped, counted, printable
 from counterproof.reports.wording import (
     LOOKS,
     REAL,
     Line,
     State,
+    answer,
     applicable,
+    blind_searches,
     extent_told,
+    families,
     family_state,
     headline,
-    not_applicable_gates,
+    line_order,
     overall,
-    planted_controls,
-    question,
     shows_real,
+    to_do,
     warned,
 )
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.table import Table
-    from rich.text import Text
-
 
 WIDTH = 100
-WHY = 150  # the whole sentence stands in the report
+GATES_SHOWN, WARNINGS_SHOWN = 5, 3
+PASSING: tuple[State, ...] = ("pass", "undecided", "not_applicable")
 STYLES: dict[State, str] = {
     "fail": "bold red",
     "error": "bold magenta",
@@ -44,94 +50,98 @@ STYLES: dict[State, str] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of text.
+
+    Attributes:
+        text: What it says, after its mark.
+        mark: A word or icon in front of it.
+        state: What colours the mark.
+        indent: Columns in front of continuation lines.
+        whole: Whether it may take several lines; else it is cut to one.
+    """
+
+    text: str
+    mark: str = ""
+    state: State | None = None
+    indent: int = 0
+    whole: bool = True
+
+    @property
+    def lines(self) -> list[str]:
+        """Lines of at most 100 columns."""
+        told = f"{self.mark}{self.text}"
+        if not self.whole:
+            return [clipped(told, WIDTH)]
+        return wrap(told, WIDTH, subsequent_indent=" " * self.indent, break_on_hyphens=False) or [""]
+
+
+def rows(record: RecordData) -> Iterator[Row]:
+    """All rows, the verdict first."""
+    verdict, because = overall(record)
+    word = headline(record).replace(LOOKS[verdict].word, verdict.upper(), 1)
+    yield Row(f": {because}", mark=f"VERDICT {word}", state=verdict, indent=4)
+    if shows_real(record):
+        yield Row(f" {REAL}", mark=LOOKS["warn"].icon, state="fail", indent=4)
+    for family in families(record):
+        state = family_state(record, family)
+        yield Row(answer(record, family), mark=f"{LOOKS[state].icon} {printable(family):<10} ", state=state, indent=13)
+    yield from _open_gates(record)
+    yield from (Row(text, mark=f"{n}. ", indent=3) for n, text in enumerate(to_do(record), 1))
+    yield from _warnings(record)
+    yield from (Row(text, state="undecided", indent=4) for text in extent_told(record))
+
+
+def _open_gates(record: RecordData) -> Iterator[Row]:
+    """The gates that did not pass, the most telling first."""
+    lines = [line for found in applicable(record).values() for line in found if line.state not in (*PASSING, "warn")]
+    if not lines:
+        return
+    lines = line_order(record, lines)
+    yield Row(f"{counted(len(lines), 'gate')} of {len(record.gates)} did not pass:")
+    yield from (_gate(line) for line in lines[:GATES_SHOWN])
+    if len(lines) > GATES_SHOWN:
+        yield Row(f"  … {len(lines) - GATES_SHOWN} more in the report")
+
+
+def _gate(line: Line) -> Row:
+    told = line.gate.why if line.fact or line.gate.value is None else f"{line.value}, limit {line.limit}"
+    members = "; ".join(f"{one.look.word.lower()} {one.gate.expression}" for one in line.members)
+    return Row(
+        printable(f"{line.named or line.title}: {members or told}"),
+        mark=f"  {line.look.icon} ",
+        state=line.state,
+        whole=False,
+    )
+
+
+def _warnings(record: RecordData) -> Iterator[Row]:
+    """Warnings and blind searches, three at most."""
+    told = [*blind_searches(record), *warned(record)]
+    if len(told) > WARNINGS_SHOWN + 1:
+        told[WARNINGS_SHOWN:] = [f"{counted(len(told) - WARNINGS_SHOWN, 'more warning')} in the report"]
+    for text in told:
+        yield Row(printable(text), mark=f"{LOOKS['warn'].icon} ", state="warn", whole=False)
+
+
 def verdict_table(record: RecordData) -> RenderableType:
-    """A rich renderable: the verdict, then every gate by family, worst first.
+    """A rich renderable of the rows.
 
     Data go in as text objects: neither rich markup nor control characters in them have an effect.
     """
     from rich.console import Group
-    from rich.constrain import Constrain
     from rich.text import Text
 
-    verdict, because = overall(record)
-    look = LOOKS[verdict]
-    word = headline(record).replace(look.word, look.word.upper(), 1)
-    head = Text.assemble((f"{look.icon} {word}", STYLES[verdict]), "  ", because)
-    extent = [Text(told, style="dim") for told in extent_told(record)]
-    warnings = [Text(f"{LOOKS['warn'].icon} {printable(text)}", style=STYLES["warn"]) for text in warned(record)]
-    aside = [Text(told, style="dim") for told in [not_applicable_gates(record)] if told]
-    powers = [Text(told, style="dim") for told in _powers(record)]
-    mark = [Text(f"{LOOKS['warn'].icon} {REAL}", style=STYLES["fail"])] if shows_real(record) else []
-    return Constrain(Group(head, *extent, *mark, *warnings, _table(record), *aside, *powers), WIDTH)
-
-
-def _powers(record: RecordData) -> list[str]:
-    """Planted controls, a line each."""
-    return [
-        printable(f"{'blind' if control.found is False else 'power'}: {name}: {control.told}")
-        for name, control in planted_controls(record.measurements)
-    ]
-
-
-def _table(record: RecordData) -> Table:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False, collapse_padding=True)
-    table.add_column("verdict", width=16, no_wrap=True)
-    table.add_column("gate", ratio=1, overflow="fold")
-    table.add_column(Text("value [low, high]"), width=25, overflow="fold")
-    table.add_column("limit", width=14, overflow="fold")
-    for family, lines in applicable(record).items():
-        asked = Text.assemble((printable(family), "bold"), f"  {question(family)}")
-        state: State = family_state(record, family)
-        table.add_row(_word(state), asked, "", "")
-        for line in lines:
-            table.add_row(Text("  ").append_text(_word(line.state)), *_cells(line))
-        table.add_section()
-    return table
-
-
-def _cells(line: Line) -> tuple[Text, Text, Text]:
-    from rich.text import Text
-
-    title = Text(line.title + (" (warns only)" if line.gate.level == "warn" else ""))
-    if line.state not in ("pass", "not_applicable") and line.gate.why:
-        title.append(f"\n{clipped(line.gate.why, WHY)}", style="dim")
-    for member in line.members:
-        title.append(f"\n{member.look.icon} {clipped(member.gate.expression, WHY)}", style=STYLES[member.state])
-    value = Text(line.value)
-    if line.bound:
-        value.append(f"\n{line.bound}", style="dim")
-    return title, value, Text(line.limit)
-
-
-def _word(state: State) -> Text:
-    from rich.text import Text
-
-    look = LOOKS[state]
-    short = "N/A" if state == "not_applicable" else look.word
-    return Text(f"{look.icon} {short}", style=STYLES[state])
+    told = []
+    for row in rows(record):
+        text = Text("\n".join(row.lines), style="dim" if row.state == "undecided" else "")
+        if row.state is not None:
+            text.stylize(STYLES[row.state], 0, len(row.mark))
+        told.append(text)
+    return Group(*told)
 
 
 def plain_lines(record: RecordData) -> list[str]:
-    """The same for logs: one line per gate, the verdict of the whole last."""
-    told = [_plain(family, line) for family, lines in applicable(record).items() for line in lines]
-    aside = [told for told in [not_applicable_gates(record)] if told]
-    warnings = [f"WARNING {printable(text)}" for text in warned(record)]
-    verdict, because = overall(record)
-    mark = [f"WARNING {REAL}"] if shows_real(record) else []
-    word = headline(record).replace(LOOKS[verdict].word, verdict.upper(), 1)
-    return [*told, *aside, *_powers(record), *extent_told(record), *mark, *warnings, f"VERDICT {word}: {because}"]
-
-
-def _plain(family: str, line: Line) -> str:
-    gate = line.gate
-    level = " (warns only)" if gate.level == "warn" else ""
-    why = f": {printable(gate.why)}" if gate.why and line.state != "pass" else ""
-    decided = f", {line.bound}, limit {line.limit}" if line.bound else ""
-    value = f"{line.value}{decided}"
-    told = f"{line.look.word.upper():<14} {printable(family)}: {printable(gate.expression)}: {value}{level}{why}"
-    members = [f"{member.look.word.lower()}: {printable(member.gate.expression)}" for member in line.members]
-    return f"{told} [{'; '.join(members)}]" if members else told
+    """The same for logs."""
+    return [line for row in rows(record) for line in row.lines]

@@ -24,10 +24,10 @@ def alarm(bench: Workbench, space: Space, search: Search) -> str:
         return ""
     gone = search.worst_first(gone.some(gone.maximal) if gone.maximal.any() else gone)
     hidden = hidden_counts(bench, gone)[0]
-    expected = f"at least {np.ceil(search.threshold):.0f}" if hidden else f"about {search.expected(gone)[0]:.0f}"
-    more = f", and {len(gone) - 1} more such pattern{'' if len(gone) == 2 else 's'}" if len(gone) > 1 else ""
-    rows = "no row" if not gone.made[0] else f"{gone.made[0]} row{'' if gone.made[0] == 1 else 's'}"
-    return f"{rows} of {space.text(gone.patterns[0])}, where a faithful release would have {expected}{more}"
+    expected = f"at least {np.ceil(search.threshold):,.0f}" if hidden else f"about {search.expected(gone)[0]:,.0f}"
+    more = f"; so for {len(gone) - 1} more such combination{'' if len(gone) == 2 else 's'}" if len(gone) > 1 else ""
+    rows = "No row" if not gone.made[0] else f"Only {gone.made[0]} row{'' if gone.made[0] == 1 else 's'}"
+    return f"{rows} with {space.text(gone.patterns[0])}; a faithful release would have {expected}{more}"
 
 
 def hidden_counts(bench: Workbench, of: Uncovered) -> Flags:

@@ -44,7 +44,9 @@ class Space:
     def text(self, pattern: Sequence[int]) -> str:
         """A pattern as readers see it."""
         given = [
-            f"{column.name}={column.values[at]}" for column, at in zip(self.columns, pattern, strict=True) if at != OPEN
+            f"{column.name} = {column.values[at]}"
+            for column, at in zip(self.columns, pattern, strict=True)
+            if at != OPEN
         ]
         return ", ".join(given) or "any kind"
 

@@ -82,7 +82,7 @@ class Cell:
     hidden: bool = False
 
     def __str__(self) -> str:
-        return ", ".join(f"{column}={value}" for column, value in self.group)
+        return ", ".join(f"{column} = {value}" for column, value in self.group)
 
     @property
     def ratio(self) -> float:

@@ -163,9 +163,7 @@ def test_what_does_not_fit_is_told_by_name(frames: dict[str, pd.DataFrame]) -> N
     found = take_in({**frames, "synthetic": made})
     assert "missing from the release" in finding(found, "born")
     assert "only in the release" in finding(found, "extra")
-    assert "never seen in real data, in 40 rows, 100.00% (first in row 0, where the first row is 0)" in finding(
-        found, "zip"
-    )
+    assert "never seen in real data, in 40 rows, 100.00% (first in row 0, counted from 0)" in finding(found, "zip")
     assert "40 categories never seen" in finding(found, "married")
     assert "3 of 40 values in synthetic are no number and count as missing (first in row 0" in finding(found, "age")
     assert any("fractions in the release, in 37 rows, 100.00% (first in row 3" in text for text in found.findings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,10 @@ import pandas as pd
 import pytest
 from helpers.workbenches import bench
 
-from counterproof.metrics.shared.closest_pairs import LISTED, NAMED, Pair, listed, pair_panel, pairs_by_record
+from counterproof.metrics.shared.closest_pairs import LISTED, NAMED, Pair, listed, own_rows, pair_panel, pairs_by_record
 from counterproof.metrics.workbench import Workbench
+from counterproof.reports.figures.closest_pairs import draw_pairs
+from counterproof.reports.figures.panels import Pairs
 
 TABLE = pd.DataFrame(
     {
@@ -45,6 +48,30 @@ def test_contents_are_hidden_unless_asked_for() -> None:
     assert shown.data["pairs"][0]["real_record"] == {"age": "41.0", "town": "Bonn", "job": "nurse"}
     assert shown.data["pairs"][0]["synthetic_record"] == {"age": "41.0", "town": "Kiel", "job": "nurse"}
     assert not pair_panel(view(frame=TABLE, modality="table", show_real=True), []).shows_real
+
+
+def test_rows_that_copy_no_real_record_show_their_own_contents_and_never_texts_or_the_real_row() -> None:
+    kinds = {"age": "number", "town": "text", "job": "category"}
+    pairs = [replace(pair(4, 1), own=True), pair(5, 2)]
+    panel = pair_panel(view(frame=TABLE, modality="table", kinds=kinds), pairs)
+    own, other = panel.data["pairs"]
+    assert (own["synthetic_shown"], other["synthetic_shown"]) == (True, False)
+    assert own["synthetic_record"] == {"age": "41.0", "job": "nurse"}
+    assert (own["real_record"], other["synthetic_record"], other["real_record"]) == (None, None, None)
+    drawn = str(draw_pairs(Pairs.model_validate(panel.data), reveal=False))
+    assert "nurse" in drawn
+    assert "judge" not in drawn
+    assert "Bonn" not in drawn
+
+
+@pytest.mark.parametrize("twins", [1, 4])
+def test_a_near_copy_is_not_a_row_of_its_own_even_of_a_record_with_twins(twins: int) -> None:
+    rng = np.random.default_rng(0)
+    train, holdout = rng.normal(size=(60, 4)), rng.normal(size=(60, 4))
+    train[:twins] = train[0]
+    far = np.full((1, 4), 6.0)
+    at = bench(train, holdout, np.vstack([train[:1], train[:1] + 0.01, far, rng.normal(size=(20, 4))]))
+    assert own_rows(at, at.release.rows[:3]).tolist() == [False, False, True]
 
 
 @pytest.mark.parametrize(("made", "real", "agree"), [(4, 1, 2), (3, 0, 3), (5, 2, 2), (4, 2, 0)])

@@ -1,0 +1,394 @@
+"""The one builder of sentences about gates and readings: what terminal, Markdown, HTML, JUnit and pytest say.
+
+A sentence holds the quantity by the name its users know, the value with its interval and unit, what real data give,
+the limit, and what the limit was widened for. The words come from the metric (see ``Quantity`` of
+:mod:`counterproof.metrics.metric`), which the record keeps as ``about``. An excess over the floor is told on the
+metric's own scale: a classifier's AUROC of 0.92 where real data give 0.50 and 0.65 is the limit, not "0.42 above".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from string import Formatter
+from typing import Literal, get_args
+
+from counterproof.metrics.estimate import Better, Telling
+from counterproof.reports.judgement import Operator, Verdict, holds, number, too_small
+from counterproof.reports.model import QUESTIONS, GateReading, GroupKey, QuantityReading, Reading
+from counterproof.reports.text import printable
+
+Words = Mapping[str, QuantityReading]
+"""What each field is about, by ``metric.field``."""
+ShownAs = Literal["number", "percent", "points"]
+OF_SHUFFLED = "{} times as far as independently shuffled columns"
+BOUNDED = ("AUROC",)  # units whose numbers end at 1; the error of the floor may reach beyond
+LEARNERS: Mapping[str, str] = {"boosting": "gradient boosting", "linear": "linear model", "network": "neural network"}
+
+
+# -- amounts ----------------------------------------------------------------------------------------
+
+
+def amount(value: float | None, shown_as: ShownAs = "number") -> str:
+    """A number in its unit.
+
+    >>> amount(0.0213, "percent"), amount(-0.32, "points"), amount(0.65), amount(1.0, "percent")
+    ('2.1 %', '-32 points', '0.65', '100 %')
+    """
+    if value is None:
+        return "–"
+    if shown_as == "number":
+        return number(value)
+    told = 100 * value
+    return f"{number(told) if abs(told) >= 10 else f'{told:.2g}'} {'%' if shown_as == 'percent' else 'points'}"
+
+
+def amount_within(
+    value: float | None, low: float | None, high: float | None, shown_as: ShownAs = "number", least: float | None = None
+) -> str:
+    """A number with its interval, all with as many decimals; below the least that it can truly be, as that.
+
+    >>> amount_within(0.0213, 0.017, 0.025, "percent"), amount_within(1.0, 0.998, 1.0)
+    ('2.1 % [1.7, 2.5]', '1.00 [1.00, 1.00]')
+    >>> amount_within(-0.002, -0.01, 0.006, least=0)
+    '0 within its error [0, 0.0060]'
+    """
+    if value is None:
+        return "–"
+    scale = 1.0 if shown_as == "number" else 100.0
+    unit = {"number": "", "percent": " %", "points": " points"}[shown_as]
+    low, high = value if low is None else low, value if high is None else high
+    digits = _decimals([scale * one for one in (value, low, high)], 3 if shown_as == "number" else 2)
+    if least is not None and value < least:
+        top = _fixed(scale * max(high, least), digits)
+        return f"{number(scale * least)}{unit} within its error [{number(scale * least)}, {top}]"
+    if shown_as == "percent":  # the error of the floor may reach beyond what a share can be
+        low, high = max(low, 0.0) if value >= 0 else low, min(high, 1.0) if value <= 1 else high
+    told, *ends = (_fixed(scale * one, digits) for one in (value, low, high))
+    return f"{told}{unit} [{', '.join(ends)}]"
+
+
+def _decimals(values: list[float], significant: int) -> int:
+    """Decimals that give the largest of these numbers so many significant digits."""
+    largest = max((abs(one) for one in values), default=0.0)
+    if largest <= 0 or not math.isfinite(largest):
+        return 0
+    return max(0, min(6, significant - 1 - math.floor(math.log10(largest))))
+
+
+def _fixed(value: float, digits: int) -> str:
+    text = f"{value:,.{digits}f}" if abs(value) < 1e9 else number(value)
+    if float(text.replace(",", "")) == 0:
+        return "0" if value == 0 else text.removeprefix("-")
+    return text
+
+
+# -- names ------------------------------------------------------------------------------------------
+
+
+def group_in_words(group: GroupKey | None) -> str:
+    """A group in words: ``sex = F, every race``."""
+    parts = []
+    for column, value in (group or {}).items():
+        if value == "*":
+            parts.append(f"each {column}")
+        elif column == "learner":
+            parts.append(_value(column, value))
+        else:
+            parts.append(column if value is None else f"{column} = {value}")
+    return printable(", ".join(parts))
+
+
+def _value(column: str, value: str | None) -> str:
+    """A part of a group as it reads: learners by their full names."""
+    return LEARNERS.get(str(value), str(value)) if column == "learner" else str(value)
+
+
+def place_in_words(group: GroupKey) -> str:
+    """Where a reading was taken, as short as it can be told: a column by its name.
+
+    >>> place_in_words({"column": "age"}), place_in_words({"sex": "F", "learner": "boosting"})
+    ('age', 'sex = F, gradient boosting')
+    """
+    if list(group) in (["column"], ["learner"]):
+        return printable("".join(_value(key, value) for key, value in group.items()))
+    return group_in_words(group)
+
+
+def quantity_of(words: Words, reading: Reading) -> QuantityReading:
+    """What a reading is about; a metric that says nothing is told by its title and field."""
+    field = reading.field.removesuffix("_excess")
+    found = words.get(f"{reading.metric}.{field}")
+    if found is not None:
+        return found
+    name = reading.title or reading.metric.rpartition(".")[2].replace("_", " ")
+    if not reading.headline and field not in ("excess", "change"):
+        name = f"{name}, {field.replace('_', ' ')}"
+    return QuantityReading(name=name[:1].upper() + name[1:] if name[:1].isascii() else name)
+
+
+def filled(template: str, group: GroupKey | None, *, rest: bool = True) -> str:
+    """A template with the parts of a group in their places and, unless unwanted, what has no place in it behind.
+
+    >>> filled("Distribution of {column}", {"column": "age"})
+    'Distribution of age'
+    >>> filled("Accuracy", {"sex": "F"}), filled("Distribution of {column}", None)
+    ('Accuracy, for sex = F', 'Distribution of each column')
+    """
+    parts = dict(group or {})
+    used: set[str] = set()
+    told = []
+    for text, key, _, _ in Formatter().parse(template):
+        told.append(text)
+        if key == "group":
+            used |= parts.keys()
+            told.append(group_in_words(parts) or "each group")
+        elif key is not None:
+            used.add(key)
+            value = parts.get(key)
+            each = "" if parts and value is None else f"each {key}"
+            told.append(each if value in (None, "*") else _value(key, value))
+    name = " ".join(printable("".join(told)).replace(" ()", "").split())
+    others = group_in_words({key: value for key, value in parts.items() if key not in used})
+    return f"{name}, for {others}" if rest and others else name
+
+
+def subject(words: Words, reading: Reading, *, group: bool = True) -> str:
+    """The quantity by its name, with the group that it was measured in."""
+    return filled(quantity_of(words, reading).name, reading.group if group else None)
+
+
+# -- what is shown ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A judged reading on the scale that readers know.
+
+    Attributes:
+        quantity: What it is.
+        unit: What the numbers are in, by the metric.
+        operator: Of the limit, on this scale.
+        better: Which direction is good, on this scale.
+        value: The value; None where nothing was measured.
+        low: Lower end of the interval.
+        high: Upper end.
+        floor: What real data give.
+        limit: The limit to pass.
+        fail_limit: The limit to fail.
+        stated: The limit before it was widened.
+        bound: What a PASS was decided by.
+        least: The least that the true value can be.
+    """
+
+    quantity: QuantityReading
+    unit: str = ""
+    operator: Operator
+    better: Better
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    floor: float | None = None
+    limit: float | None = None
+    fail_limit: float | None = None
+    stated: float | None = None
+    bound: float | None = None
+    least: float | None = None
+
+    @property
+    def two_sided(self) -> bool:
+        """Whether the limit holds on both sides of zero."""
+        return self.better == "zero" and self.operator in ("<=", "<")
+
+    @property
+    def told(self) -> str:
+        """The value with its interval, in its unit."""
+        return amount_within(self.value, self.low, self.high, self.quantity.shown_as, self.least)
+
+    @property
+    def limit_told(self) -> str:
+        """The limit in its unit: ``at most 0.65``, ``within ±10 points``."""
+        return _limit(self, self.limit)
+
+
+MIRRORED: Mapping[Operator, Operator] = {"<=": ">=", ">=": "<=", "<": ">", ">": "<"}
+LIMITS: Mapping[Operator, str] = {"<=": "at most", "<": "less than", ">=": "at least", ">": "more than"}
+
+
+def _limit(shown: Shown, limit: float | None) -> str:
+    told = amount(limit, shown.quantity.shown_as)
+    return f"within ±{told}" if shown.two_sided else f"{LIMITS[shown.operator]} {told}"
+
+
+def on_own_scale(shown: Shown, reading: Reading, base: Reading | None) -> Shown:
+    """An excess over the floor on the scale of the metric itself; of one with an anchor, as a share of that."""
+    if base is None or not reading.field.endswith("excess"):
+        return shown
+    if base.anchor is not None:
+        words = shown.quantity.model_copy(update={"measure": OF_SHUFFLED, "shown_as": "number"})
+        return replace(shown, quantity=words, floor=0.0, least=0.0)
+    if base.floor is None:
+        return shown
+    floor = base.floor.value
+    most = 1.0 if base.unit in BOUNDED else math.inf
+    moved = _Scale(floor=floor, sign=-1 if base.better == "higher" else 1)
+    low, high = moved(shown.low), moved(shown.high)
+    return replace(
+        shown,
+        operator=MIRRORED[shown.operator] if moved.sign < 0 else shown.operator,
+        better=base.better,
+        value=moved(shown.value),
+        low=low if moved.sign > 0 else high,
+        high=_at_most(high if moved.sign > 0 else low, most),
+        floor=floor,
+        limit=moved(shown.limit),
+        fail_limit=moved(shown.fail_limit),
+        stated=moved(shown.stated),
+        bound=moved(shown.bound),
+        least=base.least,
+    )
+
+
+def _at_most(value: float | None, most: float) -> float | None:
+    return None if value is None else min(value, most)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scale:
+    """From an excess to the metric's own scale."""
+
+    floor: float
+    sign: int
+
+    def __call__(self, excess: float | None) -> float | None:
+        return None if excess is None else self.floor + self.sign * excess
+
+
+# -- sentences --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Openness:
+    """What leaves a gate open.
+
+    Attributes:
+        n: Rows a side.
+        n_needed: Rows that would decide it; None where no number of them would that can be collected.
+        too_small: The rows that a pass needs at least, where there are fewer.
+        adjusted_for: Comparisons that a fail is adjusted for.
+    """
+
+    n: int = 0
+    n_needed: int | None = None
+    too_small: int = 0
+    adjusted_for: int = 1
+
+
+def sentence(
+    shown: Shown, group: GroupKey, verdict: Verdict, *, reason: str = "", opened: Openness | None = None
+) -> str:
+    """What was measured, what real data give, what is allowed and, where that leaves it open, what would decide.
+
+    Args:
+        shown: The reading and its limits, as readers know them.
+        group: Where it was measured.
+        verdict: How it was judged.
+        reason: A remark of the metric.
+        opened: What leaves it open, for an inconclusive one.
+    """
+    words = shown.quantity
+    failing = verdict == "fail" and words.finding
+    name = filled(words.finding if failing else words.name, group)
+    told = [f"{name}: {measured(shown)}"]
+    if shown.floor is not None:
+        told.append(f"real against real {amount(shown.floor, words.shown_as)}")
+    told.append(_allowed(shown))
+    if reason:
+        told.append(reason)
+    if verdict == "inconclusive" and opened is not None:
+        told.append(_open(shown, opened))
+    return printable("; ".join(told))
+
+
+def measured(shown: Shown) -> str:
+    """The value in the metric's own words: ``AUROC 0.92 [0.91, 0.93]``."""
+    if shown.value is None:
+        return "no value"
+    template = shown.quantity.measure.replace("{unit}", shown.unit)
+    before, _, after = template.partition("{}")
+    return f"{before}{shown.told}{after}"
+
+
+def _allowed(shown: Shown) -> str:
+    unit = shown.quantity.shown_as
+    told = f"the limit is {amount(shown.limit, unit)}"
+    if shown.two_sided:
+        told = f"the limit is ±{amount(shown.limit, unit)}"
+    elif shown.operator in (">=", ">"):
+        told = f"at least {amount(shown.limit, unit)} is required"
+    if shown.fail_limit is not None and shown.fail_limit != shown.limit:
+        told = f"{told}, and {amount(shown.fail_limit, unit)} fails"
+    if shown.stated is None or shown.stated == shown.limit:
+        return told
+    return f"{told} ({amount(shown.stated, unit)} by policy; widened, as real data of this size differ by as much)"
+
+
+def _open(shown: Shown, opened: Openness) -> str:
+    unit = shown.quantity.shown_as
+    if opened.too_small:
+        return f"but {too_small(opened.n, opened.too_small)}"
+    assert shown.value is not None
+    assert shown.limit is not None
+    value = abs(shown.value) if shown.two_sided else shown.value
+    if holds(value, shown.operator, shown.limit):
+        told = f"but these data leave {amount(shown.bound, unit)} possible"
+    elif _apart(shown):
+        several = f" for {opened.adjusted_for} comparisons" if opened.adjusted_for > 1 else ""
+        told = f"outside the limit, but not once its error is adjusted{several}"
+    else:
+        told = "outside the limit, but by less than its error"
+    if opened.n_needed:
+        return f"{told} (n = {opened.n:,}; about {opened.n_needed:,} rows would decide)"
+    return f"{told}; it stands so near its limit that more rows would hardly decide" if opened.n else told
+
+
+def _apart(shown: Shown) -> bool:
+    """Whether the whole interval lies outside the limit."""
+    assert shown.limit is not None
+    ends = [one for one in (shown.low, shown.high) if one is not None]
+    if shown.two_sided:
+        return bool(ends) and (min(ends) > shown.limit or max(ends) < -shown.limit)
+    return bool(ends) and not any(holds(one, shown.operator, shown.limit) for one in ends)
+
+
+# -- which failure is told first ------------------------------------------------------------------
+
+
+def most_telling(verdict: Verdict, gates: Sequence[GateReading], words: Words) -> list[GateReading]:
+    """The gates of one verdict, the most telling first.
+
+    Columns that do not match explain whatever else is wrong; then come copies, then groups and values that are
+    missing, then single columns, then the rest. Of one kind a fact is told before all numbers, and then what is off
+    by most times its tolerance.
+    """
+    found = [gate for gate in gates if gate.verdict == verdict]
+    return sorted(found, key=lambda gate: telling_order(gate, words))
+
+
+def telling_order(gate: GateReading, words: Words) -> tuple[int, float, int]:
+    """What sorts gates of one verdict, the most telling first; facts alike by the order of the questions."""
+    families = list(QUESTIONS)
+    family = families.index(gate.family) if gate.loss is None and gate.family in families else len(families)
+    return _kind_of(gate, words), -_loss(gate), family
+
+
+def _kind_of(gate: GateReading, words: Words) -> int:
+    about = words.get(f"{gate.metric}.{gate.field.removesuffix('_excess')}")
+    return get_args(Telling).index(about.telling if about is not None else "loss")
+
+
+def _loss(gate: GateReading) -> float:
+    if gate.loss is not None:
+        return gate.loss
+    return math.inf if gate.margin is None and gate.verdict == "fail" else 0.0
