@@ -71,7 +71,9 @@ def terminal_lines(page: MetricPage) -> Iterator[str]:
     yield from ("", "Default gates")
     for gate in page.gates:
         yield from _wrapped(f"{gate.expression}{' (only warns)' if gate.level == 'warn' else ''}", "  ", "    ")
-        yield from _wrapped(f"{gate.reason[0].upper()}{gate.reason[1:]}.", "    ", "    ")
+        yield from _wrapped(f"Why this much: {gate.reason}.", "    ", "    ")
+        if gate.failed:
+            yield from _wrapped(f"If it fails: {gate.failed}", "    ", "    ")
     if not page.gates:
         yield "  None: it is measured and shown, and no default gate looks at it."
     if page.fields:

@@ -64,11 +64,19 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DefaultGate:
-    """A gate of the default policy, and why its limit is what it is."""
+    """A gate of the default policy.
+
+    Attributes:
+        expression: As it is written.
+        level: ``fail``, or ``warn`` for gates that never change a verdict.
+        reason: Why this much.
+        failed: What a failure means and what to do about it.
+    """
 
     expression: str
     level: str
     reason: str
+    failed: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +151,7 @@ def page_of(metric: Metric) -> MetricPage:
                 expression=f"{metric.id}.{t.field}{'[*]' if t.cells else ''} {t.operator} {t.limit:g}",
                 level=t.level,
                 reason=t.reason,
+                failed=_failed(metric, t.field),
             )
             for t in metric.tolerances
         ),
@@ -156,6 +165,13 @@ def _needs(metric: Metric) -> str:
     asked = {"holdout": "a holdout", "label": "a label", "groups": "group columns"}
     parts = [", ".join(kinds), *(words for name, words in asked.items() if getattr(needs, name))]
     return "; ".join([*parts, f"{needs.smallest_n} rows a side before a gate can pass"])
+
+
+def _failed(metric: Metric, field: str) -> str:
+    """What a failure of this field means and what to do; names of places become words: the column, the group."""
+    said = metric.quantities.get(metric.headline if field == "excess" else field.removesuffix("_excess"))
+    told = "" if said is None else f"{said.means} {said.remedy}".strip()
+    return re.sub(r"\{(\w+)\}", r"the \1", told)
 
 
 def _fields(metric: Metric, yields: Sequence[str]) -> tuple[Entry, ...]:

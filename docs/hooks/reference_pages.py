@@ -1,7 +1,7 @@
 """Hook of mkdocs: one reference page for each metric, from the same text as ``counterproof metrics show``.
 
-The pages exist in the built site alone. Numbers and figures of the demo
-stand in ``demo.json``; after a change of the demo write that file anew:
+The pages exist in the built site alone. What the demo gave, in numbers and figures, stands in ``demo.json``; after a
+change of the demo write that file anew:
 
     counterproof demo --out /tmp/demo && python docs/hooks/reference_pages.py /tmp/demo/release_*/record.json
 """
@@ -116,7 +116,10 @@ def page_text(page: MetricPage) -> Iterator[str]:
     yield from section("What it cannot see", page.limits)
     yield from ("", "## Default gates", "")
     for gate in page.gates:
-        yield f"* `{gate.expression}`{' (only warns)' if gate.level == 'warn' else ''}: {prose(gate.reason)}."
+        yield from ("", f"`{gate.expression}`{' (only warns)' if gate.level == 'warn' else ''}", "")
+        yield f"* Why this much: {prose(gate.reason)}."
+        if gate.failed:
+            yield f"* If it fails: {prose(gate.failed)}"
     if not page.gates:
         yield "None: it is measured and shown, and no default gate looks at it. See [Gates](../gates.md) for your own."
     yield from ("", "## Fields", "", "| field | meaning |", "|---|---|")
@@ -238,7 +241,8 @@ def keep(paths: list[Path]) -> None:
                 if panel.kind not in LEFT_OUT and "panel" not in found:
                     found |= {"drawn": release, "panel": panel.model_dump(mode="json")}
     kept = {name: found for name, found in kept.items() if found["headlines"]}
-    STORED.write_text(json.dumps(kept, indent=0, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    lines = [f"{json.dumps(name)}: {json.dumps(found, ensure_ascii=False)}" for name, found in sorted(kept.items())]
+    STORED.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
