@@ -45,7 +45,7 @@ EMPTY = 0.001  # chance that a faithful release leaves any real cell empty, over
         "value": Quantity(
             name="Representation of {group}",
             measure="{} times its share in real data",
-            finding="{group} is under-represented",
+            finding="Rows with {group} are under-represented",
             means="Models and counts made from the release underrate this group.",
             remedy="Generate more rows with {group}, or weight the release by group.",
             telling="missing",

@@ -48,7 +48,7 @@ USED: Work[Rows] = Work("rows whose texts are looked at")
         "value": Quantity(
             name="Form of {column} ({form})",
             measure="distance {} (0 is the same, 1 is apart)",
-            finding="{column} is written in another form than in real data ({form})",
+            finding="Column {column} is written in another form than in real data ({form})",
             means="Parsers and matching rules made for the real column may not work.",
             remedy="Compare some texts of the release with the real format.",
             telling="column",
