@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from counterproof.metrics.estimate import Better, Estimate, Measurement, Scale, Status, Telling
 from counterproof.refusal import nearest_names
-from counterproof.reports.judgement import Judgement, Operator, Verdict, compare
+from counterproof.reports.judgement import Judgement, Operator, Verdict, compare, number
 from counterproof.reports.serialise import rounded
+from counterproof.reports.text import clipped, interval
 
 
 def names_of(reading: Reading) -> tuple[str, ...]:
@@ -48,6 +49,7 @@ GroupKey = dict[str, str | None]
 # JSON need not escape these, but a terminal that shows the file would interpret them.
 UNSEEN = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
+SHOWN = 100  # letters of a text in a ``repr``
 KNOWN = 5  # a fifth of the rows that a metric asks for tell how far a faithful release scatters
 
 
@@ -87,6 +89,11 @@ class EvidenceReading(Part):
     note: str = ""
     shows_real: bool = False
 
+    def __repr__(self) -> str:
+        return f"<table {clipped(self.title, SHOWN)!r}: {len(self.rows)} rows, {len(self.columns)} columns>"
+
+    __str__ = __repr__
+
 
 class PanelReading(Part):
     """All that one figure needs."""
@@ -96,6 +103,11 @@ class PanelReading(Part):
     data: dict[str, Any]
     note: str = ""
     shows_real: bool = False
+
+    def __repr__(self) -> str:
+        return f"<panel {self.kind} {clipped(self.title, SHOWN)!r}>"
+
+    __str__ = __repr__
 
 
 class ControlReading(Part):
@@ -222,6 +234,24 @@ class Reading(Part):
         known = self.expected is not None and self.expected.error > 0 and KNOWN * self.rows >= self.smallest_n
         return not known or 2 * self.rows < max(self.n.values())
 
+    def __repr__(self) -> str:
+        name = clipped(min(names_of(self), key=len), SHOWN)
+        if self.estimate is None:
+            return f"<{name} {self.status.replace('_', ' ')}: {clipped(self.reason, SHOWN) or 'no reason was given'}>"
+        floor = "" if self.floor is None else f", floor {number(self.floor.value)}"
+        alarm = f", ALARM: {clipped(self.alarm, SHOWN)}" if self.alarm else ""
+        return f"<{name} {interval(self.value, self.low, self.high)}{floor}{alarm}>"
+
+    __str__ = __repr__
+
+    def unlike(self, other: Reading) -> str:
+        """Why this number cannot be compared with another run's; empty where it can."""
+        for name, words in (("algo", "version of the metric"), ("params", "parameters"), ("protocol", "protocol")):
+            then, now = getattr(other, name), getattr(self, name)
+            if then != now:
+                return f"another {words} ({then!r}, now {now!r})"
+        return ""
+
     def _against(self, operator: Operator, limit: float) -> Judgement:
         if self.alarm:
             return Judgement(verdict="fail", sentence=f"{self.metric}: FAIL, {self.alarm}")
@@ -265,6 +295,12 @@ class CellReading(Part):
     high: float | None = None
     limit: float | None = None
     why: str = ""
+
+    def __repr__(self) -> str:
+        place = ", ".join(f"{column}={value}" for column, value in self.group.items())
+        return f"<cell {clipped(place, SHOWN)} {self.verdict.upper()}: {interval(self.value, self.low, self.high)}>"
+
+    __str__ = __repr__
 
 
 class GateReading(Part):
@@ -310,12 +346,27 @@ class GateReading(Part):
     name: str = ""
     members: list[GateReading] = Field(default_factory=list)
 
+    def __repr__(self) -> str:
+        found = f": {interval(self.value, self.low, self.high)}" if self.value is not None else ""
+        level = " (warns only)" if self.level == "warn" else ""
+        waived = ", waived" if self.waiver is not None else ""
+        return f"<gate {clipped(self.name or self.expression, SHOWN)} {self.verdict.upper()}{level}{waived}{found}>"
+
+    __str__ = __repr__
+
 
 class FamilyReading(Part):
     """The verdict of one question and the sentences behind it."""
 
     verdict: Literal["pass", "fail", "inconclusive", "error", "not_assessed"]
     because: list[str] = Field(default_factory=list)
+
+    def __repr__(self) -> str:
+        first = clipped(self.because[0], SHOWN) if self.because else ""
+        more = f" and {len(self.because) - 1} more" if len(self.because) > 1 else ""
+        return f"<{self.verdict.upper().replace('_', ' ')}{': ' if first else ''}{first}{more}>"
+
+    __str__ = __repr__
 
 
 class ColumnExtent(Part):
@@ -410,6 +461,12 @@ class Manifest(Part):
     stages: list[StageReading] = Field(default_factory=list)
     started: str = ""
 
+    def __repr__(self) -> str:
+        roles = ", ".join(f"{role.role} {role.rows} rows" for role in self.roles)
+        return f"<manifest: {clipped(roles, SHOWN) or 'no roles'}, seed {self.seed}>"
+
+    __str__ = __repr__
+
 
 class QuantityReading(Part):
     """What one field of a metric is about, in words: what sentences and the glossary are made of.
@@ -479,9 +536,22 @@ class RecordData(Part):
         """
         found = self.find(key)
         if found is None:
-            near = nearest_names(key, self.keys(), most=3, cutoff=0.4)
-            raise KeyError(f"the record has no {key!r}{'; did you mean ' + ', '.join(near) if near else ''}")
+            raise KeyError(self._no_such_name(key))
         return found
+
+    def _no_such_name(self, key: str) -> str:
+        """That there is no such name, and which are nearest: whole metrics first, or else where all stand."""
+        metrics = list(dict.fromkeys(reading.metric for reading in self.measurements))
+        if key in metrics:  # one without a headline, or measured by group only
+            near = [names_of(reading)[-1] for reading in self.measurements if reading.metric == key][:3]
+        else:
+            within = [name for name in metrics if key and key.casefold() in name]
+            near = [*within, *nearest_names(key, self.keys(), most=3, cutoff=0.4)]
+        asked = f"the record has no {clipped(key, SHOWN)!r}"
+        if near:
+            return f"{asked}; did you mean {', '.join(list(dict.fromkeys(near))[:3])}?"
+        some = f"such as {', '.join(metrics[:3])}; record.keys() lists every name" if metrics else "no measurements"
+        return f"{asked}; it has {some}"
 
     def keys(self) -> Iterator[str]:
         """Every name that ``record[...]`` answers to."""

@@ -12,7 +12,7 @@ from helpers.cli import MAIN, python, rows, saved
 
 import counterproof
 
-HEAVY = ("torch", "sklearn")
+HEAVY = ("torch", "sklearn", "plotly")
 TELL = f"import sys; sys.stderr.write('loaded:' + ','.join(m for m in {HEAVY!r} if m in sys.modules))"
 VERB = f"import atexit; atexit.register(exec, {TELL!r}, {{}}); {MAIN}"
 
@@ -41,6 +41,7 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("metrics", "list"),
         ("metrics", "show", "utility.tstr"),
         ("weights", "list"),
+        ("report", "--help"),
     ],
 )
 def test_verbs_that_compute_nothing(tmp_path: Path, verb: tuple[str, ...]) -> None:
@@ -54,6 +55,13 @@ def test_judging_again_with_all_its_files(record: Path, tmp_path: Path) -> None:
     assert done.returncode in (0, 3), done.stderr
     assert loaded(done) == ""
     assert len(list((tmp_path / "again").iterdir())) == 4
+
+
+def test_pages_of_records_that_are_there(record: Path, tmp_path: Path) -> None:
+    for out, given in (("one.html", [record]), ("two.html", [record, record]), ("all.html", [record.parent.parent])):
+        done = python("-c", VERB, "report", *map(str, given), "--out", out, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert loaded(done) == ""
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from counterproof.cli.context import Judged, Program, exit_on_refusal, progress
+from counterproof.cli.report_command import report
 from counterproof.cli.statistics_command import statistics
 from counterproof.cli.weights_command import weights
 
@@ -27,6 +28,9 @@ def main() -> None:
 
     Exit codes: 0 pass, 1 a gate failed, 2 usage or refused data, 3 inconclusive, 4 a metric crashed.
     """
+
+
+main.add_command(report)
 
 
 main.add_command(statistics)

@@ -286,10 +286,8 @@ def _baseline(gated: str, reading: Reading, baseline: Record | None) -> float:
     if old is None or old.value is None:
         where = f"[{reading.where}]" if reading.where else ""
         raise GateError(f"gate {gated}: the baseline record has no value of {reading.metric}.{reading.field}{where}")
-    for name, told in (("algo", "version of the metric"), ("params", "parameters"), ("protocol", "protocol")):
-        then, now = getattr(old, name), getattr(reading, name)
-        if then != now:
-            raise GateError(f"gate {gated}: the baseline has another {told} ({then!r}, now {now!r}); audit it again")
+    if unlike := reading.unlike(old):
+        raise GateError(f"gate {gated}: the baseline has {unlike}; audit it again")
     return old.value
 
 

@@ -54,12 +54,13 @@ def _measure(pair: Pair) -> Markup:
 
 def _image(encoded: str | None, side: str) -> Markup:
     """An image, if the data are a PNG."""
-    if encoded is None or not _is_png(encoded):
+    if encoded is None or not is_png(encoded):
         return element("div", element("span", "no image"), class_="veil")
     return element("img", src=f"data:image/png;base64,{encoded}", alt=f"{side} image", width=128, height=128)
 
 
-def _is_png(encoded: str) -> bool:
+def is_png(encoded: str) -> bool:
+    """Whether the base64 text is that of a PNG: nothing else becomes an image of the page."""
     try:
         return base64.b64decode(encoded, validate=True).startswith(b"\x89PNG\r\n\x1a\n")
     except (binascii.Error, ValueError):

@@ -53,12 +53,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
-
 from counterproof.reports.figures.closest_pairs import draw_pairs
 from counterproof.reports.figures.curves import draw_curves
 from counterproof.reports.figures.forests import draw_forest
-from counterproof.reports.figures.heatmaps import draw_cells, draw_map, plot_of
+from counterproof.reports.figures.heatmaps import draw_cells, draw_map
 from counterproof.reports.figures.histograms import draw_bars, draw_marginals
 from counterproof.reports.figures.markup import Markup, element
 from counterproof.reports.figures.mosaics import draw_mosaic
@@ -73,19 +71,21 @@ from counterproof.reports.figures.panels import (
     MosaicGroup,
     Pairs,
     Reach,
+    shape_of,
 )
+from counterproof.reports.figures.plots.build import plot_of_data
+from counterproof.reports.figures.plots.theme import PAGE, Plot
 from counterproof.reports.judgement import number
 from counterproof.reports.model import PanelReading
-from counterproof.reports.serialise import rounded
 from counterproof.reports.text import cell_text, interval
 
 TABLE_ROWS = 1500
-TRACES = ("heatmap", "scatter")
-"""Types of plotly.js traces that figures use; the vendored bundle has them."""
+LEGEND_LINE = 24  # pixels
+STILL = ("pairs",)  # cards of text and images, which no plot improves
 LEGENDS: Mapping[str, tuple[str, ...]] = {
     "marginals": ("real", "synthetic", "hidden"),
     "map": ("real", "synthetic", "hidden"),
-    "cells": ("under", "over", "hidden"),
+    "cells": ("under", "hidden"),
     "forest": ("real", "synthetic", "change"),
     "curves": ("synthetic", "floor"),
     "mosaic": ("hidden",),
@@ -104,7 +104,8 @@ class Figure:
         columns: Headings of the same data as a table.
         rows: Its rows, as text.
         left_out: How many rows the table leaves to the record.
-        plot: The same for plotly.js, or None.
+        plot: The same for plotly.js, ``{"data": …, "layout": …}`` with colours as ``var(--name)``, or None.
+            ``layout.meta.least_width``: on a narrower page the drawing stays.
         legend: Keys of the colours.
     """
 
@@ -115,18 +116,22 @@ class Figure:
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
     left_out: int = 0
-    plot: dict[str, Any] | None = None
+    plot: Plot | None = None
     legend: tuple[str, ...] = ()
 
 
 def draw(panel: PanelReading, *, shows_real: bool = False) -> Figure:
     """Draw a panel; ``shows_real``: the audit was run with --show-real."""
+    reveal = shows_real or panel.shows_real
     try:
-        drawn, columns, rows, plot = _DRAWERS[panel.kind](rounded(panel.data), shows_real or panel.shows_real)
-    except (ValidationError, ValueError, IndexError) as error:
-        what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        broken = element("p", f"This figure cannot be drawn, its data have another shape: {what}.", class_="note")
+        data = shape_of(panel)
+        drawn = _DRAWERS[panel.kind](data, reveal)
+        columns, rows = _TABLES[panel.kind](data)
+        plot = None if panel.kind in STILL else plot_of_data(panel.kind, data, PAGE, reveal=reveal)
+    except (ValueError, IndexError) as error:
+        broken = element("p", f"This figure cannot be drawn, {error}.", class_="note")
         return Figure(kind=panel.kind, title=panel.title, note=panel.note, drawing=broken)
+    legend = _legend(panel)
     return Figure(
         kind=panel.kind,
         title=panel.title,
@@ -135,8 +140,8 @@ def draw(panel: PanelReading, *, shows_real: bool = False) -> Figure:
         columns=columns,
         rows=tuple(rows[:TABLE_ROWS]),
         left_out=max(0, len(rows) - TABLE_ROWS),
-        plot=plot,
-        legend=_legend(panel),
+        plot=_without_legend(plot) if plot and len(legend) > 1 else plot,
+        legend=legend,
     )
 
 
@@ -149,13 +154,22 @@ def _legend(panel: PanelReading) -> tuple[str, ...]:
     return there if len(there) > 1 else ()
 
 
-Drawn = tuple[Markup, tuple[str, ...], Sequence[tuple[str, ...]], dict[str, Any] | None]
+def _without_legend(plot: Plot) -> Plot:
+    """The same plot without its legend, where the page has one above it."""
+    layout = plot["layout"]
+    if not layout.get("showlegend"):
+        return plot
+    margin = {**layout.get("margin", {}), "t": layout.get("margin", {}).get("t", 32) - LEGEND_LINE}
+    height = layout["height"] - LEGEND_LINE
+    return {**plot, "layout": {**layout, "showlegend": False, "margin": margin, "height": height}}
 
 
-def _marginals(plain: dict[str, Any], reveal: bool) -> Drawn:
-    data = Marginals.model_validate(plain)
+Table = tuple[tuple[str, ...], Sequence[tuple[str, ...]]]
+
+
+def _marginals(data: Marginals) -> Table:
     columns = ("column", "statistic", "floor", "value or range", "real share", "synthetic share")
-    return draw_marginals(data), columns, list(_marginal_rows(data)), None
+    return columns, list(_marginal_rows(data))
 
 
 def _marginal_rows(data: Marginals) -> Iterator[tuple[str, ...]]:
@@ -165,40 +179,35 @@ def _marginal_rows(data: Marginals) -> Iterator[tuple[str, ...]]:
             yield (c.column, f"{c.statistic} {number(c.value)}", number(c.floor), label, *shares)
 
 
-def _map(plain: dict[str, Any], reveal: bool) -> Drawn:
-    data = Map.model_validate(plain)
-    if len(data.real) != len(data.y_edges) - 1 or any(len(row) != len(data.x_edges) - 1 for row in data.real):
-        raise ValueError("the grid of counts does not match its edges")
+def _map(data: Map) -> Table:
     rows = [
         (_span(data.x_edges, i), _span(data.y_edges, j), "hidden" if count is None else str(count))
         for j, counts in enumerate(data.real)
         for i, count in enumerate(counts)
         if count != 0
     ]
-    return draw_map(data), (data.axes[0], data.axes[1], "real rows"), rows, plot_of(data)
+    return (data.axes[0], data.axes[1], "real rows"), rows
 
 
 def _span(edges: list[float], index: int) -> str:
     return f"{number(edges[index])} to {number(edges[index + 1])}"
 
 
-def _pairs(plain: dict[str, Any], reveal: bool) -> Drawn:
-    data = Pairs.model_validate(plain)
+def _pairs(data: Pairs) -> Table:
     rows: list[tuple[str, ...]] = [
         (p.synthetic, p.real, number(p.distance), cell_text(p.exact), _agreement(p.agree, p.of)) for p in data.pairs
     ]
     columns: tuple[str, ...] = ("synthetic", "real", "distance", "exact copy", "columns agree")
     if any(p.note for p in data.pairs):
         columns, rows = (*columns, "remark"), [(*row, p.note) for row, p in zip(rows, data.pairs, strict=True)]
-    return draw_pairs(data, reveal=reveal), columns, rows, None
+    return columns, rows
 
 
 def _agreement(agree: int | None, of: int | None) -> str:
     return "–" if agree is None or of is None else f"{agree} of {of}"
 
 
-def _cells(plain: dict[str, Any], reveal: bool) -> Drawn:
-    data = Cells.model_validate(plain)
+def _cells(data: Cells) -> Table:
     columns = (data.row_title or "row", data.column_title or "column", "ratio", "real rows", "synthetic rows", "state")
     rows = [
         (
@@ -211,42 +220,34 @@ def _cells(plain: dict[str, Any], reveal: bool) -> Drawn:
         )
         for c in data.cells
     ]
-    return draw_cells(data), columns, rows, None
+    return columns, rows
 
 
-def _forest(plain: dict[str, Any], reveal: bool) -> Drawn:
-    data = Forest.model_validate(plain)
+def _forest(data: Forest) -> Table:
     rows = [(e.label, _reach(e.real), _reach(e.synthetic), _reach(e.change)) for e in data.entries]
-    return draw_forest(data), ("entry", *data.titles, "change"), rows, None
+    return ("entry", *data.titles, "change"), rows
 
 
 def _reach(reach: Reach | None) -> str:
     return "–" if reach is None else interval(reach.value, reach.low, reach.high)
 
 
-def _bars(plain: dict[str, Any], reveal: bool) -> Drawn:
-    data = Bars.model_validate(plain)
+def _bars(data: Bars) -> Table:
     rows = [(label, number(value)) for label, value in zip(data.labels, data.values, strict=True)]
-    return draw_bars(data), ("entry", data.value_title or "value"), rows, None
+    return ("entry", data.value_title or "value"), rows
 
 
-def _curves(plain: dict[str, Any], reveal: bool) -> Drawn:
-    data = Curves.model_validate(plain)
+def _curves(data: Curves) -> Table:
     rows = [
         (number(x), number(y), number(low), number(high))
         for x, y, low, high in zip(data.x, data.release, data.low, data.high, strict=True)
     ]
-    columns = (data.x_title or "x", data.y_title or "release", "real against real, from", "to")
-    return draw_curves(data), columns, rows, None
+    return (data.x_title or "x", data.y_title or "release", "real against real, from", "to"), rows
 
 
-def _mosaic(plain: dict[str, Any], reveal: bool) -> Drawn:
-    data = Mosaic.model_validate(plain)
-    if any(len(part) != len(data.labels) for g in data.groups for part in (g.real_labels, g.synthetic_labels)):
-        raise ValueError("a group has not as many shares as there are labels")
+def _mosaic(data: Mosaic) -> Table:
     columns = (data.group_title or "group", data.label_title or "label", "real share", "synthetic share")
-    rows = [row for group in data.groups for row in _mosaic_rows(data, group)]
-    return draw_mosaic(data), columns, rows, None
+    return columns, [row for group in data.groups for row in _mosaic_rows(data, group)]
 
 
 def _mosaic_rows(data: Mosaic, group: MosaicGroup) -> Iterator[tuple[str, ...]]:
@@ -260,7 +261,7 @@ def _hideable(share: float | None) -> str:
     return "hidden" if share is None else number(share)
 
 
-_DRAWERS: Mapping[str, Callable[[dict[str, Any], bool], Drawn]] = {
+_TABLES: Mapping[str, Callable[[Any], Table]] = {
     "marginals": _marginals,
     "map": _map,
     "pairs": _pairs,
@@ -269,4 +270,14 @@ _DRAWERS: Mapping[str, Callable[[dict[str, Any], bool], Drawn]] = {
     "bars": _bars,
     "curves": _curves,
     "mosaic": _mosaic,
+}
+_DRAWERS: Mapping[str, Callable[[Any, bool], Markup]] = {
+    "marginals": lambda data, _: draw_marginals(data),
+    "map": lambda data, _: draw_map(data),
+    "pairs": lambda data, reveal: draw_pairs(data, reveal=reveal),
+    "cells": lambda data, _: draw_cells(data),
+    "forest": lambda data, _: draw_forest(data),
+    "bars": lambda data, _: draw_bars(data),
+    "curves": lambda data, _: draw_curves(data),
+    "mosaic": lambda data, _: draw_mosaic(data),
 }

@@ -7,7 +7,7 @@ from textwrap import wrap
 
 from counterproof.reports.figures.axes import Axis, axis_over
 from counterproof.reports.figures.markup import Markup, drawing, element, hint
-from counterproof.reports.figures.panels import Entry, Forest, Reach
+from counterproof.reports.figures.panels import Entry, Forest, Limits, Reach
 from counterproof.reports.judgement import number
 from counterproof.reports.text import clipped, interval, printable
 
@@ -31,7 +31,7 @@ def draw_forest(data: Forest) -> Markup:
     if alone and not changed:
         parts.append(_zero(levels, len(entries)))
     if changed:
-        limits = _limits(data)
+        limits = data.limits
         changes = axis_over([0.0, *limits, *_ends(e.change for e in entries)], SPLIT + 10, RIGHT - 20)
         parts += [*_frame(changes, height, "change"), *_zone(changes, limits, height), *_changes(entries, changes)]
     names = [name for k, entry in enumerate(entries) for name in _name(k, entry.label)]
@@ -65,19 +65,13 @@ def _frame(axis: Axis, height: float, title: str) -> Iterable[Markup]:
         yield element("text", number(tick), class_="tick", x=axis(tick), y=height + 14, text_anchor="middle")
 
 
-def _limits(data: Forest) -> list[float]:
-    """Both sides of a limit above 0; a limit below 0 is the least that is tolerated."""
-    if data.limit is None:
-        return []
-    return [data.limit] if data.limit < 0 else [-data.limit, data.limit]
-
-
-def _zone(axis: Axis, limits: list[float], height: float) -> Iterable[Markup]:
-    if not limits:
+def _zone(axis: Axis, limits: Limits, height: float) -> Iterable[Markup]:
+    if limits == (None, None):
         return
-    low, high = axis(limits[0]), axis(limits[1]) if len(limits) == 2 else axis.end
+    low = axis.start if limits[0] is None else axis(limits[0])
+    high = axis.end if limits[1] is None else axis(limits[1])
     yield element("rect", class_="zone", x=low, y=TOP - 6, width=high - low, height=height - TOP + 6)
-    for value in limits:
+    for value in (limit for limit in limits if limit is not None):
         tip = hint(f"limit {number(value)}")
         yield element("line", tip, class_="limit", x1=axis(value), x2=axis(value), y1=TOP - 6, y2=height)
 

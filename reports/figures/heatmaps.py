@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from html import escape
-from typing import Any
 
 from counterproof.reports.figures.axes import Axis
 from counterproof.reports.figures.markup import Markup, drawing, element, hint
 from counterproof.reports.figures.panels import Cell, Cells, Map
 from counterproof.reports.judgement import number
-from counterproof.reports.text import clipped, interval, printable
+from counterproof.reports.text import clipped, interval
 
 ROWS_DRAWN, COLUMNS_DRAWN = 30, 14
 CELL_WIDTH, CELL_HEIGHT = 92.0, 46.0
@@ -21,7 +19,7 @@ SIDE, TALL = 640.0, 380.0
 
 
 def draw_cells(data: Cells) -> Markup:
-    """A heat map of ratios: 1 is the share of real data; thin in one colour, too much in another."""
+    """A heat map of ratios: 1 is the share of real data; thin and empty cells in one colour, others by how far off."""
     rows, columns = data.rows[:ROWS_DRAWN], data.columns[:COLUMNS_DRAWN]
     left, top = 150.0, 46.0
     parts = [
@@ -72,7 +70,8 @@ def _colour(cell: Cell, box: dict[str, float]) -> Markup:
         return Markup("")
     turn = math.log(max(cell.value, 1e-6)) / math.log(STRONGEST)
     strength = 0.5 * min(1.0, abs(turn))
-    return element("rect", class_="under" if turn < 0 else "over", fill_opacity=f"{strength:.2f}", **box)
+    kind = "under" if cell.state == "thin" else "real"
+    return element("rect", class_=kind, fill_opacity=f"{strength:.2f}", **box)
 
 
 def _reach(cell: Cell) -> str:
@@ -127,55 +126,3 @@ def _points(data: Map, x_axis: Axis, y_axis: Axis) -> Markup:
     found = zip(data.x[:POINTS_DRAWN], data.y[:POINTS_DRAWN], strict=True)
     dots = "".join(f"M{x_axis(x):.1f} {y_axis(y):.1f}h0" for x, y in found if x is not None and y is not None)
     return element("path", class_="dots", d=dots or "M0 0")
-
-
-def plot_of(data: Map) -> dict[str, Any]:
-    """The same map for plotly.js; colours are names of the page's variables."""
-    shown = [[None if count == 0 else count for count in row] for row in data.real]
-    hidden = [[1 if count is None else None for count in row] for row in data.real]
-    points = {"x": data.x[:POINTS_DRAWN], "y": data.y[:POINTS_DRAWN]}
-    return {
-        "data": [
-            _heat(data, hidden, "var(--hidden)", "var(--hidden)", "few real rows: hidden"),
-            _heat(data, shown, "var(--shade-0)", "var(--shade-1)", "%{z} real rows"),
-            {
-                "type": "scatter",
-                "mode": "markers",
-                **points,
-                "marker": {"size": 4, "opacity": 0.55, "color": "var(--synthetic)"},
-                "hovertemplate": "%{x:.3g}, %{y:.3g}<extra>synthetic</extra>",
-            },
-        ],
-        "layout": _layout(data),
-    }
-
-
-def _heat(data: Map, rows: list[list[int | None]], low: str, high: str, words: str) -> dict[str, Any]:
-    return {
-        "type": "heatmap",
-        "x": data.x_edges,
-        "y": data.y_edges,
-        "z": rows,
-        "showscale": False,
-        "colorscale": [[0, low], [1, high]],
-        "hovertemplate": f"{words}<extra></extra>",
-    }
-
-
-def _layout(data: Map) -> dict[str, Any]:
-    axis = {"gridcolor": "var(--line)", "zeroline": False, "linecolor": "var(--line)"}
-    return {
-        "xaxis": {**axis, "title": {"text": _title(data.axes[0])}},
-        "yaxis": {**axis, "title": {"text": _title(data.axes[1])}},
-        "margin": {"l": 56, "r": 12, "t": 12, "b": 48},
-        "height": 440,
-        "showlegend": False,
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"color": "var(--ink)", "family": "system-ui, sans-serif", "size": 12},
-    }
-
-
-def _title(text: str) -> str:
-    """Plotly reads a few tags in titles: escaped, they are text."""
-    return escape(printable(text))

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from counterproof.reports.model import PanelReading
+from counterproof.reports.serialise import rounded
+
+Limits = tuple[float | None, float | None]
+"""Lower and upper limit of a quantity; None where there is none."""
 
 
 class Shape(BaseModel):
@@ -25,6 +32,12 @@ class Marginal(Shape):
     real: list[float | None]
     synthetic: list[float | None]
 
+    @model_validator(mode="after")
+    def _one_share_per_label(self) -> Self:
+        if not len(self.labels) == len(self.real) == len(self.synthetic):
+            raise ValueError("a column has not as many shares as labels")
+        return self
+
 
 class Marginals(Shape):
     """Columns, worst first."""
@@ -41,6 +54,14 @@ class Map(Shape):
     real: list[list[int | None]]
     x: list[float | None]
     y: list[float | None]
+
+    @model_validator(mode="after")
+    def _the_grid_fits(self) -> Self:
+        if len(self.real) != len(self.y_edges) - 1 or any(len(row) != len(self.x_edges) - 1 for row in self.real):
+            raise ValueError("the grid of counts does not match its edges")
+        if len(self.x) != len(self.y):
+            raise ValueError("not as many points across as up")
+        return self
 
 
 class Pair(Shape):
@@ -90,6 +111,12 @@ class Cells(Shape):
     columns: list[str]
     cells: list[Cell]
 
+    @model_validator(mode="after")
+    def _every_cell_has_its_names(self) -> Self:
+        if any(cell.row >= len(self.rows) or cell.column >= len(self.columns) for cell in self.cells):
+            raise ValueError("a cell stands outside the table")
+        return self
+
 
 class Reach(Shape):
     """A value with its interval."""
@@ -116,6 +143,13 @@ class Forest(Shape):
     titles: tuple[str, str] = ("trained on real data", "trained on the release")
     entries: list[Entry]
 
+    @property
+    def limits(self) -> Limits:
+        """Of the change: both sides of a limit above 0; a limit below 0 is the least that is tolerated."""
+        if self.limit is None:
+            return None, None
+        return (self.limit, None) if self.limit < 0 else (-self.limit, self.limit)
+
 
 class Bars(Shape):
     """One bar per label."""
@@ -123,6 +157,12 @@ class Bars(Shape):
     labels: list[str]
     values: list[float | None]
     value_title: str = ""
+
+    @model_validator(mode="after")
+    def _one_value_per_label(self) -> Self:
+        if len(self.labels) != len(self.values):
+            raise ValueError("not as many values as labels")
+        return self
 
 
 class Curves(Shape):
@@ -134,6 +174,12 @@ class Curves(Shape):
     release: list[float]
     low: list[float]
     high: list[float]
+
+    @model_validator(mode="after")
+    def _all_have_one_length(self) -> Self:
+        if not len(self.x) == len(self.release) == len(self.low) == len(self.high):
+            raise ValueError("the curves have not as many points as places")
+        return self
 
 
 class MosaicGroup(Shape):
@@ -155,3 +201,34 @@ class Mosaic(Shape):
     label_title: str = ""
     labels: list[str]
     groups: list[MosaicGroup]
+
+    @model_validator(mode="after")
+    def _one_share_per_label(self) -> Self:
+        if any(len(part) != len(self.labels) for g in self.groups for part in (g.real_labels, g.synthetic_labels)):
+            raise ValueError("a group has not as many shares as there are labels")
+        return self
+
+
+SHAPES: Mapping[str, type[Shape]] = {
+    "marginals": Marginals,
+    "map": Map,
+    "pairs": Pairs,
+    "cells": Cells,
+    "forest": Forest,
+    "bars": Bars,
+    "curves": Curves,
+    "mosaic": Mosaic,
+}
+
+
+def shape_of(panel: PanelReading) -> Any:
+    """The typed data of a panel.
+
+    Raises:
+        ValueError: They have another shape; the message says what is wrong.
+    """
+    try:
+        return SHAPES[panel.kind].model_validate(rounded(panel.data))
+    except ValidationError as error:
+        what = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise ValueError(f"its data have another shape: {what}") from None

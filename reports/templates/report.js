@@ -22,6 +22,8 @@ addEventListener("beforeprint", () => document.querySelectorAll("details").forEa
     };
     for (const place of places) {
       const plot = JSON.parse(document.getElementById(place.dataset.plot).textContent, colour);
+      const figure = place.closest("figure");
+      if (figure.clientWidth < plot.layout.meta.least_width && figure.querySelector(".still svg, .still figure")) continue;
       place.hidden = false;
       place.closest("figure").classList.add("live");
       window.Plotly.react(place, plot.data, plot.layout, options);

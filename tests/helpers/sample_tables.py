@@ -273,6 +273,29 @@ def bars_panel() -> PanelReading:
     return PanelReading(kind="bars", title="What gives the release away", data=data)
 
 
+def curves_panel() -> PanelReading:
+    data = {
+        "x_title": "share <of> real rows",
+        "y_title": "share of synthetic rows",
+        "x": [0.0, 0.25, 0.5, 0.75, 1.0],
+        "release": [0.0, 0.1, 0.3, 0.6, 0.9],
+        "low": [0.0, 0.2, 0.45, 0.7, 0.97],
+        "high": [0.0, 0.3, 0.55, 0.8, 1.0],
+    }
+    return PanelReading(kind="curves", title="A curve", data=data)
+
+
+def mosaic_panel() -> PanelReading:
+    sexes = [("<F>", 0.7, 0.9, 0.8), ("M", 0.3, 0.1, 0.4)]
+    groups = [
+        {"name": name, "real": real, "synthetic": made, "n_real": 100, "n_synthetic": 100,
+         "real_labels": [low, 1 - low], "synthetic_labels": [0.5, 0.5]}
+        for name, real, made, low in sexes
+    ]  # fmt: skip
+    data = {"group_title": "sex", "label_title": "income", "labels": ["low", "high"], "groups": groups}
+    return PanelReading(kind="mosaic", title="income by sex", data=data)
+
+
 def evidence_of(rows: int = 14) -> EvidenceReading:
     return EvidenceReading(
         title="Release rows that equal a training row",

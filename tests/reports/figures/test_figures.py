@@ -173,7 +173,7 @@ def test_bars_below_zero_grow_to_the_other_side() -> None:
     assert float(down["x"]) + float(down["width"]) == pytest.approx(float(up["x"]), abs=0.11)
 
 
-def test_a_ratio_and_its_inverse_are_equally_strong_in_other_colours() -> None:
+def test_a_ratio_and_its_inverse_are_equally_strong_and_only_thin_cells_have_the_colour_of_loss() -> None:
     def cell(value: float | None, state: str = "ok") -> dict[str, Any]:
         return {"row": 0, "column": 0, "value": value, "low": 0.1, "high": 9, "n_real": 20, "state": state}
 
@@ -182,9 +182,10 @@ def test_a_ratio_and_its_inverse_are_equally_strong_in_other_colours() -> None:
         found = [e.attrib for e in tree_of(drawn).iter("rect") if e.attrib["class"] != "cell"]
         return found[0]["class"], found[0].get("fill-opacity", "")
 
-    assert colour(value=2.0) == ("over", "0.25")
-    assert colour(value=0.5) == ("under", "0.25")
-    assert colour(value=100.0) == ("over", "0.50")
+    assert colour(value=2.0) == ("real", "0.25")
+    assert colour(value=0.5) == ("real", "0.25")
+    assert colour(value=0.5, state="thin") == ("under", "0.25")
+    assert colour(value=100.0) == ("real", "0.50")
     assert colour(value=1.0)[1] == "0.00"
     assert colour(value=0.0, state="empty") == ("under", "0.5")
     assert colour(value=0.3, state="too few") == ("hidden", "0.4")

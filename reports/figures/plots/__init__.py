@@ -1,0 +1,1 @@
+"""Interactive figures as plotly takes them: plain data, built without importing plotly."""
