@@ -80,6 +80,8 @@ def terminal_lines(page: MetricPage) -> Iterator[str]:
         yield from ("", "Fields")
         yield from _table(page.fields)
     yield from ("", "Options")
+    if page.options:
+        yield from _wrapped(f'Set them in audit.toml under [metrics."{page.id}"].', "  ", "  ")
     yield from _table(page.options)
     if not page.options:
         yield "  None."

@@ -30,7 +30,7 @@ SECTIONS = (
 )
 FLOORS = {
     "resplit": "real rows against real rows, at the same sizes, {draws} re-splits",
-    "membership": "the same release, with membership of train and holdout dealt at random, {draws} times",
+    "membership": "the same release, with membership of train and holdout permuted at random, {draws} times",
     "halves": "models of halves of the real training rows, {draws} draws",
     "none": "none",
 }

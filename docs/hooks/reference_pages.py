@@ -79,7 +79,19 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         path = found[2].removeprefix("../")
         return f"`{path}`" if found[1].strip("`") == path else f"{found[1]} (`{path}`)"
 
-    return LINK.sub(inside, markdown)
+    markdown = LINK.sub(inside, markdown)
+    return markdown if page.file.src_uri.startswith("metrics/") else with_links(markdown, page.file.src_uri.count("/"))
+
+
+def with_links(markdown: str, depth: int) -> str:
+    """Ids of metrics in code, with or without a field, become links, outside of fenced blocks and headings."""
+    code = re.compile(rf"(?<!\[)`({'|'.join(map(re.escape, ids()))})((?:\.[a-z_]+)?)`")
+    lines, fenced = [], False
+    for line in markdown.split("\n"):
+        fenced ^= line.startswith("```")
+        link = rf"[`\1\2`]({'../' * depth}metrics/\1.md)"
+        lines.append(line if fenced or line.startswith("#") else code.sub(link, line))
+    return "\n".join(lines)
 
 
 @cache
@@ -205,8 +217,13 @@ def linked(text: str, folder: str) -> str:
 @cache
 def known_names() -> re.Pattern[str]:
     """Ids of metrics in a sentence."""
-    names = sorted((name for family in FAMILIES for name in of(family)), key=len, reverse=True)
-    return re.compile(rf"\b({'|'.join(map(re.escape, names))})\b(?!\.\w)")
+    return re.compile(rf"\b({'|'.join(map(re.escape, ids()))})\b(?!\.\w)")
+
+
+@cache
+def ids() -> tuple[str, ...]:
+    """All metrics that ship with counterproof, long ids before those that begin them."""
+    return tuple(sorted((name for family in FAMILIES for name in of(family)), key=len, reverse=True))
 
 
 def cell(text: str) -> str:

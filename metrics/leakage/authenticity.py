@@ -51,7 +51,7 @@ def authenticity(bench: Workbench) -> Iterator[Value]:
     How to read it:
         A copy is never authentic, yet the share has no scale of its own: a perfect generator has 61 to 62 %,
         not 100, and a blurry one more. Read it against its floor, the share of this very release where
-        membership of train and holdout rows is dealt anew. Below the floor, the release crowds around training
+        membership of train and holdout rows is permuted at random. Below the floor, the release crowds around training
         rows; a fresh release does by chance 5.3 % of the time where 5 % is asked (1,000 runs).
 
     Limits:

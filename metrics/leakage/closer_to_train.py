@@ -42,8 +42,8 @@ def closer_to_train(bench: Workbench) -> Iterator[Value]:
 
     Ties count one half. Of the larger side as many rows count as the smaller has, averaged over every way to
     draw them, in closed form. Distances are Gower's for tables, else Euclidean on features. Interval and
-    p-value come from dealing membership anew: one real row may be nearest to many release rows, and a binomial
-    test alarms on clean data (on real images z = 3.6 where dealing gives p = 0.06).
+    p-value come from permuting membership: one real row may be nearest to many release rows, and a binomial
+    test alarms on clean data (on real images z = 3.6 where permutation gives p = 0.06).
 
     Formula:
         value = share of release rows with d(nearest training row) < d(nearest holdout row), ties one half

@@ -111,7 +111,7 @@ def copying_test(bench: Workbench, *, cells: Count = 3, tau: Annotated[int, Fiel
 
     How to read it:
         Far below 0 the release copies the training data, far above 0 it stays away from them (it underfits).
-        Read it against its floor, in which membership is dealt anew: a bad generator that leaks nothing is far
+        Read it against its floor, in which membership is permuted: a bad generator that leaks nothing is far
         from 0 too.
 
     Limits:

@@ -75,7 +75,7 @@ def likelihood_gap(bench: Workbench) -> Iterator[Value]:
         value = (mean log p(training row) − mean log p(holdout row)) / dimensions
 
     How to read it:
-        Fitting alone makes it positive, so read it against its floor, in which membership is dealt anew and the
+        Fitting alone makes it positive, so read it against its floor, in which membership is permuted and the
         bandwidths are fitted anew.
 
     Limits:

@@ -44,8 +44,8 @@ def nearest_neighbour_ratio(bench: Workbench) -> Iterator[Value]:
     """How much nearer release rows stand to a single training row than holdout rows do.
 
     A row's ratio is its distance to the nearest training row over that to the second: 0 for a copy of one
-    record, near 1 where none stands out (1 where both are 0). In the floor membership is dealt anew; where more
-    than a tenth of the release are copies, half of them are copies in any deal, so that the floor rises with
+    record, near 1 where none stands out (1 where both are 0). In the floor membership is permuted; where more
+    than a tenth of the release are copies, half of them are copies in any permutation, so that the floor rises with
     the value. Distances are Gower's for tables, else Euclidean on features.
 
     Formula:
