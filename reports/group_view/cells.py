@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from counterproof.reports.group_view.group_keys import GroupReading
-from counterproof.reports.judgement import number
-from counterproof.reports.model import Reading, RecordData
+from counterproof.reports.judgement import Verdict, number
+from counterproof.reports.model import GateReading, Reading, RecordData
 from counterproof.reports.text import interval, printable
-from counterproof.reports.wording import LOOKS, State
+from counterproof.reports.wording import LOOKS, State, state_of
 
 FAR = 3.0  # spreads of the floor beyond which a cell without a gate is shaded
 CellState = State | Literal["few", "open", "beyond", "within"]
@@ -59,15 +59,18 @@ def verdicts_of(record: RecordData) -> Verdicts:
     found: dict[tuple[str, str, frozenset[tuple[str, str | None]]], CellState] = {}
     for gate in record.gates:
         judged: list[tuple[Mapping[str, str | None], CellState]] = [(cell.group, "few") for cell in gate.too_few]
-        for cell in gate.cells:
-            warned = gate.level == "warn" and cell.verdict == "fail"
-            judged.append((cell.group, "warn" if warned else cell.verdict))
+        judged += [(cell.group, _look_of(gate, cell.verdict)) for cell in gate.cells]
         if gate.group and not gate.cells:
-            judged.append((gate.group, "warn" if gate.level == "warn" and gate.verdict == "fail" else gate.verdict))
+            judged.append((gate.group, _look_of(gate, gate.verdict)))
         for group, look in judged:
             key = (gate.metric, gate.field, frozenset(group.items()))
             found[key] = min((look, found.get(key, look)), key=ORDER.__getitem__)
     return found
+
+
+def _look_of(gate: GateReading, verdict: Verdict) -> CellState:
+    """The verdict of a cell, as its gate counts it: one that only warns, or is waived, fails nothing."""
+    return state_of(gate.model_copy(update={"verdict": verdict}))
 
 
 def cells_of(group_readings: Sequence[GroupReading], verdicts: Verdicts) -> Iterable[tuple[GroupReading, GroupCell]]:

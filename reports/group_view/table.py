@@ -21,7 +21,7 @@ from counterproof.reports.group_view.group_keys import (
 )
 from counterproof.reports.model import QUESTIONS, Reading, RecordData
 from counterproof.reports.text import printable
-from counterproof.reports.wording import LOOKS, subject
+from counterproof.reports.wording import LOOKS, State, subject
 
 RANGE = re.compile(r"([≤(>]) ?(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)(?=$|, )")
 MOST = 300  # cells on the page; the others are in the record only
@@ -107,6 +107,17 @@ class GroupTable:
     def cells(self) -> list[GroupCell]:
         """All of them."""
         return [cell for block in self.blocks for row in block.rows for cell in row.cells if cell]
+
+    @property
+    def state(self) -> State:
+        """The worst verdict of a gate on any of them; not assessed where no gate looks."""
+        judged = {cell.look for cell in self.cells}
+        return next((state for state in LOOKS if state in judged), "not_assessed")
+
+    @property
+    def beyond(self) -> bool:
+        """Whether any cell without a gate is worse than real rows reach."""
+        return any(cell.look == "beyond" for cell in self.cells)
 
     @property
     def tally(self) -> str:

@@ -1,7 +1,8 @@
 """The HTML report: one self-contained offline file, readable without JavaScript.
 
 Nothing that came from data can run: templates escape everything, embedded JSON has no ``<``, and
-the page's content security policy admits two scripts alone, by their SHA-256.
+the page's content security policy admits two scripts alone, by their SHA-256. Whatever the record
+holds, the page stays under ``MOST_BYTES``: what it leaves to record.json, it says.
 """
 
 from __future__ import annotations
@@ -10,8 +11,7 @@ import base64
 import gzip
 import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 
@@ -19,77 +19,70 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from counterproof.reports import wording
-from counterproof.reports.figures.draw import Figure, draw
+from counterproof.reports.figures.draw import Figure
 from counterproof.reports.figures.gate_scale import cell_scale, gate_scale
 from counterproof.reports.group_view.cells import FAR
 from counterproof.reports.group_view.table import group_table
 from counterproof.reports.judgement import number
-from counterproof.reports.model import ControlReading, EvidenceReading, PanelReading, Reading, RecordData
+from counterproof.reports.model import ControlReading, RecordData
+from counterproof.reports.outputs import evidence_matrix
+from counterproof.reports.outputs.chapters import LEVELS, Chapter, Limits, Overlay, chapters_of, overlay_of
+from counterproof.reports.outputs.glossary import TERMS, quantities
 from counterproof.reports.sentences import group_in_words
 from counterproof.reports.serialise import rounded
-from counterproof.reports.text import cell_text, clipped, interval, printable, sentence
+from counterproof.reports.text import cell_text, clipped, interval, sentence
 
 BUNDLE = "plotly-cartesian.min.js.gz"
-CELLS_SHOWN, EVIDENCE_SHOWN, READINGS_SHOWN = 20, 100, 400
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chapter:
-    """One question of the report.
-
-    Attributes:
-        family: Its name.
-        question: Its words.
-        state: Its verdict.
-        answer: The answer in plain language.
-        because: The sentences behind it.
-        lines: Its gates, worst first.
-        figures: Its drawn panels.
-        evidence: Tables with the name of their measurement.
-        readings: Every measurement.
-        controls: Leaks that were planted as a control.
-    """
-
-    family: str
-    question: str
-    state: wording.State
-    answer: str
-    because: list[str]
-    lines: list[wording.Line]
-    figures: list[Figure]
-    evidence: list[tuple[str, EvidenceReading]]
-    readings: list[Reading]
-    controls: list[tuple[str, ControlReading]]
-
-    @property
-    def tally(self) -> str:
-        """How many gates have which verdict: ``1 fail, 4 pass``."""
-        states = [line.state for line in self.lines]
-        counted = {state: states.count(state) for state in wording.LOOKS if state in states}
-        return ", ".join(f"{n} {wording.LOOKS[state].word.lower()}" for state, n in counted.items()) or "no gate"
+MOST_BYTES = 8_000_000
+LONGEST = 3_000  # letters of one text on the page
+WARNINGS_OPEN = 3
+LISTED = 200  # entries of any other list
 
 
 def render(record: RecordData) -> str:
     """The full report as one HTML page without any external resource."""
-    chapters = list(_chapters(record))
-    plotted = any(figure.plot for chapter in chapters for figure in chapter.figures)
+    page = ""
+    for limits in LEVELS:
+        page = _page(record, limits)
+        if len(page.encode("utf-8")) <= MOST_BYTES:
+            break
+    return page
+
+
+def _page(record: RecordData, limits: Limits) -> str:
+    chapters, overlay = chapters_of(record, limits), overlay_of(record, limits)
+    plotted = any(figure.plot for chapter in chapters for figure in _figures(chapter))
     verdict, because = wording.overall(record)
     loader = _text("report.js")
     scripts = [loader, _bundle()[0]] if plotted else [loader]
+    groups = group_table(record)
     return _environment().get_template("report.html.j2").render(
         record=record,
+        manifest=record.manifest,
+        limits=limits,
         verdict=verdict,
         because=because,
         headline=wording.headline(record),
+        to_do=wording.to_do(record),
         extent=wording.extent_told(record),
+        warnings=_warnings(record),
         chapters=chapters,
-        groups=group_table(record),
-        not_assessed=wording.not_assessed(record),
-        warned=wording.warned(record),
+        families=[(chapter.family, chapter.family) for chapter in chapters if chapter.readings],
+        overlay=overlay,
+        groups=groups,
+        controls=_controls(record),
+        floors=_floors(record),
+        judged=_judged(record),
+        undecided=[line for chapter in chapters for line in chapter.lines if line.state == "undecided"],
+        matrix=evidence_matrix.question_rows(record),
+        clauses=evidence_matrix.clause_rows(record),
+        missing=evidence_matrix.missing_by_reason(record),
+        quantities=quantities(record),
+        thinned=_thinned(record, chapters, overlay, limits),
         shows_real=wording.shows_real(record),
         style=Markup(_text("style.css")),
         loader=Markup(loader),
-        bundle=_bundle()[1] if plotted else "",
+        bundle=Markup(_bundle()[1] if plotted else ""),
         policy=_policy(scripts),
     )  # fmt: skip
 
@@ -104,34 +97,49 @@ def render_summary(record: RecordData) -> str:
         headline=wording.headline(record),
         extent=wording.extent_told(record),
         warned=wording.warned(record),
-        chapters=list(_chapters(record, figures=False)),
+        chapters=chapters_of(record),
     )  # fmt: skip
 
 
-def _chapters(record: RecordData, *, figures: bool = True) -> Iterator[Chapter]:
-    gates_by_family = wording.gates_by_family(record)
-    for family, lines in gates_by_family.items():
-        readings = [reading for reading in record.measurements if reading.family == family]
-        panels = [(reading, panel) for reading in readings for panel in reading.panels] if figures else []
-        found = record.families.get(family)
-        yield Chapter(
-            family=family,
-            question=wording.question(family) or family,
-            state=wording.family_state(record, family),
-            answer=wording.answer(record, family),
-            because=found.because if found else [],
-            lines=lines,
-            figures=[_drawn(record, reading, panel) for reading, panel in panels],
-            evidence=[(wording.subject_of(reading), table) for reading in readings for table in reading.evidence],
-            readings=readings,
-            controls=wording.planted_controls(readings),
-        )
+def _figures(chapter: Chapter) -> list[Figure]:
+    return [*(finding.figure for finding in chapter.findings), *chapter.figures]
 
 
-def _drawn(record: RecordData, reading: Reading, panel: PanelReading) -> Figure:
-    """A figure whose note names its measurement, as every table of evidence does."""
-    figure = draw(panel, shows_real=record.manifest.shows_real)
-    return replace(figure, note=" · ".join(part for part in (wording.subject_of(reading), figure.note) if part))
+def _warnings(record: RecordData) -> list[tuple[str, str]]:
+    """Warnings with their family, in the order of the questions; those of none first."""
+    return [(family, text) for family, texts in wording.warnings_by_question(record).items() for text in texts][:LISTED]
+
+
+def _controls(record: RecordData) -> list[tuple[str, ControlReading]]:
+    """Planted controls of every question, missed ones first."""
+    return wording.planted_controls(record.measurements)
+
+
+def _judged(record: RecordData) -> tuple[int, int]:
+    """How many gates were judged, and on how many cells; one that judges the whole has one."""
+    judged = [gate for gate in record.gates if gate.verdict not in ("undecided", "not_applicable")]
+    return len(judged), sum(max(1, len(gate.cells)) for gate in judged)
+
+
+def _floors(record: RecordData) -> tuple[int, int, int]:
+    """How many measurements there are, how many of them have a floor, and the re-splits behind each."""
+    measured = [reading for reading in record.measurements if reading.status == "measured"]
+    floors = [reading.floor for reading in measured if reading.floor is not None]
+    return len(measured), len(floors), max((floor.draws for floor in floors), default=0)
+
+
+def _thinned(record: RecordData, chapters: Sequence[Chapter], overlay: Overlay | None, limits: Limits) -> list[str]:
+    """What the page leaves to the record, in words."""
+    gates = sum(max(0, len(chapter.lines) - limits.gates) for chapter in chapters)
+    counts = {
+        "measurement": len(record.measurements) - limits.readings,
+        "figure": sum(chapter.figures_left for chapter in chapters),
+        "evidence table": sum(chapter.evidence_left for chapter in chapters),
+        "column of the overlay": overlay.left_out if overlay else 0,
+        "list of details under a gate": gates,
+    }
+    plural = {"column of the overlay": "columns of the overlay", "list of details under a gate": "lists of details"}
+    return [f"{n:,} {what if n == 1 else plural.get(what, what + 's')}" for what, n in counts.items() if n > 0]
 
 
 @cache
@@ -144,28 +152,32 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"number": number, "cell": cell_text, "clipped": clipped, "pretty": _pretty}
     made.filters |= {
-        "rounded": rounded,
-        "place": group_in_words,
-        "subject": wording.subject_of,
+        "cell": cell_text,
+        "clipped": clipped,
         "multiplicity": wording.multiplicity,
+        "number": number,
+        "place": group_in_words,
+        "pretty": _pretty,
+        "rounded": rounded,
         "sentence": sentence,
+        "subject": wording.subject_of,
     }
     made.globals |= {"LOOKS": wording.LOOKS, "interval": interval, "gate_scale": gate_scale, "cell_scale": cell_scale}
-    made.globals |= {"CELLS": CELLS_SHOWN, "EVIDENCE": EVIDENCE_SHOWN, "READINGS": READINGS_SHOWN, "FAR": FAR}
+    made.globals |= {"FAR": FAR, "TERMS": TERMS, "LISTED": LISTED, "WARNINGS_OPEN": WARNINGS_OPEN}
     return made
 
 
 def _final(value: object) -> object:
-    """Values in the page: markup unchanged, everything else without control characters."""
-    return value if isinstance(value, Markup) else printable("" if value is None else value)
+    """Values in the page: markup unchanged, everything else without control characters and of bounded length."""
+    return value if isinstance(value, Markup) else clipped("" if value is None else value, LONGEST)
 
 
 def _pretty(value: object) -> Markup:
     """JSON to read, escaped here because its line breaks are meant to stay."""
-    text = json.dumps(rounded(value), indent=2, ensure_ascii=False, sort_keys=True)
-    return Markup("\n").join(printable(line) for line in text.split("\n"))
+    lines = json.dumps(rounded(value), indent=2, ensure_ascii=False, sort_keys=True).split("\n")
+    more = [f"… {len(lines) - 10 * LISTED} more lines stand in record.json"] if len(lines) > 10 * LISTED else []
+    return Markup("\n").join(clipped(line, LONGEST) for line in [*lines[: 10 * LISTED], *more])
 
 
 @cache

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from counterproof.reports.figures.closest_pairs import PAIRS_DRAWN, is_png
 from counterproof.reports.figures.panels import Pair, Pairs
 from counterproof.reports.figures.plots.theme import Palette, Plot, brief, caption, cells_of_grid, plot_of, words
@@ -13,11 +15,12 @@ ACROSS = 6  # pairs of images in a row
 
 
 def pairs(data: Pairs, palette: Palette, *, reveal: bool) -> Plot:
-    """Distances alone, unless ``reveal``: then tables compare column by column, and images stand below each other."""
-    shown = data.pairs[:PAIRS_DRAWN]
-    if not reveal or data.redacted:
+    """Both sides where ``reveal``; else synthetic rows that copy no real one, or where there are none, distances."""
+    shown, bare = data.pairs[:PAIRS_DRAWN], reveal and not data.redacted
+    if not bare and not any(pair.synthetic_shown for pair in shown):
         return _distances(shown, palette)
-    return _images(shown, palette) if data.modality == "image" else _columns(shown, palette)
+    draw = _images if data.modality == "image" else _columns
+    return draw(shown, palette, bare=bare)
 
 
 def _name(pair: Pair) -> str:
@@ -59,14 +62,18 @@ def _distances(shown: list[Pair], palette: Palette) -> Plot:
     )  # fmt: skip
 
 
-def _columns(shown: list[Pair], palette: Palette) -> Plot:
-    """Where both rows agree, the value; where they differ, both values."""
-    records = [(pair.synthetic_record or {}, pair.real_record or {}) for pair in shown]
-    names = list(dict.fromkeys(name for pair in records for record in pair for name in record))[:FIELDS_DRAWN]
-    differ = [[float(made.get(name) != real.get(name)) for name in names] for made, real in records]
+def _columns(shown: list[Pair], palette: Palette, *, bare: bool) -> Plot:
+    """Where both rows agree, the value; where they differ, both values; of the real one only where ``bare``."""
+    made = [(pair.synthetic_record or {}) if bare or pair.synthetic_shown else {} for pair in shown]
+    real = [(pair.real_record or {}) if bare else {} for pair in shown]
+    names = list(dict.fromkeys(name for record in (*made, *real) for name in record))[:FIELDS_DRAWN]
+    differ = [
+        [float(bare and one.get(name) != other.get(name)) for name in names]
+        for one, other in zip(made, real, strict=True)
+    ]
     told = [
-        [_both(words(cell_text(made.get(name)), 40), words(cell_text(real.get(name)), 40)) for name in names]
-        for made, real in records
+        [_both(_value(one, name), _value(other, name) if bare else None) for name in names]
+        for one, other in zip(made, real, strict=True)
     ]
     heat = {
         "type": "heatmap",
@@ -99,19 +106,24 @@ def _columns(shown: list[Pair], palette: Palette) -> Plot:
     )  # fmt: skip
 
 
-def _both(made: str, real: str) -> str:
-    return made if made == real else f"{made} → {real}"
+def _value(record: Mapping[str, object], name: str) -> str:
+    return words(cell_text(record[name]), 40) if name in record else "hidden"
 
 
-def _images(shown: list[Pair], palette: Palette) -> Plot:
-    """The synthetic image above the real one."""
+def _both(made: str, real: str | None) -> str:
+    return made if real is None or made == real else f"{made} → {real}"
+
+
+def _images(shown: list[Pair], palette: Palette, *, bare: bool) -> Plot:
+    """The synthetic image above the real one, each only where it may be shown."""
     rows = max(1, -(-len(shown) // ACROSS))
     whole = 300 * rows
     pictures: list[Plot] = []
     texts: list[Plot] = []
     for pair, (x, y) in zip(shown, cells_of_grid(len(shown), ACROSS, gap_x=0.02, gap_y=34 / whole), strict=True):
         middle = (y[0] + y[1]) / 2
-        for encoded, top in ((pair.synthetic_image, y[1]), (pair.real_image, middle)):
+        made = pair.synthetic_image if bare or pair.synthetic_shown else None
+        for encoded, top in ((made, y[1]), (pair.real_image if bare else None, middle)):
             if encoded is not None and is_png(encoded):
                 pictures.append(
                     {"source": f"data:image/png;base64,{encoded}", "xref": "paper", "yref": "paper", "x": x[0],

@@ -242,6 +242,21 @@ def test_contents_of_pairs_are_drawn_only_where_the_audit_shows_real_rows(
     assert "row 412" in text
 
 
+@pytest.mark.parametrize("modality", ["table", "image"])
+def test_synthetic_contents_that_copy_no_real_row_are_shown_and_the_real_side_is_not(modality: str) -> None:
+    data = pairs_panel(redacted=False, modality=modality).data
+    for k, pair in enumerate(data["pairs"]):
+        pair["synthetic_shown"] = k >= 2
+        pair["synthetic_record"], pair["real_record"] = {"name": f"MADE{k}"}, {"name": "SECRET"}
+        pair["synthetic_image"], pair["real_image"] = png(3, k), png(5, k)
+    panel = PanelReading(kind="pairs", title="t", data={**data, "redacted": True})
+    text = json.dumps(plot_of_panel(panel, LIGHT, shows_real=False))
+    assert "SECRET" not in text
+    assert not any(png(5, k) in text for k in range(6))
+    shown = [(f"MADE{k}" if modality == "table" else png(3, k)) in text for k in range(6)]
+    assert shown == [False, False, True, True, True, True]
+
+
 def test_only_png_becomes_an_image_of_a_plot() -> None:
     pair = {"synthetic": "a", "real": "b", "distance": 0.1, "synthetic_image": "PHN2Zz48L3N2Zz4=", "real_image": None}
     data = {"modality": "image", "redacted": False, "pairs": [pair]}
