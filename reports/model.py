@@ -550,8 +550,9 @@ class RecordData(Part):
         asked = f"the record has no {clipped(key, SHOWN)!r}"
         if near:
             return f"{asked}; did you mean {', '.join(list(dict.fromkeys(near))[:3])}?"
-        some = f"such as {', '.join(metrics[:3])}; record.keys() lists every name" if metrics else "no measurements"
-        return f"{asked}; it has {some}"
+        if not metrics:
+            return f"{asked}; it has no measurements"
+        return f"{asked}; it has names such as {', '.join(metrics[:3])}; record.keys() lists every name"
 
     def keys(self) -> Iterator[str]:
         """Every name that ``record[...]`` answers to."""

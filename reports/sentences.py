@@ -9,9 +9,9 @@ metric's own scale: a classifier's AUROC of 0.92 where real data give 0.50 and 0
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from string import Formatter
 from typing import Literal, get_args
 
 from counterproof.metrics.estimate import Better, Telling
@@ -24,6 +24,7 @@ Words = Mapping[str, QuantityReading]
 ShownAs = Literal["number", "percent", "points"]
 OF_SHUFFLED = "{} times as far as independently shuffled columns"
 BOUNDED = ("AUROC",)  # units whose numbers end at 1; the error of the floor may reach beyond
+_PLACES = re.compile(r"\{\{|\}\}|\{(\w+)\}")  # of a template; whatever else stands in braces is text
 LEARNERS: Mapping[str, str] = {"boosting": "gradient boosting", "linear": "linear model", "network": "neural network"}
 
 
@@ -40,7 +41,7 @@ def amount(value: float | None, shown_as: ShownAs = "number") -> str:
         return "–"
     if shown_as == "number":
         return number(value)
-    told = 100 * value
+    told = 100 * value + 0.0  # no negative nought
     return f"{number(told) if abs(told) >= 10 else f'{told:.2g}'} {'%' if shown_as == 'percent' else 'points'}"
 
 
@@ -69,16 +70,20 @@ def amount_within(
     return f"{told}{unit} [{', '.join(ends)}]"
 
 
-def _decimals(values: list[float], significant: int) -> int:
-    """Decimals that give the largest of these numbers so many significant digits."""
-    largest = max((abs(one) for one in values), default=0.0)
-    if largest <= 0 or not math.isfinite(largest):
+def _decimals(values: list[float], significant: int) -> int | None:
+    """Decimals that give the largest of these numbers so many significant digits; None where decimals are no help."""
+    largest = max(abs(one) for one in values)
+    if largest == 0:
         return 0
-    return max(0, min(6, significant - 1 - math.floor(math.log10(largest))))
+    if not 1e-4 <= largest < 1e9:
+        return None
+    return max(0, significant - 1 - math.floor(math.log10(largest)))
 
 
-def _fixed(value: float, digits: int) -> str:
-    text = f"{value:,.{digits}f}" if abs(value) < 1e9 else number(value)
+def _fixed(value: float, digits: int | None) -> str:
+    if digits is None:
+        return number(value)
+    text = f"{value:,.{digits}f}"
     if float(text.replace(",", "")) == 0:
         return "0" if value == 0 else text.removeprefix("-")
     return text
@@ -125,6 +130,7 @@ def quantity_of(words: Words, reading: Reading) -> QuantityReading:
     name = reading.title or reading.metric.rpartition(".")[2].replace("_", " ")
     if not reading.headline and field not in ("excess", "change"):
         name = f"{name}, {field.replace('_', ' ')}"
+    name = name.replace("{", "{{").replace("}", "}}")  # a title is no template
     return QuantityReading(name=name[:1].upper() + name[1:] if name[:1].isascii() else name)
 
 
@@ -138,18 +144,21 @@ def filled(template: str, group: GroupKey | None, *, rest: bool = True) -> str:
     """
     parts = dict(group or {})
     used: set[str] = set()
-    told = []
-    for text, key, _, _ in Formatter().parse(template):
-        told.append(text)
+
+    def told(place: re.Match[str]) -> str:
+        key = place[1]
+        if key is None:
+            return place[0][0]
         if key == "group":
-            used |= parts.keys()
-            told.append(group_in_words(parts) or "each group")
-        elif key is not None:
-            used.add(key)
-            value = parts.get(key)
-            each = "" if parts and value is None else f"each {key}"
-            told.append(each if value in (None, "*") else _value(key, value))
-    name = " ".join(printable("".join(told)).replace(" ()", "").split())
+            used.update(parts)
+            return group_in_words(parts) or "each group"
+        used.add(key)
+        value = parts.get(key)
+        if value in (None, "*"):
+            return "" if parts and value is None else f"each {key}"
+        return _value(key, value)
+
+    name = " ".join(printable(_PLACES.sub(told, template)).replace(" ()", "").split())
     others = group_in_words({key: value for key, value in parts.items() if key not in used})
     return f"{name}, for {others}" if rest and others else name
 
@@ -237,7 +246,7 @@ def on_own_scale(shown: Shown, reading: Reading, base: Reading | None) -> Shown:
     return replace(
         shown,
         operator=MIRRORED[shown.operator] if moved.sign < 0 else shown.operator,
-        better=base.better,
+        better="higher" if moved.sign < 0 else "lower",
         value=moved(shown.value),
         low=low if moved.sign > 0 else high,
         high=_at_most(high if moved.sign > 0 else low, most),
@@ -315,8 +324,7 @@ def measured(shown: Shown) -> str:
     """The value in the metric's own words: ``AUROC 0.92 [0.91, 0.93]``."""
     if shown.value is None:
         return "no value"
-    template = shown.quantity.measure.replace("{unit}", shown.unit)
-    before, _, after = template.partition("{}")
+    before, _, after = (part.replace("{unit}", shown.unit) for part in shown.quantity.measure.partition("{}"))
     return f"{before}{shown.told}{after}"
 
 
@@ -335,14 +343,13 @@ def _allowed(shown: Shown) -> str:
 
 
 def _open(shown: Shown, opened: Openness) -> str:
-    unit = shown.quantity.shown_as
     if opened.too_small:
         return f"but {too_small(opened.n, opened.too_small)}"
     assert shown.value is not None
-    assert shown.limit is not None
-    value = abs(shown.value) if shown.two_sided else shown.value
-    if holds(value, shown.operator, shown.limit):
-        told = f"but these data leave {amount(shown.bound, unit)} possible"
+    if _inside(shown, shown.value, shown.limit):
+        told = f"but these data leave {_possible(shown)} possible"
+    elif _inside(shown, shown.value, shown.fail_limit):
+        return "between what passes and what fails"
     elif _apart(shown):
         several = f" for {opened.adjusted_for} comparisons" if opened.adjusted_for > 1 else ""
         told = f"outside the limit, but not once its error is adjusted{several}"
@@ -353,13 +360,28 @@ def _open(shown: Shown, opened: Openness) -> str:
     return f"{told}; it stands so near its limit that more rows would hardly decide" if opened.n else told
 
 
+def _inside(shown: Shown, value: float, limit: float | None) -> bool:
+    assert limit is not None
+    return holds(abs(value) if shown.two_sided else value, shown.operator, limit)
+
+
+def _possible(shown: Shown) -> str:
+    """The worst value that the data leave possible, no worse than such a value can be."""
+    bound, words = shown.bound, shown.quantity
+    if bound is not None and shown.two_sided and (shown.value or 0.0) < 0:
+        bound = -bound
+    if bound is not None and words.shown_as == "percent":
+        bound = min(max(bound, 0.0), 1.0)
+    return amount(bound, words.shown_as)
+
+
 def _apart(shown: Shown) -> bool:
-    """Whether the whole interval lies outside the limit."""
-    assert shown.limit is not None
-    ends = [one for one in (shown.low, shown.high) if one is not None]
+    """Whether the whole interval lies outside the limit to fail."""
+    limit, ends = shown.fail_limit, [one for one in (shown.low, shown.high) if one is not None]
+    assert limit is not None
     if shown.two_sided:
-        return bool(ends) and (min(ends) > shown.limit or max(ends) < -shown.limit)
-    return bool(ends) and not any(holds(one, shown.operator, shown.limit) for one in ends)
+        return bool(ends) and (min(ends) > limit or max(ends) < -limit)
+    return bool(ends) and not any(holds(one, shown.operator, limit) for one in ends)
 
 
 # -- which failure is told first ------------------------------------------------------------------

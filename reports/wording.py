@@ -81,6 +81,7 @@ OTHERWISE: Mapping[str, str] = {
     "not_assessed": "Not judged: no gate that could fail looks at this question.",
 }
 MOST_TO_DO = 3
+UNKNOWN_REMEDY = "Look at the gates that fail, change the generator or its data, and audit the new release."
 PLAIN = QuantityReading(name="")
 
 
@@ -470,7 +471,7 @@ def to_do(record: RecordData) -> list[str]:
     verdict, _ = overall(record)
     strict = [member for gate in record.gates if gate.level == "fail" for member in gate.members or [gate]]
     if verdict == "fail":
-        told = [gate.remedy for gate in most_telling("fail", strict, record.about)]
+        told = [gate.remedy for gate in most_telling("fail", strict, record.about) if gate.remedy] or [UNKNOWN_REMEDY]
     elif verdict == "error":
         told = ["Run the audit again; if the metric crashes again, report it as a defect."]
     elif verdict == "pass":

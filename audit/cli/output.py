@@ -89,12 +89,12 @@ def _first_problem(error: ValueError) -> str:
 
 def print_verdict(record: Record, paths: Mapping[str, Path]) -> None:
     """Print the verdict: in colours at a terminal, as plain lines elsewhere."""
-    from counterproof.reports.outputs.terminal import plain_lines, verdict_table
+    from counterproof.reports.outputs.terminal import VerdictTable, plain_lines
 
     if sys.stdout.isatty():
         from rich.console import Console
 
-        Console().print(verdict_table(record))
+        Console().print(VerdictTable(record))
     else:
         print("\n".join(plain_lines(record)))
     if paths:

@@ -167,14 +167,15 @@ def _because(verdict: Whole, gates: Sequence[GateReading], words: Words) -> str:
     leading = most_telling(verdict, strict, words)
     if not leading:
         return "Nothing could be decided: no gate applies to these data."
-    first, others = sentence(leading[0].why).removesuffix("."), len(leading) - 1
+    others = len(leading) - 1
     one, several = {
         "fail": ("fails", "fail"),
         "error": ("could not be judged", "could not be judged"),
         "inconclusive": ("is open", "are open"),
     }[verdict]
     more = f" {counted(others, 'more gate')} {one if others == 1 else several}." if others else ""
-    return f"{first}.{more}"
+    named = f"'{leading[0].name}' {one}: " if leading[0].name else ""  # a joint requirement is known by its name
+    return f"{named}{sentence(leading[0].why).removesuffix('.')}.{more}"
 
 
 def _family(family: str, gates: Sequence[GateReading], measurements: Sequence[Reading], words: Words) -> FamilyReading:

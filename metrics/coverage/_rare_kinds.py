@@ -63,10 +63,10 @@ def _tails(bench: Workbench, tail: float) -> Iterator[Kind]:
         column = mixed.numeric[:, at]
         real = np.sort(column[bench.real.rows])
         real = real[~np.isnan(real)]
-        name, dated = mixed.columns[at], bench.corpus.kinds.get(mixed.columns[at]) == "datetime"
+        name = mixed.columns[at]
         sides = {end: _side(column, real, tail, end == "high") for end in ("low", "high")} if len(real) else {}
         found = {end: side for end, side in sides.items() if side is not None}
-        ends = {end: (_in_words(name, side, end, tail, dated), side.inside) for end, side in found.items()}
+        ends = {end: (_in_words(bench, column, name, side, end, tail), side.inside) for end, side in found.items()}
         if len(found) == 2:
             both = f"{name} among its lowest or highest {tail:.0%}"
             ends = {"": (both, _either(*(side.inside for side in found.values()))), **ends}
@@ -85,12 +85,16 @@ class Side:
     inside: Callable[[Rows], Flags]
 
 
-def _in_words(name: str, side: Side, end: str, tail: float, dated: bool) -> str:
-    """``age ≥ 74``; the numbers behind dates say nothing, so these are told by their share."""
-    if dated:
-        return f"{name} among its {'latest' if end == 'high' else 'earliest'} {tail:.0%}"
+def _in_words(bench: Workbench, column: NDArray[np.float32], name: str, side: Side, end: str, tail: float) -> str:
+    """``age ≥ 74``: the columns compared are scaled, so the edge is told as it stands in the table; dates by share."""
+    frame, kind = bench.corpus.frame, bench.corpus.kinds.get(name)
+    if frame is None or kind == "datetime":
+        far = {"high": "latest", "low": "earliest"} if kind == "datetime" else {"high": "highest", "low": "lowest"}
+        return f"{name} among its {far[end]} {tail:.0%}"
+    rows = bench.real.rows
+    edge = float(frame[name].iloc[int(rows[np.flatnonzero(column[rows] == np.float32(side.edge))[0]])])
     signs = {"high": ("≥", ">"), "low": ("≤", "<")}
-    return f"{name} {signs[end][side.beyond]} {side.edge:,.6g}"
+    return f"{name} {signs[end][side.beyond]} {f'{edge:,.0f}' if abs(edge) >= 1000 else f'{edge:.4g}'}"
 
 
 def _side(column: NDArray[np.float32], real: NDArray[np.float32], tail: float, high: bool) -> Side | None:

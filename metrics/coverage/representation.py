@@ -44,7 +44,7 @@ EMPTY = 0.001  # chance that a faithful release leaves any real cell empty, over
     quantities={
         "value": Quantity(
             name="Representation of {group}",
-            measure="{} times its share in real data",
+            measure="{} times their share in real data",
             finding="Rows with {group} are under-represented",
             means="Models and counts made from the release underrate this group.",
             remedy="Generate more rows with {group}, or weight the release by group.",

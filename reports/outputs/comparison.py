@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from counterproof.reports import wording
 from counterproof.reports.figures.dumbbells import dumbbell
-from counterproof.reports.model import GateReading, Reading, RecordData
+from counterproof.reports.model import QUESTIONS, GateReading, Reading, RecordData
 from counterproof.reports.outputs.page import page
 from counterproof.reports.text import counted
 from counterproof.reports.wording import Line
@@ -162,10 +162,15 @@ def changes_of(earlier: RecordData, later: RecordData) -> list[Change]:
                 apart=apart,
             )
         )
-    order = list(DIRECTIONS)
-    return sorted(
-        found, key=lambda c: (not c.turned, wording.RANK[c.shown.state] if c.turned else 0, order.index(c.direction))
-    )
+    return sorted(found, key=_order)
+
+
+def _order(change: Change) -> tuple[bool, list[int], int, int]:
+    """Changed verdicts first, the worst of them first; then by question, and the clearest changes first."""
+    states = [wording.RANK[line.state] for line in (change.later, change.earlier) if line is not None and change.turned]
+    family = wording.family_of(change.shown.gate)
+    asked = [*QUESTIONS, family].index(family)
+    return not change.turned, states, asked, list(DIRECTIONS).index(change.direction)
 
 
 Key = tuple[str, str, frozenset[tuple[str, str | None]] | None, str, str, int]

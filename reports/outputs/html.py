@@ -20,13 +20,13 @@ from markupsafe import Markup
 
 from counterproof.reports import wording
 from counterproof.reports.figures.draw import Figure
-from counterproof.reports.figures.gate_scale import cell_scale, gate_scale
+from counterproof.reports.figures.gate_scale import gate_scale
 from counterproof.reports.group_view.cells import FAR
 from counterproof.reports.group_view.table import group_table
 from counterproof.reports.judgement import number
 from counterproof.reports.model import ControlReading, RecordData
 from counterproof.reports.outputs import evidence_matrix
-from counterproof.reports.outputs.chapters import LEVELS, Chapter, Limits, Overlay, chapters_of, overlay_of
+from counterproof.reports.outputs.chapters import LEVELS, Chapter, Limits, Side, chapters_of, columns_of, rows_of
 from counterproof.reports.outputs.glossary import TERMS, quantities
 from counterproof.reports.sentences import group_in_words
 from counterproof.reports.serialise import rounded
@@ -50,7 +50,8 @@ def render(record: RecordData) -> str:
 
 
 def _page(record: RecordData, limits: Limits) -> str:
-    chapters, overlay = chapters_of(record, limits), overlay_of(record, limits)
+    chapters = chapters_of(record, limits)
+    columns, rows = columns_of(record, limits), rows_of(record, limits)
     plotted = any(figure.plot for chapter in chapters for figure in _figures(chapter))
     verdict, because = wording.overall(record)
     loader = _text("report.js")
@@ -68,9 +69,11 @@ def _page(record: RecordData, limits: Limits) -> str:
         warnings=_warnings(record),
         chapters=chapters,
         families=[(chapter.family, chapter.family) for chapter in chapters if chapter.readings],
-        overlay=overlay,
+        columns=columns,
+        rows=rows,
         groups=groups,
         controls=_controls(record),
+        blind=wording.blind_searches(record),
         floors=_floors(record),
         judged=_judged(record),
         undecided=[line for chapter in chapters for line in chapter.lines if line.state == "undecided"],
@@ -78,7 +81,7 @@ def _page(record: RecordData, limits: Limits) -> str:
         clauses=evidence_matrix.clause_rows(record),
         missing=evidence_matrix.missing_by_reason(record),
         quantities=quantities(record),
-        thinned=_thinned(record, chapters, overlay, limits),
+        thinned=_thinned(record, chapters, columns, limits),
         shows_real=wording.shows_real(record),
         style=Markup(_text("style.css")),
         loader=Markup(loader),
@@ -128,17 +131,17 @@ def _floors(record: RecordData) -> tuple[int, int, int]:
     return len(measured), len(floors), max((floor.draws for floor in floors), default=0)
 
 
-def _thinned(record: RecordData, chapters: Sequence[Chapter], overlay: Overlay | None, limits: Limits) -> list[str]:
+def _thinned(record: RecordData, chapters: Sequence[Chapter], columns: Side | None, limits: Limits) -> list[str]:
     """What the page leaves to the record, in words."""
-    gates = sum(max(0, len(chapter.lines) - limits.gates) for chapter in chapters)
+    gates = sum(max(0, len(chapter.gates) - limits.gates) for chapter in chapters)
     counts = {
         "measurement": len(record.measurements) - limits.readings,
         "figure": sum(chapter.figures_left for chapter in chapters),
         "evidence table": sum(chapter.evidence_left for chapter in chapters),
-        "column of the overlay": overlay.left_out if overlay else 0,
+        "column": columns.left_out if columns else 0,
         "list of details under a gate": gates,
     }
-    plural = {"column of the overlay": "columns of the overlay", "list of details under a gate": "lists of details"}
+    plural = {"list of details under a gate": "lists of details"}
     return [f"{n:,} {what if n == 1 else plural.get(what, what + 's')}" for what, n in counts.items() if n > 0]
 
 
@@ -163,7 +166,7 @@ def _environment() -> Environment:
         "sentence": sentence,
         "subject": wording.subject_of,
     }
-    made.globals |= {"LOOKS": wording.LOOKS, "interval": interval, "gate_scale": gate_scale, "cell_scale": cell_scale}
+    made.globals |= {"LOOKS": wording.LOOKS, "interval": interval, "gate_scale": gate_scale}
     made.globals |= {"FAR": FAR, "TERMS": TERMS, "LISTED": LISTED, "WARNINGS_OPEN": WARNINGS_OPEN}
     return made
 

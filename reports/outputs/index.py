@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from counterproof.reports import wording
 from counterproof.reports.figures.trends import Point, trend
-from counterproof.reports.model import QUESTIONS, RecordData
-from counterproof.reports.outputs.comparison import gates_by_what_they_judge, unlike
+from counterproof.reports.model import QUESTIONS, GateReading, RecordData
+from counterproof.reports.outputs.comparison import Key, gates_by_what_they_judge, unlike
 from counterproof.reports.outputs.page import page, release_name
 from counterproof.reports.text import counted
 from counterproof.reports.wording import Line
@@ -68,10 +68,9 @@ class Trend:
 def render_index(entries: Sequence[Entry]) -> str:
     """Many records as one HTML page, readable offline and without scripts; the latest audit first."""
     ordered = in_order(entries)
-    trends = list(trends_of(ordered[-RELEASES_DRAWN:]))
-    families = [(family, [one for one in trends[:TRENDS_DRAWN] if one.family == family]) for family in QUESTIONS]
-    known = set(QUESTIONS)
-    others = [one for one in trends[:TRENDS_DRAWN] if one.family not in known]
+    trends, left = trends_of(ordered[-RELEASES_DRAWN:])
+    families = [(family, [one for one in trends if one.family == family]) for family in QUESTIONS]
+    others = [one for one in trends if one.family not in QUESTIONS]
     return page(
         "index.html.j2",
         title="audits of every release",
@@ -80,7 +79,7 @@ def render_index(entries: Sequence[Entry]) -> str:
         tally=_tally(ordered),
         families=list(QUESTIONS),
         trends=[(family, found) for family, found in [*families, ("others", others)] if found],
-        trends_left=max(0, len(trends) - TRENDS_DRAWN),
+        trends_left=left,
         older=max(0, len(ordered) - RELEASES_DRAWN),
     )
 
@@ -111,22 +110,32 @@ def _tally(entries: Sequence[Entry]) -> str:
     return f"{counted(len(entries), 'audit')}: {', '.join(told)}" if told else "no audits"
 
 
-def trends_of(entries: Sequence[Entry]) -> list[Trend]:
-    """Every gate that any of the audits has, in the order of the questions and of the latest audit."""
+def trends_of(entries: Sequence[Entry], most: int = TRENDS_DRAWN) -> tuple[list[Trend], int]:
+    """The gates that any of the audits has, by question and in the order of the latest audit; and how many are left."""
     gates = [gates_by_what_they_judge(entry.record) for entry in entries]
-    keys = dict.fromkeys(key for found in reversed(gates) for key in found)
-    trends = []
-    for key in keys:
-        points: list[Point] = []
-        before: RecordData | None = None
-        for entry, found in zip(entries, gates, strict=True):
-            gate = found.get(key)
-            line = None if gate is None else wording.line_of(entry.record, gate)
-            apart = unlike(before, entry.record, gate) if before is not None and gate is not None else ""
-            points.append(Point(release=entry.name, line=line, apart=apart))
-            before = entry.record if gate is not None else before
+    known: dict[Key, GateReading] = {}
+    for found in reversed(gates):
+        known = {**known, **{key: gate for key, gate in found.items() if key not in known}}
+    families = [*QUESTIONS, *(wording.family_of(gate) for gate in known.values())]
+    keys = sorted(known, key=lambda key: families.index(wording.family_of(known[key])))
+    trends: list[Trend] = []
+    for at, key in enumerate(keys):
+        if len(trends) == most:
+            return trends, len(keys) - at
+        points = list(_points(entries, [found.get(key) for found in gates]))
         lines = [point.line for point in points if point.line is not None]
         if any(line.gate.value is not None for line in lines):
             trends.append(Trend(family=wording.family_of(lines[-1].gate), title=lines[-1].title, points=points))
-    order = list(QUESTIONS)
-    return sorted(trends, key=lambda one: order.index(one.family) if one.family in order else len(order))
+    return trends, 0
+
+
+def _points(entries: Sequence[Entry], gates: Sequence[GateReading | None]) -> Iterator[Point]:
+    """One gate in every audit, each held against the audit before that has it."""
+    before: RecordData | None = None
+    for entry, gate in zip(entries, gates, strict=True):
+        if gate is None:
+            yield Point(release=entry.name, line=None)
+            continue
+        apart = "" if before is None else unlike(before, entry.record, gate)
+        yield Point(release=entry.name, line=wording.line_of(entry.record, gate), apart=apart)
+        before = entry.record

@@ -121,7 +121,8 @@ def _row(line: Line) -> str:
     why = f"waived: {gate.waiver}; {gate.why}" if line.state == "waived" else gate.why
     members = [f"{member.look.icon} {member.look.word}: {code(member.gate.expression)}" for member in line.members]
     name = "<br>".join([escaped(line.named or line.title), *(members or [code(gate.expression)])])
-    return f"| {word} | {name} | {line.value} | {line.floor} | {escaped(line.limit)} | {escaped(sentence(why))} |"
+    value = ", ".join(filter(None, [line.value, line.bound]))
+    return f"| {word} | {name} | {value} | {line.floor} | {escaped(line.limit)} | {escaped(sentence(why))} |"
 
 
 def _by_group(record: RecordData) -> Iterator[str]:

@@ -32,9 +32,11 @@ from counterproof.reports.wording import (
 )
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderResult
 
 WIDTH = 100
+MOST_LINES = 28  # with the lines that name the files beneath, a screen of thirty
+LINES_OF_A_ROW = (4, 3, 2, 1)  # a row that is longer is cut, all rows to fewer lines until everything fits
 GATES_SHOWN, WARNINGS_SHOWN = 5, 3
 PASSING: tuple[State, ...] = ("pass", "undecided", "not_applicable")
 STYLES: dict[State, str] = {
@@ -68,13 +70,14 @@ class Row:
     indent: int = 0
     whole: bool = True
 
-    @property
-    def lines(self) -> list[str]:
-        """Lines of at most 100 columns."""
-        told = f"{self.mark}{self.text}"
+    def lines(self, most: int = 1, width: int = WIDTH) -> list[str]:
+        """At most so many lines; what does not fit is cut."""
+        told = printable(f"{self.mark}{self.text}")
         if not self.whole:
-            return [clipped(told, WIDTH)]
-        return wrap(told, WIDTH, subsequent_indent=" " * self.indent, break_on_hyphens=False) or [""]
+            return [clipped(told, width)]
+        behind = " " * self.indent
+        found = wrap(told, width, subsequent_indent=behind, break_on_hyphens=False, max_lines=most, placeholder=" …")
+        return found or [""]
 
 
 def rows(record: RecordData) -> Iterator[Row]:
@@ -125,23 +128,37 @@ def _warnings(record: RecordData) -> Iterator[Row]:
         yield Row(printable(text), mark=f"{LOOKS['warn'].icon} ", state="warn", whole=False)
 
 
-def verdict_table(record: RecordData) -> RenderableType:
-    """A rich renderable of the rows.
+def fitted(record: RecordData, width: int = WIDTH) -> Iterator[tuple[Row, list[str]]]:
+    """All rows with their lines, no more than fit on a screen."""
+    shown = list(rows(record))
+    for most in LINES_OF_A_ROW:
+        lines = [row.lines(most, width) for row in shown]
+        if sum(map(len, lines)) <= MOST_LINES:
+            break
+    return zip(shown, lines, strict=True)
 
-    Data go in as text objects: neither rich markup nor control characters in them have an effect.
+
+@dataclass(frozen=True, slots=True)
+class VerdictTable:
+    """The rows in colours, for a rich console as wide as it is.
+
+    Data go in as text objects: neither rich markup nor control characters in them have an effect. Rich wraps nothing,
+    so that no line begins with a word of the data.
     """
-    from rich.console import Group
-    from rich.text import Text
 
-    told = []
-    for row in rows(record):
-        text = Text("\n".join(row.lines), style="dim" if row.state == "undecided" else "")
-        if row.state is not None:
-            text.stylize(STYLES[row.state], 0, len(row.mark))
-        told.append(text)
-    return Group(*told)
+    record: RecordData
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.text import Text
+
+        for row, lines in fitted(self.record, min(WIDTH, options.max_width)):
+            style = "dim" if row.state == "undecided" else ""
+            text = Text("\n".join(lines), style=style, no_wrap=True, overflow="ellipsis")
+            if row.state is not None:
+                text.stylize(STYLES[row.state], 0, len(row.mark))
+            yield text
 
 
 def plain_lines(record: RecordData) -> list[str]:
     """The same for logs."""
-    return [line for row in rows(record) for line in row.lines]
+    return [line for _, lines in fitted(record) for line in lines]

@@ -111,8 +111,8 @@ def test_each_gate_of_a_configuration_is_a_test(house: Stub) -> None:
     result.assert_outcomes(passed=2, failed=2, skipped=1, warnings=1)
     result.stdout.fnmatch_lines(
         [
-            f"{METRIC} <= 0.01: FAIL, precision is 0.05 *; at most 0.01 is tolerated",
-            f"{METRIC} <= 0.055: INCONCLUSIVE, precision is 0.05 *these data leave 0.0664 possible*",
+            f"{METRIC} <= 0.01: FAIL, Precision: 0.0500 [[]0.0304, 0.0696[]]; the limit is 0.01",
+            f"{METRIC} <= 0.055: INCONCLUSIVE, Precision: 0.0500 *; but these data leave 0.0664 possible*",
             f"*audit.toml:3: AuditWarning: {METRIC} <= 0.02: FAIL*",
             "SKIPPED*no label was given",
         ]
@@ -123,7 +123,7 @@ def test_each_gate_of_a_configuration_is_a_test(house: Stub) -> None:
 def test_an_audit_without_a_gate_is_not_green(house: Stub) -> None:
     result = house(good()).runpytest("-p", "no:cacheprovider", "audit.toml")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["verdict: INCONCLUSIVE, nothing was required*"])
+    result.stdout.fnmatch_lines(["verdict: INCONCLUSIVE, Nothing was required: there is no gate that could fail."])
 
 
 def test_refused_data_end_in_one_sentence(house: Stub) -> None:

@@ -67,7 +67,7 @@ def test_an_undertrained_generator_fails_coverage_and_utility_by_what_is_gone(au
     record = audited("release_tvae3")
     assert {"fidelity", "coverage", "utility"} <= failing(record)
     assert record.families["leakage"].verdict == "pass", "collapse, not memory: 9 against 5 distinct records"
-    assert "no row of sex=Female" in record["coverage.representation[sex=Female]"].alarm
+    assert "No row with sex = Female" in record["coverage.representation[sex=Female]"].alarm
     assert "one class" in record["utility.tstr"].reason
 
 

@@ -103,7 +103,9 @@ def record_with(case: str) -> Record:
     good = gate_of("fidelity.marginals", "pass")
     if case == "warn-only":
         bad = gate_of(verdict="fail", level="warn", value=0.3, low=0.2, high=0.4, why="too far")
-        return record_of("pass", [good, bad], [reading_of()], warnings=["kernel distance is 0.3; at most 0.15"])
+        return record_of(
+            "pass", [good, bad], [reading_of()], warnings=["Too far (fidelity.kernel_distance; only warns)"]
+        )
     verdict = cast("Whole", case)
     return record_of(verdict, [good, gate_of(verdict=verdict)], [reading_of()])
 

@@ -15,6 +15,8 @@ from counterproof.metrics.coverage._shares.shares import independent
 from counterproof.metrics.sample import Sample
 from counterproof.metrics.workbench import Workbench
 
+BOUNDS = ("≤ ", "> ")  # what the names of the outer fifths of a number begin with
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Space:
@@ -44,7 +46,7 @@ class Space:
     def text(self, pattern: Sequence[int]) -> str:
         """A pattern as readers see it."""
         given = [
-            f"{column.name} = {column.values[at]}"
+            f"{column.name} {'' if column.values[at].startswith(BOUNDS) else '= '}{column.values[at]}"
             for column, at in zip(self.columns, pattern, strict=True)
             if at != OPEN
         ]

@@ -115,25 +115,26 @@ def _both(made: str, real: str | None) -> str:
 
 
 def _images(shown: list[Pair], palette: Palette, *, bare: bool) -> Plot:
-    """The synthetic image above the real one, each only where it may be shown."""
-    rows = max(1, -(-len(shown) // ACROSS))
-    whole = 300 * rows
+    """The synthetic image above the real one where both may be shown; else the synthetic one alone."""
+    rows, sides = max(1, -(-len(shown) // ACROSS)), 2 if bare else 1
+    whole = 150 * sides * rows + 34 * (rows - 1)
     pictures: list[Plot] = []
     texts: list[Plot] = []
     for pair, (x, y) in zip(shown, cells_of_grid(len(shown), ACROSS, gap_x=0.02, gap_y=34 / whole), strict=True):
-        middle = (y[0] + y[1]) / 2
-        made = pair.synthetic_image if bare or pair.synthetic_shown else None
-        for encoded, top in ((made, y[1]), (pair.real_image if bare else None, middle)):
+        tall = (y[1] - y[0]) / sides
+        visible = [pair.synthetic_image, pair.real_image] if bare else [pair.synthetic_image] * pair.synthetic_shown
+        for k, encoded in enumerate(visible):
             if encoded is not None and is_png(encoded):
                 pictures.append(
                     {"source": f"data:image/png;base64,{encoded}", "xref": "paper", "yref": "paper", "x": x[0],
-                     "y": brief(top), "sizex": brief(x[1] - x[0]), "sizey": brief(0.96 * (y[1] - y[0]) / 2)}
+                     "y": brief(y[1] - k * tall), "sizex": brief(x[1] - x[0]), "sizey": brief(0.96 * tall)}
                 )  # fmt: skip
         told = "exact copy" if pair.exact else f"distance {number(pair.distance)}"
         hover = f"{_name(pair)}<br>{_told(pair)}"
+        told = told if visible else f"hidden, {told}"
         texts.append(caption(told, x=x[0], y=y[0], yanchor="top", font={"size": 11}, hovertext=hover))
     off = {"visible": False}
     return plot_of(
-        [], palette, height=whole + 60, least_width=640, images=pictures, annotations=texts, xaxis=off, yaxis=off,
+        [], palette, height=whole + 56, least_width=640, images=pictures, annotations=texts, xaxis=off, yaxis=off,
         margin={"l": 16, "r": 16, "t": 16, "b": 40},
     )  # fmt: skip

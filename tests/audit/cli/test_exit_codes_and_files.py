@@ -116,7 +116,7 @@ def test_every_verdict_has_its_code_and_all_files_tell_it(
         assert "RuntimeError" in measured["acme.crash"]["reason"]
         for path in (tmp_path / "out").iterdir():
             assert "secret contents" not in path.read_text(encoding="utf-8")
-    assert "report.html: out/report.html" in done.stdout.splitlines()[-4]
+    assert done.stdout.splitlines()[-1] == "report: out/report.html (and record.json, junit.xml, summary.md)"
 
 
 @pytest.mark.usefixtures("plugins")

@@ -105,8 +105,7 @@ def test_what_real_rows_cannot_decide_is_undecided_whatever_the_release_shows() 
     for value in (0.0, 0.12, 0.25):
         found = judged(f"{P}.excess <= 0.1", excess(value, 0.09))
         assert found.verdict == "undecided"
-        assert found.why.startswith("too few rows: ")
-        assert "rows a side would decide it" in found.why
+        assert found.why == f"too few rows to judge: Precision; about {found.n_needed:,} rows a side would decide it"
     assert judged(f"{P}.excess <= 0.1", excess(0.9, 0.09)).verdict == "fail", "it may still fail"
     assert judged(f"{P}.excess <= 0.1", excess(0.12, 0.09), undecided="block").verdict == "inconclusive"
 
@@ -119,7 +118,10 @@ def test_a_widened_limit_is_said_and_is_never_the_users() -> None:
     found = judged(f"{P}.excess <= 0.1", excess(0.02, 0.03))
     assert found.verdict == "pass"
     assert found.limit == pytest.approx(Z * 0.03 + 3.540084 * 0.03, rel=1e-4)
-    assert "by policy 0.1; real data of this size differ by as much" in found.why
+    assert found.why == (
+        "Precision: 0.0200 [-0.0388, 0.0788]; "
+        "the limit is 0.156 (0.1 by policy; widened, as real data of this size differ by as much)"
+    )
     assert judged(f"{P}.excess <= 0.1", excess(0.02, 0.03), source="config").limit == 0.1
     assert judged(f"{P}.excess <= 0.1", excess(0.02, 0.01)).limit == 0.1
     assert judged(f"{P}.excess <= 0.1", excess(0.02, 0.03), undecided="block").limit == 0.1
@@ -142,7 +144,7 @@ def test_a_question_none_of_whose_gates_decides_is_inconclusive_and_so_is_the_wh
     assert [found.verdict for found in gates] == ["pass", "undecided"]
     verdict, because, _ = verdict_of(gates, [sure, unsure])
     assert verdict == "inconclusive"
-    assert because.startswith("utility cannot be decided: too few rows")
+    assert because.startswith("Utility cannot be judged: too few rows to judge: Tstr, gap; about ")
     assert families_of(gates, [sure, unsure])["utility"].verdict == "inconclusive"
     assert families_of(gates, [sure, unsure])["fidelity"].verdict == "pass"
 
@@ -170,4 +172,4 @@ def test_what_stands_at_its_limit_asks_for_no_rows() -> None:
     found = judged(f"{P}.excess <= 0.1", reading(P, 0.0999, error=0.02, field="excess"))
     assert found.verdict == "inconclusive"
     assert found.n_needed is None
-    assert found.why.endswith("more rows would not change this")
+    assert found.why.endswith("; it stands so near its limit that more rows would hardly decide")

@@ -76,8 +76,11 @@ def test_a_pass_says_how_many_columns_no_gate_judged_and_who_looked_at_them() ->
         assert "2 columns not judged" in text
         assert "only leakage looks at it" in text
     lines = plain_lines(record)
-    assert columns in lines
-    assert lines[-1].startswith("VERDICT PASS, 2 columns not judged: every gate passed")
+    told = " ".join(line.strip() for line in lines)
+    assert told.endswith(f"{columns} {rows}")
+    assert lines[0].startswith("VERDICT PASS, 2 columns not judged: All 2 gates passed")
+    assert "1. Nothing here stands against the release" in told
+    assert "2. Look at 'patient', 'note' yourself: no gate judged it." in told
     properties = {one.get("name"): one.get("value") for one in ET.fromstring(junit(record)).iter("property")}
     assert properties["columns not judged"] == "patient, note"
     assert properties["columns"] == "4"
@@ -85,7 +88,7 @@ def test_a_pass_says_how_many_columns_no_gate_judged_and_who_looked_at_them() ->
 
 def test_more_than_a_tenth_unjudged_or_a_column_that_was_named_is_no_pass() -> None:
     assert audited("columns", "leak").verdict == "inconclusive"
-    assert "no gate judged 2 of 4 columns, and a PASS may leave 10% unjudged" in audited("columns", "leak").because
+    assert "No gate judged 2 of 4 columns, and a PASS may leave 10% unjudged" in audited("columns", "leak").because
     many = {**COLUMNS, **{f"x{at}": "number" for at in range(20)}}
     wide: dict[str, Any] = {"columns": many, "released": [*many]}
     wide["read_by"] = {**READ, "fidelity.precision": [name for name in many if name not in ("patient", "note")]}
@@ -93,7 +96,7 @@ def test_more_than_a_tenth_unjudged_or_a_column_that_was_named_is_no_pass() -> N
     for data in ({"kinds": {"note": "text"}}, {"groups": ["note"]}, {"label": "note"}):
         named = audited("joint", "leak", data=data, **wide)
         assert named.verdict == "inconclusive"
-        assert "no gate judged 'note', named as" in named.because
+        assert "No gate judged 'note', named as" in named.because
     assert audited("joint", "leak", data={"kinds": {"note": "text"}}, run={"unjudged": 1.0}, **wide).verdict == "pass"
     # whoever asks for single gates by a policy of their own has said what is to be judged
     assert audited("joint", run={"policy": "none"}).verdict == "pass"
@@ -159,7 +162,7 @@ def test_leakage_that_was_let_pass_by_reads_not_assessed() -> None:
 
 def test_a_label_without_classes_is_said_beside_the_verdict() -> None:
     record = audited("joint", no_labels="pay is a number, not a class", released=[])
-    assert record.because.endswith("utility and fairness were not judged: pay is a number, not a class")
+    assert record.because.endswith("Utility and fairness were not judged: pay is a number, not a class.")
 
 
 @pytest.mark.parametrize("count", [2, 5])
@@ -187,20 +190,19 @@ def test_a_pass_shows_bound_and_limit_and_a_fact_shows_no_value_inside_the_limit
     fact = reading("leakage.copies", 0.0, alarm="12 rows are copies", title="copies")
     gates = [parse_gate(GATES["joint"]), parse_gate("leakage.copies <= 0.05")]
     record = judged(gates=gates, measurements=[JOINT, fact], manifest=Manifest())
-    passed, failed = plain_lines(record)[:2]
-    assert passed == (
-        "PASS           fidelity: fidelity.precision <= 0.1: 0.01 [-0.0096, 0.0296], bound 0.0264, limit ≤ 0.1"
-    )
-    assert failed == "FAIL           leakage: leakage.copies <= 0.05: a fact: 12 rows are copies"
-    assert "| a fact | – |" in markdown(record)
+    (shown,) = [line for line in plain_lines(record) if line.startswith("  ✗ ")]
+    assert shown == "  ✗ Copies: 12 rows are copies", "neither a value nor a limit, inside which it would lie"
+    rows = markdown(record).splitlines()
+    assert any("`fidelity.precision <= 0.1` | 0.0100 [-0.0096, 0.0296], bound 0.0264 | ≤ 0.1 |" in row for row in rows)
+    assert any("| a fact | – | 12 rows are copies |" in row for row in rows)
     assert "a fact, whatever the value" in render(record)
 
 
 def test_the_counts_beside_the_verdict_are_those_of_the_cards() -> None:
     warned = parse_gate("fidelity.precision <= 0.2", level="warn")
     record = judged(gates=[parse_gate(GATES["joint"]), warned], measurements=[JOINT], manifest=Manifest())
-    assert record.because == "every gate passed: 2 gates, 2 cells"
+    assert record.because == "All 2 gates passed."
     assert "2 pass" in render(record)
     missed = parse_gate("fidelity.precision <= 0.001", level="warn")
     record = judged(gates=[parse_gate(GATES["joint"]), missed], measurements=[JOINT], manifest=Manifest())
-    assert record.because == "every gate that can fail passed: 1 gate, 1 cell"
+    assert record.because == "The gate that can fail passed."

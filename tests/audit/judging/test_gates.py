@@ -76,13 +76,18 @@ def test_the_rows_that_would_decide() -> None:
     exact = 2000 * (norm.ppf(0.95) * 0.01 / 0.01) ** 2
     assert found.verdict == "inconclusive"
     assert exact <= found.n_needed <= exact * 1.1
-    assert f"about {found.n_needed} needed" in found.why
+    assert found.why == (
+        "Precision: 0.090 [0.070, 0.110]; the limit is 0.1; but these data leave 0.106 possible "
+        f"(n = 2,000; about {found.n_needed:,} rows would decide)"
+    )
 
 
 def test_between_the_two_limits_no_number_of_rows_decides() -> None:
     found = judged(f"{P} <= 0.1 fail 0.3", reading(value=0.2, error=0.001))
     assert (found.verdict, found.n_needed, found.fail_limit) == ("inconclusive", None, 0.3)
-    assert "needed" not in found.why
+    assert found.why == (
+        "Precision: 0.200 [0.198, 0.202]; the limit is 0.1, and 0.3 fails; between what passes and what fails"
+    )
 
 
 def test_too_few_rows_never_pass_but_may_fail() -> None:
@@ -140,7 +145,7 @@ def test_an_excess_of_what_does_not_apply_does_not_apply() -> None:
     found = judged(f"{P}.missing_excess[*] <= 0.1", reading(), state)
     assert (found.verdict, found.why) == (
         "not_applicable",
-        "precision, missing does not apply here: nothing is missing",
+        "Precision, missing does not apply here: nothing is missing",
     )
     blind = reading(value=None, status="not_assessable", reason="no scale")
     assert judged(f"{P}.missing_excess[*] <= 0.1", blind, state).verdict == "not_applicable"
@@ -214,7 +219,7 @@ def test_small_cells_stand_aside_but_may_fail() -> None:
 
 def test_a_gate_of_small_cells_alone_says_nothing() -> None:
     found = judged(f"{R}[*] >= 0.8", *cells(a=0.81, b=0.95))
-    assert (found.verdict, found.why) == ("undecided", "too few rows: 2 cells of representation")
+    assert (found.verdict, found.why) == ("undecided", "too few rows to judge: Representation, at 2 groups")
     assert len(found.too_few) == 2
 
 
@@ -290,7 +295,7 @@ def test_limits_in_terms_of_a_baseline() -> None:
     assert (found.verdict, found.limit) == ("pass", pytest.approx(0.78))
     with pytest.raises(GateError, match="no baseline record"):
         judged(f"{P} >= baseline - 0.02", now)
-    with pytest.raises(GateError, match=r"has no value of precision .sex=F"):
+    with pytest.raises(GateError, match=r"has no value of fidelity\.precision\.value.sex=F"):
         judged(f"{P}[sex=F] >= baseline", reading(group={"sex": "F"}), baseline=old)
     for change in ({"algo": 2}, {"params": {"k": 3}}, {"protocol": "q"}):
         other = record(reading(value=0.8, **({"protocol": "p", "params": {"k": 5}} | change)))
@@ -301,12 +306,12 @@ def test_limits_in_terms_of_a_baseline() -> None:
 def test_why_reads_as_a_sentence() -> None:
     base = reading(value=0.71, title="precision", better="higher", floor=floor(0.83, 0.01))
     found = judged(f"{P}.excess <= 0.10", base, reading(value=0.12, field="excess", title="precision", error=0.001))
-    assert found.why == "precision 0.71 [0.69, 0.73] is 0.12 below what real data reach; at most 0.1 is tolerated"
+    assert found.why == "Precision: 0.710 [0.708, 0.712]; real against real 0.83; at least 0.73 is required"
     many = judged(f"{R}[*] >= 0.8", *cells(A=0.5, B=0.4, c=0.9))
     assert many.why == (
-        "representation (g=B) is 0.4 [0.38, 0.42]; at least 0.8 is required "
-        "(and 1 more of 2 cells); 1 cell with too few rows"
+        "Representation, for g = B: 0.400 [0.380, 0.420]; at least 0.8 is required; "
+        "the same for 1 more of 2 groups; 1 group with too few rows"
     )
     assert judged(f"{P} <= 0.1", reading(value=0.01, better="zero")).why == (
-        "precision changes by 0.01 [-0.0096, 0.0296]; at most 0.1 either way is tolerated"
+        "Precision: 0.0100 [-0.0096, 0.0296]; the limit is ±0.1"
     )

@@ -63,7 +63,7 @@ def test_a_metric_that_crashed_is_a_crash_though_no_gate_looks_at_it(verdict: st
     assert "IndexError in fairness.py" in found.families["fairness"].because[0]
     if verdict != "fail":
         assert found.because == (
-            "a metric crashed, and no gate looks at it: IndexError in fairness.py (fairness.worst_group_accuracy)"
+            "A metric crashed, and no gate looks at it: IndexError in fairness.py (fairness.worst_group_accuracy)."
         )
 
 
@@ -81,14 +81,13 @@ def test_a_schema_that_does_not_match_is_said_before_copies_and_before_what_miss
     )
     asked = [parse_gate(f"{one.metric} <= 0", known={fact.metric for fact in facts}) for one in facts]
     found = audited(*asked, measured=facts)
-    assert found.because == (
-        "fidelity fails: column 'tenure' is missing from the release (fidelity.schema); 2 more gates fail"
-    )
+    assert found.because == "Column 'tenure' is missing from the release. 2 more gates fail."
 
 
 def test_nothing_required_or_nothing_decided_is_never_a_pass() -> None:
-    assert (audited().verdict, audited().because[:20]) == ("inconclusive", "nothing was required")
-    assert audited(*gates("not_applicable")).because.startswith("nothing could be decided")
+    nothing = "Nothing was required: there is no gate that could fail."
+    assert (audited().verdict, audited().because) == ("inconclusive", nothing)
+    assert audited(*gates("not_applicable")).because == "Nothing could be decided: no gate applies to these data."
     assert audited(*gates("pass", level="warn")).verdict == "inconclusive"
 
 
@@ -97,8 +96,8 @@ def test_warnings_change_nothing_but_are_listed(verdict: str) -> None:
     found = audited(*gates("pass"), *gates(verdict, level="warn"))
     assert (found.verdict, exit_code(found)) == ("pass", EXIT["pass"])
     (warning,) = found.warnings
-    assert METRIC[verdict] in warning
-    assert "a gate that only warns" in warning
+    only = {"fail": "only warns", "inconclusive": "only warns, and is open"}[verdict]
+    assert warning == f"{found.gates[-1].why} ({METRIC[verdict]}; {only})"
     assert found.families[METRIC[verdict].partition(".")[0]].verdict == "not_assessed"
 
 
@@ -106,24 +105,28 @@ def test_the_whole_in_one_sentence() -> None:
     copies = reading("leakage.copies", 0.05, alarm="329 release rows equal training rows against 63 for the holdout")
     (gate,) = gates("not_applicable")
     assert audited(*gates("fail", "pass"), gate, measured=(*list(MEASURED.values())[:2], copies)).because == (
-        "leakage fails: 329 release rows equal training rows against 63 for the holdout (leakage.copies); "
-        "1 more gate fails"
+        "329 release rows equal training rows against 63 for the holdout. 1 more gate fails."
     )
-    assert audited(*gates("pass")).because == "every gate passed: 1 gate, 1 cell"
-    assert audited(*gates("error")).because.startswith("fairness could not be judged: worst group accuracy could not")
-    assert audited(*gates("inconclusive", "pass")).because.startswith("utility is inconclusive: tstr is 0.1")
+    assert audited(*gates("pass")).because == "The gate passed."
+    assert audited(*gates("error")).because == (
+        "Worst group accuracy could not be measured: IndexError in fairness.py."
+    )
+    assert audited(*gates("inconclusive", "pass")).because == (
+        "Tstr: 0.100 [0.080, 0.120]; the limit is 0.1; but these data leave 0.116 possible; "
+        "it stands so near its limit that more rows would hardly decide."
+    )
 
 
 def test_an_alarm_that_no_gate_looks_at_is_a_warning() -> None:
     copies = reading("leakage.copies", 0.05, alarm="329 rows are copies")
     found = audited(*gates("pass"), measured=(MEASURED["pass"], copies))
-    assert found.warnings == ["no gate looks at this: 329 rows are copies (leakage.copies)"]
+    assert found.warnings == ["329 rows are copies (leakage.copies; no gate judges it)"]
 
 
 def test_an_alarm_of_one_field_is_not_heeded_by_the_gate_of_another() -> None:
     metric = METRIC["pass"]
     near = reading(metric, 0.0, field="near", alarm="9 rows are near copies")
-    warning = f"no gate looks at this: 9 rows are near copies ({metric})"
+    warning = f"9 rows are near copies ({metric}; no gate judges it)"
     assert audited(*gates("pass"), measured=(MEASURED["pass"], near)).warnings == [warning]
     inside = reading(metric, 0.0, group={"sex": "F"}, alarm="9 rows are near copies")
     assert audited(*gates("pass"), measured=(MEASURED["pass"], inside)).warnings == [warning]

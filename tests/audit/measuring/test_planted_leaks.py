@@ -178,12 +178,12 @@ def test_the_same_seed_plants_the_same() -> None:
 @pytest.mark.parametrize(("make", "near"), [(table, 11), (arrays, 10)])  # tables have three spaces to pay for
 def test_copies_are_seen_by_the_metric_that_claims_to(make: Any, near: int) -> None:
     found = told(copies, make(1000))
-    assert found["value"] == ["planted 10 copies: found"]
+    assert found["value"] == ["detected 10 planted copies"]
     (told_near,) = found["near"]
     plain, drawn = told_near.split("; ")
-    assert plain == f"planted {near} near copies: found"
-    assert drawn.startswith(f"of {4 * near} made of rows drawn at random (")
-    assert "standard deviation: found" in drawn
+    assert plain == f"detected {near} planted near copies"
+    assert drawn.startswith(f"near copies of {4 * near} rows drawn at random (")
+    assert "of a standard deviation detected" in drawn
 
 
 def test_the_ladder_ends_where_near_copies_can_no_longer_be_told() -> None:
@@ -202,11 +202,13 @@ def test_the_ladder_ends_where_near_copies_can_no_longer_be_told() -> None:
 
     made = arrays(150)
     (near,) = told(searching(0.2), made)["value"]  # 8 columns: noise of 0.05 lies 0.14 away, of 0.1 about 0.28
-    assert near.startswith("planted 5 near copies: found; of 20 made of rows drawn at random (11.8% of the release)")
-    assert near.endswith("up to 5.0% of a standard deviation: found, of 10.0%: not found") or near.endswith(
-        "up to 10.0% of a standard deviation: found"
+    assert near.startswith(
+        "detected 5 planted near copies; near copies of 20 rows drawn at random (11.8% of the release) with noise of "
     )
-    assert told(searching(0.0), made)["value"] == ["planted 5: not found, planted 20 near copies: not found"]
+    assert near.endswith("of 5.0% of a standard deviation detected, missed with 10.0%") or near.endswith(
+        "of 10.0% of a standard deviation detected"
+    )
+    assert told(searching(0.0), made)["value"] == ["missed 5 and 20 planted near copies"]
 
 
 @pytest.mark.parametrize("noise", [0.005, 0.02, 0.1])
@@ -222,7 +224,7 @@ def test_near_copies_at_random_move_as_far_as_they_are_told_to(noise: float) -> 
 
 
 def test_rare_values_are_seen() -> None:
-    assert told(rare_values, desk(sources=three(normal_rows, 500, 0)))["value"] == ["planted 10 rare values: found"]
+    assert told(rare_values, desk(sources=three(normal_rows, 500, 0)))["value"] == ["detected 10 planted rare values"]
 
 
 def test_images_are_planted_too() -> None:
@@ -230,8 +232,8 @@ def test_images_are_planted_too() -> None:
     pictures = rng.integers(0, 255, (3, 60, 16, 16, 3), dtype=np.uint8)
     made = desk(sources=dict(zip(("train", "holdout", "synthetic"), pictures, strict=True)))
     found = told(copies, made)
-    assert found["value"] == ["planted 10 copies: found"]
-    assert "found" in found["near"][0]
+    assert found["value"] == ["detected 10 planted copies"]
+    assert found["near"][0].startswith("detected ")
     assert planted(made, "rare_values", 2) is None
 
 
@@ -242,7 +244,7 @@ def test_a_dull_metric_is_tried_again_with_more() -> None:
         for role in ("train", "holdout", "synthetic")
     }
     assert told(copies, desk(sources=three_columns))["value"] == [
-        "planted 10: not found, planted 40 copies: found"
+        "missed 10, detected 40 planted copies"
     ]  # matches by chance hide ten
 
 
@@ -255,7 +257,7 @@ def test_what_cannot_be_planted_is_said() -> None:
 def test_a_release_that_sets_the_alarm_off_needs_no_plants() -> None:
     tables = three(normal_rows, 500, 0)
     tables["synthetic"] = tables["train"].copy()
-    assert told(copies, desk(sources=tables))["value"] == ["no copies planted: the release itself sets it off"]
+    assert told(copies, desk(sources=tables))["value"] == ["no copies planted: the release itself sets off the alarm"]
 
 
 def test_as_many_are_planted_as_two_searches_can_tell() -> None:
@@ -292,7 +294,7 @@ def audit(own: Metric, **run: Any) -> Any:
 def test_a_blind_metric_passes_nothing_and_every_output_says_so() -> None:
     record = audit(declared(0.0))
     assert record.verdict == "inconclusive"
-    sentence = "planted 10: not found, planted 40 copies: not found"
+    sentence = "missed 10 and 40 planted copies"
     assert sentence in record.because
     assert record["acme.seeing"].controls[0].found is False
     with pytest.raises(AssertionError, match="INCONCLUSIVE, blind"):
@@ -306,18 +308,18 @@ def test_a_metric_that_sees_passes_and_every_output_says_so() -> None:
     record = audit(declared(1.0))
     assert record.verdict == "pass"
     assert record["acme.seeing"] <= 0.5
-    for output in (render(record), markdown(record), "\n".join(plain_lines(record))):
-        assert "planted 10 copies: found" in output
+    for output in (render(record), markdown(record)):
+        assert "detected 10 planted copies" in output
 
 
 def test_a_metric_is_held_to_its_own_claim() -> None:
-    assert audit(declared(1.0, claims={"copies": 3}))["acme.seeing"].controls[0].told == "planted 3 copies: found"
+    assert audit(declared(1.0, claims={"copies": 3}))["acme.seeing"].controls[0].told == "detected 3 planted copies"
 
 
 def test_a_metric_that_breaks_down_is_blind_and_quotes_no_data() -> None:
     record = audit(declared(1.0, breaks=True))
     assert record.verdict == "inconclusive"
-    assert "the metric broke down (KeyError)" in record.because
+    assert "Seeing is blind on these data: it broke down on 10 planted copies (KeyError)" in record.because
     assert "secret" not in record.to_json()
 
 

@@ -108,7 +108,9 @@ def test_a_combination_that_the_release_thins_within_a_declared_value_is_found()
     frames = frames_of(2000, 7, 0.5)
     made = frames["synthetic"]
     made.loc[(made["sex"] == "F") & (made["race"] == "b"), "race"] = "a"
-    assert values(frames, HALVES)["value", (("sex", "F"), ("race", "b"))].alarm.startswith("no row of sex=F, race=b")
+    assert values(frames, HALVES)["value", (("sex", "F"), ("race", "b"))].alarm.startswith(
+        "No row with sex = F, race = b; "
+    )
 
 
 def test_a_declared_value_that_nobody_has_is_nothing_with_the_exact_bound() -> None:

@@ -97,11 +97,11 @@ def searched(at: Workbench, threshold: int = 30) -> tuple[Space, Search]:
 def test_a_lost_crossing_is_named_counted_and_alarmed_of() -> None:
     at = view(people())
     space, found = searched(at)
-    assert alarm(at, space, found) == "no row of sex=F, race=b, where a faithful release would have about 200"
+    assert alarm(at, space, found) == "No row with sex = F, race = b; a faithful release would have about 200"
     (listed,) = what_to_collect(at, space, found)
-    assert listed.rows == ((30, "sex=F, race=b", 0, 400, 200.0, "beyond chance"),)
+    assert listed.rows == ((30, "sex = F, race = b", 0, 400, 200.0, "beyond chance"),)
     (natural,) = natural_gaps(at, space, found)
-    assert natural.rows == (("sex=F, race=c", 0, 0),)
+    assert natural.rows == (("sex = F, race = c", 0, 0),)
 
 
 def test_a_faithful_release_sets_off_no_alarm() -> None:
@@ -117,7 +117,7 @@ def test_counts_of_few_real_rows_are_hidden_unless_shown() -> None:
     for show, told in ((False, "too few rows: fewer than 10"), (True, 2)):
         at = view(frame, show_real=show)
         (natural,) = natural_gaps(at, *searched(at))
-        assert natural.rows == (("sex=F, race=c", 0, told),)
+        assert natural.rows == (("sex = F, race = c", 0, told),)
 
 
 def test_the_collecting_plan_lists_most_rows_first() -> None:
@@ -125,7 +125,7 @@ def test_the_collecting_plan_lists_most_rows_first() -> None:
     space, _ = searched(at)
     plan = Remedy(requests=np.array([[0, OPEN], [1, 1]]), rows=np.array([5, 25], dtype=np.int64), least=30)
     (listed,) = collecting_plan(space, plan, "exactly")
-    assert listed.rows == ((25, "sex=M, race=b"), (5, "sex=F"))
+    assert listed.rows == ((25, "sex = M, race = b"), (5, "sex = F"))
     assert listed.title.startswith("30 rows ")
     none = Remedy(requests=np.empty((0, 2), dtype=np.intp), rows=np.empty(0, dtype=np.int64), least=0)
     assert list(collecting_plan(space, none, "exactly")) == []

@@ -153,7 +153,7 @@ def test_an_empty_cell_alarms_only_beyond_chance() -> None:
     cells = len(values(frames)) - 1
     assert binom.pmf(0, 300, 40 / 600) < 0.001 / cells
     assert values(frames)[(("race", "rare"),)].alarm == (
-        "no row of race=rare, where a faithful release would have about 20"
+        "No row with race = rare; a faithful release of 300 rows would have about 20"
     )
 
 
@@ -168,7 +168,7 @@ def test_a_missing_group_value_is_a_group() -> None:
     found = values(frames)[(("race", "(missing)"),)]
     assert found.estimate is not None
     assert found.estimate.value == 0
-    assert "race=(missing)" in found.alarm
+    assert "race = (missing)" in found.alarm
     assert audited(frames).verdict == "fail"
 
 
@@ -184,7 +184,7 @@ def test_a_combination_emptied_behind_kept_margins_fails() -> None:
         assert found[margin].estimate is not None
         assert found[margin].estimate.low > 0.8  # type: ignore[union-attr]
     gone = found[(("race", "c"), ("income", ">50K"))]
-    assert gone.alarm.startswith("no row of race=c, income=>50K")
+    assert gone.alarm.startswith("No row with race = c, income = >50K; ")
     record = audited(frames)
     assert record.verdict == "fail"
     failing = [c.group for c in record.gates[0].cells if c.verdict == "fail"]
@@ -348,7 +348,7 @@ def test_a_hidden_cell_that_the_release_empties_beyond_chance_fails_without_its_
     frames["train"].loc[:8, "race"] = "rare"
     frames["synthetic"] = people(6000, 12)
     alarm = values(frames)[(("race", "rare"),)].alarm
-    assert alarm == "no row of race=rare, where a faithful release would surely have some"
+    assert alarm == "No row with race = rare, where a faithful release would surely have some"
     assert audited(frames).verdict == "fail"
 
 

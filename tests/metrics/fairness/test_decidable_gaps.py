@@ -72,7 +72,7 @@ def test_fresh_rows_with_small_groups_pass_or_are_undecided(n: int) -> None:
         for gate in judged(world(seed, n)).values():
             assert gate.verdict in ("pass", "undecided"), gate.why
             if gate.verdict == "undecided":
-                assert gate.why.startswith("too few rows: ")
+                assert gate.why.startswith("too few rows to judge: ")
                 assert "rows a side would decide" in gate.why
 
 

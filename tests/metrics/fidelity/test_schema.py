@@ -101,11 +101,12 @@ def test_the_schema_is_the_headline_and_the_rest_is_computed_without_the_column(
     record = audited(frames, label="left", gates=["fidelity.kernel_distance <= 0.0001"])
     sentence = "column 'tenure' is missing from the release; 'tenures' looks like it; all else was computed without it"
     assert record.verdict == "fail"
-    assert record.because.startswith(f"fidelity fails: {sentence} (fidelity.schema)")
+    assert record.because.startswith(f"{sentence[:1].upper()}{sentence[1:]}. ")
     assert record.families["fidelity"].because[0].startswith(sentence)
-    assert sentence in plain_lines(record)[-1]
-    first = next(line for line in plain_lines(record) if line.startswith("FAIL"))
-    assert sentence in first
+    lines = plain_lines(record)
+    assert " ".join(line.strip() for line in lines).startswith(f"VERDICT FAIL: {record.because}")
+    first = next(line for line in lines if line.startswith("  ✗ "))
+    assert first.startswith("  ✗ Columns missing or of another type: column 'tenure' is missing from the release; ")
     told = markdown(record)
     assert told.index("is missing from the release") < told.index("##")
     page = render(record)
@@ -121,7 +122,7 @@ def test_an_extra_column_warns_and_passes() -> None:
     record = cp.audit(**frames, metrics=[schema])
     assert record.verdict == "pass"
     assert record.warnings == [
-        "a gate that only warns fails: column 'note' is only in the release: left out of the audit (fidelity.schema)"
+        "Column 'note' is only in the release: left out of the audit (fidelity.schema; only warns)"
     ]
 
 

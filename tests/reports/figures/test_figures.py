@@ -322,9 +322,9 @@ def test_a_gate_is_told_in_words_with_its_group() -> None:
     ]
     record = record_of("pass", gates, [reading_of(field="excess")])
     assert [line_of(record, gate).title for gate in gates] == [
-        "Kernel distance: excess over real against real, for sex = F, race",
+        "Kernel distance, for sex = F, race",
         "Odd name: p value",
-        "Kernel distance, the worst of 3 cells",
+        "Kernel distance",
     ]
 
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import asdict
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
@@ -37,6 +38,7 @@ from counterproof.reports.outputs.html import BUNDLE
 from counterproof.reports.record import Record
 
 LIGHT, DARK = palette_of("light"), palette_of("dark")
+CHROMIUM = Path("/usr/bin/chromium")
 TEMPLATES = resources.files("counterproof.reports").joinpath("templates")
 PANELS = {
     "marginals": marginals_panel(),
@@ -388,3 +390,27 @@ def test_a_panel_of_another_shape_is_refused_in_one_sentence() -> None:
     broken = PanelReading(kind="bars", title="t", data={"labels": ["a"], "values": []})
     with pytest.raises(ValueError, match="its data have another shape: not as many values as labels"):
         record_of("pass", [], [reading_of(panels=[broken])]).figure("fidelity.kernel_distance")
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="Debian's chromium is not installed")
+def test_in_a_browser_labels_stand_as_they_are_and_nothing_of_them_runs(tmp_path: Path) -> None:
+    from playwright.sync_api import sync_playwright
+
+    label = """<a href="javascript:x">x</a>'$y$&lt;"""
+    panel = PanelReading(kind="bars", title=label, data={"labels": [label], "values": [1.0], "value_title": label})
+    shown = record_of("pass", [], [reading_of(panels=[panel])]).figure("fidelity.kernel_distance")
+    bundle = gzip.decompress(TEMPLATES.joinpath(BUNDLE).read_bytes()).decode()
+    code = f"const f = {shown.to_json()}; Plotly.newPlot('p', f.data, f.layout)".replace("</", "<\\/")
+    page_text = f"<!doctype html><meta charset=utf-8><div id=p></div><script>{bundle}</script><script>{code}</script>"
+    (tmp_path / "page.html").write_text(page_text, encoding="utf-8")
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page()
+        page.goto((tmp_path / "page.html").as_uri())
+        page.wait_for_selector(".ytick text", timeout=20_000)
+        assert page.locator("#p svg a").count() == 0
+        for place in (".ytick text", ".xtitle", ".gtitle"):
+            told = page.locator(f"#p {place}").first.text_content()
+            assert told in (label, label[:33] + "…"), place
+        browser.close()

@@ -56,7 +56,7 @@ def test_releases_of_one_name_are_told_apart_by_their_folder() -> None:
 
 
 def test_a_trend_joins_releases_but_not_across_another_version() -> None:
-    (one,) = trends_of(entries(audit(0.1), audit(0.12), audit(0.4, algo=2), audit(0.41, algo=2)))
+    ((one,), _) = trends_of(entries(audit(0.1), audit(0.12), audit(0.4, algo=2), audit(0.41, algo=2)))
     assert [point.apart for point in one.points] == ["", "", "another version of the metric (1, now 2)", ""]
     assert one.breaks == ["r2: another version of the metric (1, now 2)"]
     tree = ET.fromstring(one.drawing)
@@ -65,7 +65,7 @@ def test_a_trend_joins_releases_but_not_across_another_version() -> None:
 
 
 def test_points_stand_at_their_values_over_floor_and_limit() -> None:
-    (one,) = trends_of(entries(audit(0.05), audit(0.1), audit(0.2)))
+    ((one,), _) = trends_of(entries(audit(0.05), audit(0.1), audit(0.2)))
     tree = ET.fromstring(one.drawing)
     dots = [(float(e.attrib["cx"]), float(e.attrib["cy"])) for e in tree.iter("circle")]
     assert [x for x, _ in dots] == sorted(x for x, _ in dots)
@@ -91,7 +91,7 @@ def test_the_zone_lies_on_the_side_that_passes(operator: str, inside: str) -> No
 
 
 def test_a_release_without_the_gate_leaves_a_gap() -> None:
-    (one, other) = trends_of(entries(audit(0.1), audit(0.3, metric="coverage.recall"), audit(0.1)))
+    ((one, other), _) = trends_of(entries(audit(0.1), audit(0.3, metric="coverage.recall"), audit(0.1)))
     assert [point.line is None for point in one.points] == [False, True, False]
     assert [point.line is None for point in other.points] == [True, False, True]
     assert other.last.gate.metric == "coverage.recall"
@@ -100,7 +100,7 @@ def test_a_release_without_the_gate_leaves_a_gap() -> None:
 
 def test_a_gate_that_was_never_measured_has_no_trend() -> None:
     record = audit(0.1).model_copy(update={"gates": [gate_of(value=None)]})
-    assert trends_of(entries(record)) == []
+    assert trends_of(entries(record)) == ([], 0)
     assert "No gate has a number to draw." in render_index(entries(record_of()))
 
 
@@ -112,10 +112,20 @@ def test_many_releases_stay_one_page_and_what_is_left_out_is_said() -> None:
     assert "the 560 earliest are left out" in page
 
 
+def test_trends_stand_by_question_and_those_that_are_not_drawn_are_counted() -> None:
+    names = ["leakage.copies", "coverage.recall", "fidelity.density", "acme.own"]
+    record = record_of("pass", [gate_of(name) for name in names], [reading_of(name) for name in names])
+    trends, left = trends_of(entries(record))
+    assert [one.family for one in trends] == ["fidelity", "coverage", "leakage", "acme"]
+    assert left == 0
+    trends, left = trends_of(entries(record), most=3)
+    assert ([one.family for one in trends], left) == (["fidelity", "coverage", "leakage"], 1)
+
+
 def test_a_real_record_makes_trends_of_every_question() -> None:
     page = render_index([Entry(record=census_record(), name=f"r{k}") for k in range(3)])
     found = Page(page)
-    assert found.tags.count("figure") == len(trends_of([Entry(record=census_record(), name="r")]))
+    assert found.tags.count("figure") == len(trends_of([Entry(record=census_record(), name="r")])[0])
     for words in ("Does it look like real data?", "Is everything there?", "Does it give real records away?"):
         assert words in found.text
 

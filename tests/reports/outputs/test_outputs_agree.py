@@ -14,7 +14,7 @@ from counterproof.reports.model import CellReading, GateReading
 from counterproof.reports.outputs.html import render, render_summary
 from counterproof.reports.outputs.junit import junit
 from counterproof.reports.outputs.markdown import markdown
-from counterproof.reports.outputs.terminal import plain_lines, verdict_table
+from counterproof.reports.outputs.terminal import VerdictTable, plain_lines
 from counterproof.reports.record import Record
 from counterproof.reports.wording import LOOKS
 
@@ -30,7 +30,7 @@ COUNTS = {  # failures, errors, skipped of two gates
 
 def printed(record: Record, width: int = 100) -> str:
     out = io.StringIO()
-    Console(file=out, width=width, force_terminal=False, color_system=None).print(verdict_table(record))
+    Console(file=out, width=width, force_terminal=False, color_system=None).print(VerdictTable(record))
     return out.getvalue()
 
 
@@ -64,8 +64,9 @@ def test_every_output_tells_the_same_verdict(case: str) -> None:
     assert headline(page) == word
     assert f"<title>counterproof: {word}</title>" in page
     assert markdown(record).startswith(f"# {LOOKS[record.verdict].icon} counterproof: {word}\n")
-    assert printed(record).startswith(f"{LOOKS[record.verdict].icon} {word.upper()}  ")
-    assert plain_lines(record)[-1].startswith(f"VERDICT {record.verdict.upper()}: ")
+    for text in (printed(record), "\n".join(plain_lines(record))):
+        assert text.startswith(f"VERDICT {word.upper()}: the sentence behind {record.verdict}")
+        assert text.count("VERDICT") == 1
     assert counts_of(suite_of(record)) == COUNTS[case]
     assert f"{LOOKS[record.verdict].icon} {word}</span>" in render_summary(record)
 
@@ -75,10 +76,13 @@ def test_a_failed_gate_that_only_warns_stays_green_and_is_told_everywhere() -> N
     case = next(c for c in suite_of(record).findall("testcase") if c.find("system-out") is not None)
     assert case.attrib["name"] == "fidelity.kernel_distance <= 0.15"
     assert "too far" in str(case.findtext("system-out"))
-    for text in (render(record), markdown(record), printed(record), render_summary(record)):
+    for text in (render(record), markdown(record), render_summary(record)):
         assert "Warning" in text
         assert "too far" in text.lower()
-    assert any(line.startswith("WARNING") and "(warns only)" in line for line in plain_lines(record))
+    warning = "▲ Too far (fidelity.kernel_distance; only warns)"
+    assert warning in plain_lines(record)
+    assert warning in printed(record).splitlines()
+    assert "did not pass" not in printed(record), "what only warns is no gate that did not pass"
 
 
 @pytest.mark.parametrize("verdict", ["pass", "inconclusive", "error", "fail"])
@@ -86,7 +90,7 @@ def test_a_record_without_gates_is_green_nowhere(verdict: str) -> None:
     record = record_of(verdict)  # type: ignore[arg-type]
     failures, errors, _ = counts_of(suite_of(record))
     assert failures + errors == 1
-    for text in (headline(render(record)), plain_lines(record)[-1], markdown(record).splitlines()[0]):
+    for text in (headline(render(record)), plain_lines(record)[0], markdown(record).splitlines()[0]):
         assert "pass" not in text.lower().replace("nothing has passed", "")
 
 
@@ -138,9 +142,11 @@ def test_the_worst_stands_first_inside_its_family() -> None:
     ]
     record = record_of("fail", gates)
     names = ("fidelity.gamma", "fidelity.delta", "fidelity.beta", "fidelity.alpha")
-    for text in ("\n".join(plain_lines(record)), render(record), markdown(record)):
+    for text in (render(record), markdown(record)):
         order_in(text, *names)
-    order_in(printed(record), "Gamma", "Delta", "Beta", "Alpha")
+    for text in (printed(record), "\n".join(plain_lines(record))):
+        order_in(text, "3 gates of 4 did not pass:", "✗ Gamma", "! Delta", "? Beta")
+        assert "Alpha" not in text, "what passed stands in the report"
 
 
 def test_the_table_fits_a_hundred_columns() -> None:
@@ -152,9 +158,13 @@ def test_the_table_fits_a_hundred_columns() -> None:
 
 def test_the_table_cuts_no_verdict_and_no_heading() -> None:
     gates = [gate_of(verdict=verdict) for verdict in ("inconclusive", "error", "fail", "pass")]  # type: ignore[arg-type]
-    text = printed(record_of("fail", gates))
-    for word in ("? Inconclusive ", "! Error", "✗ Fail", "✓ Pass", "value [low, high]"):
-        assert word in text
+    record = record_of("fail", gates)
+    for word in ("? Inconclusive |", "! Error |", "✗ Fail |", "✓ Pass |", "| value [low, high] |"):
+        assert word in markdown(record)
+    text = printed(record)
+    assert text.startswith("VERDICT FAIL: ")
+    for icon in "✗!?":
+        assert f"  {icon} Kernel distance: 0.080 [0.050, 0.110], limit ≤ 0.15\n" in text
     assert "…" not in text
 
 
@@ -171,9 +181,15 @@ def test_limits_are_told_with_both_numbers_and_both_sides() -> None:
 def test_what_was_measured_at_a_gate_stands_in_every_output() -> None:
     record = record_of("pass", [gate_of(value=0.12345, low=0.11, high=0.142)], [reading_of()])
     failing = record_of("fail", [record.gates[0].model_copy(update={"verdict": "fail"})])
-    for text in (printed(record), "\n".join(plain_lines(record)), markdown(record), junit(failing)):
-        assert "0.123 [0.11, 0.142]" in text
-    assert "0.123 [0.11, 0.142]" in render(record)
+    for text in (
+        printed(failing),
+        "\n".join(plain_lines(failing)),
+        markdown(record),
+        markdown(failing),
+        junit(failing),
+    ):
+        assert "0.123 [0.110, 0.142]" in text
+    assert "0.123 [0.110, 0.142]" in render(record)
 
 
 def test_leakage_is_never_promised_away() -> None:
