@@ -109,7 +109,7 @@ Share = Annotated[float, pydantic.Field(gt=0, lt=0.5)]
             measure="{} times their share in real data",
             finding="The rare value {column} = {cell} is thin or missing",
             means="Who works with this value finds too few rows.",
-            remedy="Let the generator keep rare values, or say in a waiver that leaving them out is meant.",
+            remedy="Let the generator keep rare values, or tell those who use the release that they were left out.",
         ),
     },
 )

@@ -112,7 +112,7 @@ class Difference:
             measure="{} of real rows carry one",
             finding="The release lacks values of {column} that real rows have",
             means="Who works with these rare values finds none.",
-            remedy="If rare values were left out on purpose, say so in a waiver; else let the generator keep them.",
+            remedy="If rare values were left out on purpose, say so to the users; else let the generator keep them.",
         ),
     },
 )
