@@ -203,7 +203,7 @@ def _empty(cell: Cell, parts: int) -> str:
     if cell.made or cell.empty_by_chance() > EMPTY / parts:
         return ""
     if cell.hidden:
-        return f"No row with {cell}, where a faithful release would surely have some"
+        return f"No row with {cell}; a faithful release would surely have some"
     expected = cell.n_made * cell.real / cell.n_real
     return f"No row with {cell}; a faithful release of {cell.n_made:,} rows would have about {expected:,.0f}"
 

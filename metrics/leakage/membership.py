@@ -266,7 +266,7 @@ class Exposed:
                 f"{depth - inside} are training records (p = {p:.1g})"
             )
         return (
-            f"of the {depth} records that the attack {self.attack!r} is surest of {inside} are training records and "
+            f"of the {depth} records that the attack {self.attack!r} is surest of, {inside} are training records and "
             f"{depth - inside} are others (p = {p:.1g}): these training records are exposed"
         )
 
