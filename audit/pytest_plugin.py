@@ -64,7 +64,7 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
     if not isinstance(left, module.Reading) or not isinstance(right, (int, float)):
         return None
     compared = {"<=": left.__le__, "<": left.__lt__, ">=": left.__ge__, ">": left.__gt__}[op](right)
-    return [f"{left.metric}: {compared.sentence.removeprefix(left.metric + ': ')}"]
+    return [compared.sentence]
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> AuditFile | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -253,11 +254,13 @@ class Reading(Part):
         return ""
 
     def _against(self, operator: Operator, limit: float) -> Judgement:
+        """How it compares, in a sentence that begins with its name and says what real data give."""
+        name = names_of(self)[-1]
         if self.alarm:
-            return Judgement(verdict="fail", sentence=f"{self.metric}: FAIL, {self.alarm}")
+            return Judgement(verdict="fail", sentence=f"{name}: FAIL, {self.alarm}")
         if self.estimate is None:
             verdict: Verdict = "error" if self.status == "error" else "inconclusive"
-            return Judgement(verdict=verdict, sentence=f"{self.metric}: {verdict.upper()}, {self.reason}")
+            return Judgement(verdict=verdict, sentence=f"{name}: {verdict.upper()}, {self.reason}")
         judged = compare(
             self.estimate,
             operator,
@@ -268,9 +271,10 @@ class Reading(Part):
             smallest_n=self.smallest_n if self.too_few else 0,
         )
         if self.missed_controls and judged.verdict == "pass":
-            blind = f"{self.metric}: INCONCLUSIVE, blind on these data: it {self.missed_controls}"
+            blind = f"{name}: INCONCLUSIVE, blind on these data: it {self.missed_controls}"
             return Judgement(verdict="inconclusive", sentence=blind)
-        return judged
+        floor = "" if self.floor is None else f"; real against real {number(self.floor.value)}"
+        return replace(judged, sentence=f"{name}: {judged.sentence}{floor}")
 
     def __le__(self, limit: float) -> Judgement:
         return self._against("<=", limit)

@@ -313,10 +313,10 @@ def sentence(
     if shown.floor is not None:
         told.append(f"real against real {amount(shown.floor, words.shown_as)}")
     told.append(_allowed(shown))
-    if reason:
-        told.append(reason)
     if verdict == "inconclusive" and opened is not None:
         told.append(_open(shown, opened))
+    if reason:
+        told.append(reason)
     return printable("; ".join(told))
 
 

@@ -42,18 +42,30 @@ REPEATED: Work[NDArray[np.bytes_]] = Work("records that real rows repeat")
     },
 )
 def duplicates(bench: Workbench) -> Iterator[Value]:
-    """Share of release rows that repeat an earlier row of the release exactly, at the number of rows real data have.
+    """Share of release rows that repeat an earlier row of the release exactly.
 
-    Tables of few categories repeat by nature, and the more the more rows there are: read the excess
-    over the floor, which is the share among as many real rows. The interval takes a record that is
-    repeated a hundred times for one event, not for a hundred, unless real rows repeat it too.
+    It is taken at the number of rows that real data have, because tables of few categories repeat by nature,
+    and more so the more rows there are. The interval takes a record that is repeated a hundred times as one
+    event, not as a hundred, unless real rows repeat it too.
 
-    Source of the interval: Clopper and Pearson 1934, doi:10.1093/biomet/26.4.404, at the effective
-    number of repeats, (sum)² / (sum of squares).
+    Formula:
+        value = 1 − (distinct rows / rows)
+
+    How to read it:
+        Lower is better, and 0 is not expected in coarse tables: read the excess over the floor, which is the
+        share among as many real rows.
+
+    Limits:
+        It says nothing about copies of training rows; leakage.copies does.
 
     Yields:
-        ``value``; ``near``, the same for rows nearer to each other than all but 1 % of real rows are (1 %
-        is then what real rows have); ``whole``, the exact share in the whole release, where that is larger.
+        value: Share of rows that repeat an earlier one exactly.
+        near: The same for rows nearer to each other than all but 1 % of real rows are; real rows have 1 % then.
+        whole: The exact share in the whole release, where that has more rows than real data.
+
+    Source:
+        Interval: Clopper and Pearson (1934), doi:10.1093/biomet/26.4.404, at the effective number of repeats,
+        (sum)² / (sum of squares).
     """
     sample = bench.candidate
     record = np.unique(sample.digests, return_inverse=True)[1]

@@ -67,20 +67,32 @@ class Worth:
     },
 )
 def effective_samples(bench: Workbench) -> Iterator[Value]:
-    """Independent rows that the release is worth, over its rows: 100,000 renders of 1,000 scans are not 100,000 people.
+    """How many independent rows the release is worth, over its rows.
 
-    Rows that come in clusters of ``m`` and are alike by the correlation ``ρ`` count ``1 / (1 + (m - 1) ρ)``
-    each. With a cluster column that the release has too, clusters are its sources and ``ρ`` is the
-    intraclass correlation of their features. Without one, clusters are rows nearer to each other than
-    all but 1 % of real rows are, linked through one another, and count as one row each: a share of 0.99
-    is then what real rows reach. Repeats in a table of few categories, where real rows repeat too, are
-    no clusters; see ``coverage.duplicates``. How much rows differ at all is the Vendi score's question.
+    100,000 renders of 1,000 scans are not 100,000 people. With a cluster column that the release has too,
+    clusters are its sources and ρ is the intraclass correlation of their features. Without one, clusters are
+    rows nearer to each other than all but 1 % of real rows are, linked through one another, and each cluster
+    counts as one row.
 
-    Source: Kish 1965, Survey Sampling; the intraclass correlation by one-way analysis of variance.
+    Formula:
+        a row in a cluster of m rows, alike by the correlation ρ, counts 1 / (1 + (m − 1) ρ)
+
+    How to read it:
+        1 means that all rows are independent. Without a cluster column 0.99 is what real rows reach: read the
+        excess over the floor.
+
+    Limits:
+        Repeats in a table of few categories, where real rows repeat too, are no clusters; see
+        coverage.duplicates. How much rows differ at all is the question of coverage.vendi_score.
 
     Yields:
-        ``value``, ``rows`` (the independent rows of the whole release), ``clusters`` (how many hold more
-        than one row) and ``largest`` (rows of the largest).
+        value: Independent rows over rows.
+        rows: Independent rows of the whole release.
+        clusters: How many clusters hold more than one row.
+        largest: Rows of the largest cluster.
+
+    Source:
+        Kish (1965), Survey Sampling; the intraclass correlation by one-way analysis of variance.
     """
     sample = bench.candidate if bench.is_null else bench.release
     by_source = bench.corpus.clusters is not None and bench.release.sources < len(bench.release)

@@ -109,39 +109,54 @@ Share = Annotated[float, pydantic.Field(gt=0, lt=0.5)]
             measure="{} times their share in real data",
             finding="The rare value {column} = {cell} is thin or missing",
             means="Who works with this value finds too few rows.",
-            remedy="Let the generator keep rare values, or say in a waiver that leaving them out is meant.",
+            remedy="Let the generator keep rare values, or tell those who use the release that they were left out.",
         ),
     },
 )
 def rare(bench: Workbench, *, rare: Share = 0.05, tail: Share = 0.01, k: Count = 5) -> Iterator[Value]:
-    """Share of each rare kind of rows in the release, over its share in real data; the kind kept least decides.
+    """Share of each rare kind of rows in the release, over its share in real data.
 
-    1 is faithful, 0.5 half as many as there should be, 0 none. Intervals are exact for two rare
-    counts. A tail that the release leaves out beyond chance is an alarm; a kind of too few rows to be
-    decided at this size is measured and listed as "too few rows". Of kinds of fewer than
-    ``small_cell`` real rows nothing is told.
+    Rare kinds are categories of few rows, and the tails of number columns. The kind that is kept least decides.
+    Intervals are exact for two rare counts. ``lost`` looks for values, rare or common, that the release does
+    not have although so many real rows carry them that a faithful release surely has one. Values of every
+    categorical, boolean and text column are looked at (without a table: of label and groups); the chance is
+    exact and adjusted for all of them.
 
-    ``lost`` counts values, rare or common, that so many real rows carry that a faithful release surely has
-    one, and that the release has not: one of them fails. Values of every categorical, boolean and text
-    column (without a table: of label and groups) are looked at; the chance is exact and adjusted for all.
+    Formula:
+        ratio = (share in the release) / (share in real data)
+
+    How to read it:
+        1 is faithful, 0.5 is half as many as there should be, 0 is none. One lost value fails. A tail that the
+        release leaves out beyond chance is an alarm. A kind of too few rows to be decided at this size is
+        measured and listed as "too few rows".
+
+    Limits:
+        At 1,000 rows only a missing tail can fail. Nothing is printed about kinds of fewer than ``small_cell``
+        real rows.
 
     Args:
         bench: The samples.
         rare: Share of real rows up to which a category is rare.
         tail: Share of real rows on either side of a number column that is its tail.
-        k: Real neighbour whose distance says how sparse a region is.
+        k: Which real neighbour's distance says how sparse a region is.
 
     Yields:
-        ``tails`` for each number column, both sides and each alone (``[column=age]``,
-        ``[column=age,cell=low]``); ``categories`` for each rare value (``[column=race,cell=Other]``:
-        table columns, or label and groups); ``lost``, how many values are lost for sure;
-        ``sparse``, rows farther from their ``k``-th real neighbour than 95 % of real rows are; ``value``, the
-        lowest of tails and categories;
-        ``missed``, the share of real rows of rare kinds of which the release has none; ``unseen``,
-        the mass that even the real data have not seen, for whole rows and each category column.
+        value: The lowest ratio of tails and categories.
+        tails: Ratio for each number column, both sides and each alone (``[column=age]``,
+            ``[column=age,cell=low]``).
+        categories: Ratio for each rare value (``[column=race,cell=Other]``), of table columns or of label and
+            groups.
+        lost: How many values are lost for sure.
+        sparse: Ratio for rows farther from their k-th real neighbour than 95 % of real rows are.
+        missed: Share of real rows of rare kinds of which the release has none.
+        unseen: The share that even the real data have not seen, for whole rows and each category column.
 
     Raises:
         MetricError: A share is not between 0 and 0.5, or ``k`` is no neighbour.
+
+    Source:
+        Exact conditional intervals of a ratio of two Poisson counts (Przyborowski and Wilenski 1940,
+        doi:10.1093/biomet/31.3-4.313); the unseen mass by Good (1953), doi:10.1093/biomet/40.3-4.237.
     """
     if not (0 < rare < 0.5 and 0 < tail < 0.5):
         raise MetricError(f"options rare = {rare} and tail = {tail}: give shares above 0 and below 0.5")

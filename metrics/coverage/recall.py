@@ -33,9 +33,29 @@ from counterproof.metrics.workbench import Workbench
 def recall(bench: Workbench, *, k: Count = 5, ties: Ties = "le") -> Iterator[Value]:
     """Share of real rows that lie where synthetic rows lie.
 
-    A row does when it is within the distance of some synthetic row to that row's ``k``-th
-    synthetic neighbour. Scattered synthetic rows have wide neighbourhoods and raise it: read it
-    with precision. Source: Kynkäänniemi et al. (2019), arXiv:1904.06991.
+    A real row counts if it is within the neighbourhood of at least one synthetic row, which reaches to that
+    row's ``k``-th synthetic neighbour.
+
+    Formula:
+        value = mean over real rows x of [there is a synthetic y with |x − y| ≤ r_k(y)]
+
+    How to read it:
+        Higher is better. Fresh real rows do not reach 1: read the excess over the floor.
+
+    Limits:
+        Scattered synthetic rows have wide neighbourhoods and raise it: read it with precision. Coverage does
+        not have that fault.
+
+    Args:
+        bench: The samples.
+        k: Which synthetic neighbour sets the size of a neighbourhood.
+        ties: Whether a row at exactly the radius lies inside (le) or outside (lt).
+
+    Yields:
+        value: Share of real rows in a synthetic neighbourhood.
+
+    Source:
+        Kynkäänniemi et al. (2019), Improved precision and recall, arXiv:1904.06991.
     """
     yield quantity_value(bench, "recall", k, _unreached_rows, ties=ties)
 

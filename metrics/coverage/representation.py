@@ -53,31 +53,41 @@ EMPTY = 0.001  # chance that a faithful release leaves any real cell empty, over
     },
 )
 def representation(bench: Workbench, *, target: dict[str, dict[str, float]] | None = None) -> Iterator[Value]:
-    """The share of each group, label and pair of them, over its share in real data.
+    """The share of each group, label and pair of them in the release, over its share in real data.
 
-    1 is faithful, 0.5 means half as many as there should be. Cells too small to be decided at this
-    size are measured, listed as "too few rows", and fail only when they are clearly thin. A cell
-    that real data fill and the release leaves empty beyond chance is an alarm. Of a cell with fewer
-    real rows than ``small_cell`` neither ratio nor count is told, unless ``show_real``.
+    A column with declared shares (``target``) is held to these instead. Its combinations are judged within its
+    values: who declares half of the rows to be women is still held to how old women are. Other columns keep to
+    their real shares. With clusters, intervals count the independent rows (Kish's effective number).
 
-    A column with declared shares is held to these instead: ``target`` is its share over the declared
-    one, with Wilson's interval, for gates on both sides; ``value`` is the same, for the gate that
-    every cell has. Its combinations are judged within its values: who declares half of the rows to
-    be women is still held to how old women are. Other columns keep to their real shares.
+    Formula:
+        ratio of a cell = (share in the release) / (share in real data, or the declared share)
 
-    With clusters, intervals count the independent rows that tell as much (Kish).
+    How to read it:
+        1 is faithful, 0.5 is half as many as there should be, 0 is none. A cell that real data fill and the
+        release leaves empty beyond chance is an alarm. Cells too small to be decided at this size are measured,
+        listed as "too few rows", and fail only when they are clearly thin.
+
+    Limits:
+        It looks at shares alone, not at how well the rows of a group are rendered. Neither ratio nor count is
+        printed of a cell with fewer real rows than ``small_cell``, unless ``show_real`` is set.
 
     Args:
         bench: The samples.
-        target: Declared shares by column and value, ``{"sex": {"F": 0.5, "M": 0.5}}``; values that a
-            column leaves out are not judged.
+        target: Declared shares by column and value, as ``{"sex": {"F": 0.5, "M": 0.5}}``. Values that a column
+            leaves out are not judged.
 
     Yields:
-        A value per cell (``[sex=F]``, ``[sex=F,income=">50K"]``, and crossings of more columns where
-        ``intersections`` asks for them), the thinnest decidable cell as the headline.
+        value: Ratio of each cell (``[sex=F]``, ``[sex=F,income=">50K"]``, and crossings of more columns where
+            ``intersections`` asks for them); the thinnest cell that can be decided without a group.
+        target: For columns with declared shares: share over the declared one, with Wilson's interval, for gates
+            on both sides.
 
     Raises:
         MetricError: The target names no column, or its shares are none.
+
+    Source:
+        The limit of 0.8 is the four-fifths rule (29 CFR 1607.4 D); intervals of the ratio of two proportions;
+        Wilson (1927), doi:10.1080/01621459.1927.10502953, for declared shares.
     """
     real, made = (bench.reference, bench.candidate) if bench.is_null else (bench.real, bench.release)
     target = target or {}
@@ -193,7 +203,7 @@ def _empty(cell: Cell, parts: int) -> str:
     if cell.made or cell.empty_by_chance() > EMPTY / parts:
         return ""
     if cell.hidden:
-        return f"No row with {cell}, where a faithful release would surely have some"
+        return f"No row with {cell}; a faithful release would surely have some"
     expected = cell.n_made * cell.real / cell.n_real
     return f"No row with {cell}; a faithful release of {cell.n_made:,} rows would have about {expected:,.0f}"
 

@@ -94,26 +94,37 @@ class Lacking:
     },
 )
 def uncovered_mass(bench: Workbench, *, k: Count = 5) -> Iterator[Value]:
-    """Share of real rows with no synthetic row nearer than their ``k``-th real neighbour, by group.
+    """Share of real rows with no synthetic row nearer than their ``k``-th real neighbour, for each group.
 
-    1 less coverage, and told for each group and crossing: every row of the group is held against
-    all rows, so groups of any size compare. Whatever the distribution and the group, a faithful
-    release of ``m`` rows leaves ``∏ (n - j) / (n + m - j)``, ``j = 1…k``, of ``n`` real rows uncovered
-    (3.1 % of 1,000 against 1,000 at ``k = 5``); ties make it less, and the floor has them.
+    This is 1 less coverage. Every row of the group is held against all rows, so groups of any size compare.
 
-    Sources: Naeem et al. (2020), arXiv:2002.09797, for the share and its expectation at equal
-    sizes; Asudeh et al. (2021), doi:10.1145/3448016.3457315, for uncovered regions of continuous data.
+    Formula:
+        value = 1 − coverage, within the group
+        expected for a faithful release of m rows and n real rows: ∏ (n − j) / (n + m − j), j = 1…k
+
+    How to read it:
+        Lower is better, and 0 is not expected: 3.1 % of 1,000 against 1,000 rows at k = 5, whatever the
+        distribution and the group. Ties make it less; the floor has them. ``worst`` names the group that is
+        worst off.
+
+    Limits:
+        One synthetic row near a real row is enough. Groups too small for fresh rows to pass are listed and not
+        compared.
 
     Args:
         bench: The samples.
-        k: Which real neighbour gives the radius.
+        k: Which real neighbour sets the radius.
 
     Yields:
-        ``value`` for all rows and for each group (``[sex=F]``), and ``worst``, the group that is
-        worst off, simultaneous over the groups large enough to decide.
+        value: Share for all rows and for each group (``[sex=F]``).
+        worst: The group that is worst off; the interval holds for all groups large enough to decide.
 
     Raises:
         MetricError: ``k`` is no neighbour.
+
+    Source:
+        Naeem et al. (2020), arXiv:2002.09797, for the share and its expectation at equal sizes; Asudeh et al.
+        (2021), doi:10.1145/3448016.3457315, for uncovered regions of continuous data.
     """
     if k < 1:
         raise MetricError(f"uncovered mass: k = {k} is no neighbour: give 1 or more")

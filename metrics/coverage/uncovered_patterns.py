@@ -39,37 +39,43 @@ def uncovered(
     """Combinations of groups and label that real rows cover and the release does not.
 
     A pattern gives some columns a value (``race=Other, age=> 60``). It is uncovered where fewer than
-    ``threshold`` rows of the release match it; it counts where it is maximal (drop one of its values,
-    and it is covered) and real rows cover it: their share would give a release of this size
-    ``threshold`` rows. 0 is best; a faithful release has a few by luck, see the floor. The interval
-    counts maximal uncovered patterns only: from those whose shortage is beyond chance (95 %, over all
-    patterns) to those that real rows may cover for all that is known. A shortage beyond chance at
-    0.1 % is an alarm.
+    ``threshold`` rows of the release match it. It counts where it is maximal (without one of its values it is
+    covered) and real rows cover it: their share would give a release of this size ``threshold`` rows. Patterns
+    are found exactly, from a cube of counts. Rows of one source count as the independent rows (Kish).
 
-    ``maximal`` are all maximal uncovered patterns, those that real rows lack too among them: a fact of
-    the release. ``rows`` are the fewest rows that would leave nothing uncovered that real rows cover,
-    from the fewest for shortages beyond chance to the fewest for all that real rows may cover.
+    Formula:
+        uncovered: rows that match < threshold
+        shortage: Fisher's exact test of the counts of release and real rows
 
-    Source: Asudeh, Jin and Jagadish 2019, arXiv:1810.06742 (maximal uncovered patterns, found here
-    exactly from a cube of counts; their remedy covers a level of the lattice, this one covers what real
-    rows cover). Shortages: Fisher's exact test of the counts; Poisson bounds of real counts as in
-    :func:`~counterproof.metrics.statistics.proportions.poisson_upper`. Rows of one source count as the independent
-    rows that tell as much (Kish).
+    How to read it:
+        0 is best; a faithful release has a few by luck, see the floor. The interval goes from the patterns
+        whose shortage is beyond chance (95 %, over all patterns) to those that real rows may cover at most. A
+        shortage beyond chance at 0.1 % is an alarm. The evidence lists what to collect, worst first.
+
+    Limits:
+        Only the columns named are combined, ``order`` at a time. Numbers are cut into fifths.
 
     Args:
         bench: The samples.
-        columns: Columns to combine, groups, label, or categories and numbers of the table (numbers in
-            fifths); groups and label by default.
-        threshold: Rows that cover a pattern; the larger of 30 and ``small_cell`` by default, because
-            a rate known from fewer is too uncertain to act on.
-        order: Columns that a pattern may combine; three by default, or as many as ``intersections``
-            asks for. A higher order finds the same patterns and more, of ever fewer rows.
+        columns: Columns to combine: groups, label, categories and numbers of the table; groups and label by
+            default.
+        threshold: Rows that cover a pattern. By default the larger of 30 and ``small_cell``, because a rate
+            known from fewer rows is too uncertain to act on.
+        order: Columns that a pattern may combine. By default three, or as many as ``intersections`` asks for. A
+            higher order finds the same patterns and more, of ever fewer rows.
 
     Yields:
-        ``value`` with the list of what to collect, ``maximal``, and ``rows``.
+        value: Maximal uncovered patterns that real rows cover.
+        maximal: All maximal uncovered patterns, also those that real rows lack too: a fact about the release.
+        rows: The fewest rows to collect that would leave nothing uncovered that real rows cover. The interval
+            goes from the shortages beyond chance to all that real rows may cover.
 
     Raises:
         MetricError: An option makes no sense, or names no column.
+
+    Source:
+        Asudeh, Jin and Jagadish (2019), arXiv:1810.06742, for maximal uncovered patterns; their remedy covers a
+        level of the lattice, this one covers what real rows cover.
     """
     least = max(ROWS, bench.small_cell) if threshold is None else threshold
     if least < 1 or (order is not None and order < 1):

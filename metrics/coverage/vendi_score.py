@@ -38,17 +38,32 @@ VENDI: Work[tuple[float, float]] = Work("Vendi entropy")
 def vendi_score(bench: Workbench, *, q: Annotated[float, Field(gt=0)] = 1.0) -> Iterator[Value]:
     """How diverse the release is, over how diverse as many real rows are.
 
-    A Vendi score is the effective number of different rows under the cosine of their features: the
-    exponential of the entropy of the kernel matrix's eigenvalues. It depends on the number of rows,
-    so both sides are taken at the same: 1 is as diverse as real rows, less is duplicates, modes left
-    out or blur. More than 1 may be noise. ``q`` is the order of the entropy: below 1 rare kinds of
-    rows count for more, above 1 (``inf``: the largest eigenvalue alone) common ones do.
+    A Vendi score is the effective number of different rows, by the cosine of their features. It depends on the
+    number of rows, so both sides are taken at the same number. The interval is normal on the log scale, from
+    each row's influence on the entropy.
 
-    The interval is normal on the log scale, from each row's influence on the entropy. Sources: Friedman
-    and Dieng (2022), arXiv:2210.02410; orders: Pasarkar and Dieng (2023), arXiv:2310.12952.
+    Formula:
+        score = exp(−Σ λ log λ), with λ the eigenvalues of the cosine matrix over the number of rows
+        ratio = score of the release / score of real rows
+
+    How to read it:
+        1 is as diverse as real rows. Less means duplicates, missing modes or blur. More than 1 may be noise.
+
+    Limits:
+        It does not say whether the diversity is the right one: noise is diverse.
+
+    Args:
+        bench: The samples.
+        q: Order of the entropy. Below 1 rare kinds of rows count for more, above 1 common ones do; at infinity
+            only the largest eigenvalue counts.
 
     Yields:
-        ``ratio``, and the two scores ``release`` and ``real``.
+        ratio: Score of the release over that of real rows.
+        release: Score of the release.
+        real: Score of as many real rows.
+
+    Source:
+        Friedman and Dieng (2022), arXiv:2210.02410; orders: Pasarkar and Dieng (2023), arXiv:2310.12952.
     """
     if not q > 0:
         raise MetricError(f"coverage.vendi_score: order q = {q} is none: give a number above 0, or inf")

@@ -61,20 +61,31 @@ class Bias:
     reads=("groups", "label"),
 )
 def bias_amplification(bench: Workbench) -> Iterator[Value]:
-    """By how much the release makes the real data's ties between labels and groups more extreme.
+    """By how much the release makes ties between labels and groups more extreme than in real data.
 
-    The bias score b(y, a) is group a's share of the rows with label y. Where it is above 1 / groups in real
-    data, y is biased towards a; the amplification is what those scores gain in the release, summed over the
-    groups and averaged over labels. Above 0 is more extreme, below 0 more balanced. It also moves with the
-    groups' own shares, as its definition wants: a release that renders fewer women amplifies every bias
-    towards men. Near ties in real data push it a little below 0, which its floor shows.
+    The bias score of label y and group a is the share of group a among the rows with label y. Where it is above
+    1 / (number of groups) in real data, y is biased towards a. Labels of fewer than 30 real rows and pairs that
+    ``small_cell`` hides are left out.
 
-    Source: Zhao et al. 2017, arXiv:1707.09457. Normal intervals of proportions, of effective rows where rows
-    share a source, with Agresti and Caffo's two rows more, doi:10.1080/00031305.2000.10474560.
+    Formula:
+        b(y, a) = rows with label y and group a / rows with label y
+        value = mean over labels of Σ over groups with b_real > 1 / groups of (b_release − b_real)
+
+    How to read it:
+        Above 0 the ties are more extreme than in real data, below 0 more balanced. Near ties in real data push
+        it a little below 0, which its floor shows.
+
+    Limits:
+        It moves with the groups' own shares, as its definition wants: a release with fewer women amplifies
+        every bias towards men. fairness.label_association does not have that dependence.
 
     Yields:
-        A value per group column (``[sex]``) and crossing, the largest as the headline (simultaneous). Labels
-        of fewer than 30 real rows and pairs that ``small_cell`` hides are left out.
+        value: Amplification for each group column (``[sex]``) and crossing; the largest without a group, its
+            interval for all at once.
+
+    Source:
+        Zhao et al. (2017), arXiv:1707.09457. Normal intervals of proportions with two rows more, Agresti and
+        Caffo (2000), doi:10.1080/00031305.2000.10474560; effective rows where rows share a source.
     """
     classes = classes_of(bench)
     parts = group_partitions(bench)

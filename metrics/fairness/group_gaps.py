@@ -141,15 +141,38 @@ def demographic_parity_difference(
 ) -> Iterator[Value]:
     """How much the release changes the gap of selection rates between groups.
 
-    The selection rate of a group is the share of its rows for which the positive class is
-    predicted.
+    The selection rate of a group is the share of its rows for which the positive class is predicted. One model
+    is trained on the release, one on real rows; both are tested on the same real rows.
+
+    Formula:
+        gap = selection rate of one group − selection rate of another
+        change = gap (model of the release) − gap (model of real rows)
+
+    How to read it:
+        0 means that a model trained on the release selects the groups as a model of real rows does. +0.1 means
+        that ten of 100 rows of one group more, beyond the other, are selected. The change is signed, because a
+        broken model that treats everybody alike badly shrinks every gap and deserves no credit for it.
+
+    Limits:
+        It compares two models, and does not say whether the real gap is just. It is about one label and these
+        learners. Pairs of groups that even a faithful release might not pass are listed as "too few rows".
 
     Args:
-        bench: The view.
-        models: Learners to train; the modality's two without it.
-        positive: The positive class; the rarer of two real classes without it.
-        method: Between groups, or from each group to all rows.
+        bench: The samples.
+        models: Learners to train; by default the two of the kind of data.
+        positive: The positive class; by default the rarer of two real classes.
+        method: Gaps between pairs of groups, or from each group to all rows.
         control: Group columns held fixed: gaps within each of their values.
+
+    Yields:
+        change: Change of the gap for each pair of groups and learner; the one farthest from 0 without a group.
+        real: Largest gap of the model of real rows.
+        synthetic: Largest gap of the model of the release.
+        difference: Largest less smallest selection rate of each model, as Fairlearn defines it.
+        ratio: Smallest over largest selection rate of each model, as Fairlearn defines it.
+
+    Source:
+        Agarwal et al. (2018), arXiv:1803.02453; names and conventions are Fairlearn's.
     """
     how = Comparison(method=method)
     yield from gap_values(assess(bench, PARITY, models=models, positive=positive, how=how, control=control))
@@ -176,12 +199,37 @@ def equal_opportunity_difference(
 ) -> Iterator[Value]:
     """How much the release changes the gap of true positive rates between groups.
 
+    The true positive rate of a group is the share of its truly positive rows for which the positive class is
+    predicted. One model is trained on the release, one on real rows; both are tested on the same real rows.
+
+    Formula:
+        gap = true positive rate of one group − that of another
+        change = gap (model of the release) − gap (model of real rows)
+
+    How to read it:
+        0 means that the release does not move the gap. +0.25 means that a quarter of those who qualify in one
+        group, beyond the other, is treated otherwise. The change is signed, on both sides.
+
+    Limits:
+        It compares two models, and does not say whether the real gap is just. Rates of few positive rows
+        scatter much: such pairs of groups are listed as "too few rows".
+
     Args:
-        bench: The view.
-        models: Learners to train; the modality's two without it.
-        positive: The positive class; the rarer of two real classes without it.
-        method: Between groups, or from each group to all rows.
+        bench: The samples.
+        models: Learners to train; by default the two of the kind of data.
+        positive: The positive class; by default the rarer of two real classes.
+        method: Gaps between pairs of groups, or from each group to all rows.
         control: Group columns held fixed: gaps within each of their values.
+
+    Yields:
+        change: Change of the gap for each pair of groups and learner; the one farthest from 0 without a group.
+        real: Largest gap of the model of real rows.
+        synthetic: Largest gap of the model of the release.
+        difference: Largest less smallest true positive rate of each model, as Fairlearn defines it.
+        ratio: Smallest over largest true positive rate of each model, as Fairlearn defines it.
+
+    Source:
+        Hardt, Price and Srebro (2016), arXiv:1610.02413; names and conventions are Fairlearn's.
     """
     how = Comparison(method=method)
     yield from gap_values(assess(bench, OPPORTUNITY, models=models, positive=positive, how=how, control=control))
@@ -209,16 +257,39 @@ def equalized_odds_difference(
 ) -> Iterator[Value]:
     """How much the release changes the gaps of true and of false positive rates between groups.
 
-    Each of the two rates is a cell of its own; the worst of both decides, whatever ``agg`` is.
+    Each of the two rates is a cell of its own; the worst of both decides. One model is trained on the release,
+    one on real rows; both are tested on the same real rows.
+
+    Formula:
+        gap of a rate = rate of one group − rate of another, for true and for false positive rates
+        change = gap (model of the release) − gap (model of real rows)
+
+    How to read it:
+        0 means that the release moves neither gap. Each change is signed and names the rate.
+
+    Limits:
+        It compares two models, and does not say whether the real gaps are just. Rates of few rows scatter much:
+        such pairs of groups are listed as "too few rows".
 
     Args:
-        bench: The view.
-        models: Learners to train; the modality's two without it.
-        positive: The positive class; the rarer of two real classes without it.
-        method: Between groups, or from each group to all rows.
+        bench: The samples.
+        models: Learners to train; by default the two of the kind of data.
+        positive: The positive class; by default the rarer of two real classes.
+        method: Gaps between pairs of groups, or from each group to all rows.
         control: Group columns held fixed: gaps within each of their values.
-        agg: How ``real``, ``synthetic``, ``difference`` and ``ratio`` put the two rates together: the
-            worse of both, or their mean.
+        agg: How ``real``, ``synthetic``, ``difference`` and ``ratio`` put the two rates together: the worse of
+            both, or their mean. ``change`` takes the worse whatever this is.
+
+    Yields:
+        change: Change of the gap for each rate, pair of groups and learner; the one farthest from 0 without a
+            group.
+        real: Largest gap of the model of real rows.
+        synthetic: Largest gap of the model of the release.
+        difference: Gap of each model, as Fairlearn defines it.
+        ratio: Ratio of rates of each model, as Fairlearn defines it.
+
+    Source:
+        Hardt, Price and Srebro (2016), arXiv:1610.02413; names and conventions are Fairlearn's.
     """
     how = Comparison(method=method, aggregate=agg)
     yield from gap_values(assess(bench, ODDS, models=models, positive=positive, how=how, control=control))
@@ -245,16 +316,37 @@ def predictive_parity_difference(
 ) -> Iterator[Value]:
     """How much the release changes the gap of precision between groups.
 
-    The precision (positive predictive value) of a group is the share of true positives among its
-    rows for which the positive class is predicted (predictive parity: Chouldechova 2017,
-    arXiv:1703.00056). Each model is judged on the rows that it selects itself.
+    The precision (positive predictive value) of a group is the share of true positives among its rows for which
+    the positive class is predicted. Each model is judged on the rows that it selects itself. One model is
+    trained on the release, one on real rows; both are tested on the same real rows.
+
+    Formula:
+        gap = precision of one group − precision of another
+        change = gap (model of the release) − gap (model of real rows)
+
+    How to read it:
+        0 means that the release does not move the gap. The change is signed.
+
+    Limits:
+        It compares two models that select different rows. It is about one label and these learners. It has no
+        default gate.
 
     Args:
-        bench: The view.
-        models: Learners to train; the modality's two without it.
-        positive: The positive class; the rarer of two real classes without it.
-        method: Between groups, or from each group to all rows.
+        bench: The samples.
+        models: Learners to train; by default the two of the kind of data.
+        positive: The positive class; by default the rarer of two real classes.
+        method: Gaps between pairs of groups, or from each group to all rows.
         control: Group columns held fixed: gaps within each of their values.
+
+    Yields:
+        change: Change of the gap for each pair of groups and learner; the one farthest from 0 without a group.
+        real: Largest gap of the model of real rows.
+        synthetic: Largest gap of the model of the release.
+        difference: Largest less smallest precision of each model.
+        ratio: Smallest over largest precision of each model.
+
+    Source:
+        Chouldechova (2017), Fair prediction with disparate impact, arXiv:1703.00056.
     """
     how = Comparison(method=method)
     yield from gap_values(assess(bench, PREDICTIONS, models=models, positive=positive, how=how, control=control))
@@ -282,17 +374,39 @@ def calibration_difference(
 ) -> Iterator[Value]:
     """How much the release changes the gap of calibration between groups.
 
-    Calibration in the large: the share of positives in a group minus the mean probability that the
-    model gives it, 0 where scores mean the same in every group. The expected calibration error of
-    each group stands in the evidence only: it is never below 0, so no interval of it that holds is
-    narrow enough to decide; beside it stands what it would be if every score were right.
+    Calibration in the large compares the share of positives in a group with the mean probability that the model
+    gives it. One model is trained on the release, one on real rows; both are tested on the same real rows. The
+    expected calibration error of each group stands in the evidence only: it is never below 0, so no valid
+    interval of it is narrow enough to decide.
+
+    Formula:
+        calibration of a group = share of positives − mean predicted probability
+        change = gap between groups (model of the release) − the same gap (model of real rows)
+
+    How to read it:
+        0 means that scores mean the same in every group as with a model of real rows. The sign says which way
+        the gap moved.
+
+    Limits:
+        Scores may be too high in one range and too low in another and still agree in the mean. It is about one
+        label and these learners. It has no default gate.
 
     Args:
-        bench: The view.
-        models: Learners to train; the modality's two without it.
-        positive: The positive class; the rarer of two real classes without it.
-        method: Between groups, or from each group to all rows.
+        bench: The samples.
+        models: Learners to train; by default the two of the kind of data.
+        positive: The positive class; by default the rarer of two real classes.
+        method: Gaps between pairs of groups, or from each group to all rows.
         control: Group columns held fixed: gaps within each of their values.
+
+    Yields:
+        change: Change of the gap for each pair of groups and learner; the one farthest from 0 without a group.
+        real: Largest gap of the model of real rows.
+        synthetic: Largest gap of the model of the release.
+        difference: The gap of each model as Fairlearn would define it.
+
+    Source:
+        Calibration in the large: Van Calster et al. (2019), doi:10.1186/s12916-019-1466-7; gaps and their names
+        follow Fairlearn.
     """
     how = Comparison(method=method)
     assessed = assess(bench, CALIBRATED, models=models, positive=positive, how=how, control=control)
@@ -318,20 +432,39 @@ def worst_group_accuracy(
     positive: str | None = None,
     control: tuple[str, ...] = (),
 ) -> Iterator[Value]:
-    """What the release costs each group in accuracy: its model minus the real one.
+    """What the release costs each group in accuracy.
 
-    ``real`` and ``synthetic`` are the accuracy of the worst group of each model, ``minimax`` the
-    second minus the first: by how much the release moves the worst accuracy of any group that is
-    large enough, whichever that is (minimax fairness: Martinez, Bertran and Sapiro 2020,
-    arXiv:2011.01821). It is defined for any number of classes, and for a model that decides the same
-    for every row. Its evidence holds a metric frame: counts and rates of both models for every group,
-    which ``counterproof.metric_frame(record)`` gives as a table.
+    One model is trained on the release, one on real rows; both are tested on the same real rows. It is defined
+    for any number of classes, and for a model that decides the same for every row. Its evidence holds a metric
+    frame: counts and rates of both models for every group, which ``counterproof.metric_frame(record)`` gives as
+    a table.
+
+    Formula:
+        change of a group = accuracy (model of the release) − accuracy (model of real rows)
+        minimax = min over groups of accuracy (release) − min over groups of accuracy (real)
+
+    How to read it:
+        0 means that no group loses. −0.05 means that five more of 100 rows of the group are predicted wrongly.
+
+    Limits:
+        Accuracy hides which errors are made; equalized odds sees them. It is about one label and these
+        learners.
 
     Args:
-        bench: The view.
-        models: Learners to train; the modality's two without it.
-        positive: The positive class of the metric frame; the rarer of two real classes without it.
+        bench: The samples.
+        models: Learners to train; by default the two of the kind of data.
+        positive: The positive class of the metric frame; by default the rarer of two real classes.
         control: Group columns held fixed: each group within each of their values.
+
+    Yields:
+        change: Change of accuracy for each group and learner; the lowest without a group.
+        real: Accuracy of the worst group with the model of real rows.
+        synthetic: Accuracy of the worst group with the model of the release.
+        minimax: By how much the release moves the worst accuracy of any group that is large enough, whichever
+            that is.
+
+    Source:
+        Minimax fairness: Martinez, Bertran and Sapiro (2020), arXiv:2011.01821.
     """
     assessed = assess(bench, WORST, models=models, control=control)
     yield from gap_values(assessed, more=minimax_values, evidence=lambda ready: (metric_frame(ready, positive),))

@@ -172,16 +172,30 @@ class Table:
     },
 )
 def label_association(bench: Workbench) -> Iterator[Value]:
-    """Whether groups get other labels than in real data: P(label | group) of the release, less that of real rows.
+    """Whether groups get other labels in the release than in real data.
 
-    For every group, every crossing of groups (``intersections``) and every class; of two classes the rarer.
-    ``change`` is signed: +0.1 means that ten more of 100 rows of the group have the label. ``worst`` is the
-    largest change either way among cells of 30 real rows or more, its interval simultaneous over them: above
-    0 the release has changed a label somewhere. A balanced release moves no cell: shares are within groups.
+    It looks at every group, every crossing of groups (``intersections``) and every class; of two classes at the
+    rarer. A balanced release moves no cell, because shares are within groups.
 
-    Intervals are Newcombe's (see :func:`counterproof.metrics.statistics.proportions.newcombe`), of effective rows where
-    rows share a source. A label that fewer than ``small_cell`` real rows of a group have, or all but so few,
-    is listed as "too few rows".
+    Formula:
+        change = P(label | group) in the release − P(label | group) in real data
+
+    How to read it:
+        +0.1 means that ten more of 100 rows of the group have the label. ``worst`` is the largest change either
+        way; above 0 the release has changed a label somewhere.
+
+    Limits:
+        A label that fewer than ``small_cell`` real rows of a group have, or all but so few, is listed as "too
+        few rows". It sees shares of labels, not which rows carry them; utility.tstr sees that.
+
+    Yields:
+        change: Signed change for each group and label (``[sex=Female, income=">50K"]``).
+        worst: Largest change either way among cells of 30 real rows or more; its interval holds for all of
+            them.
+
+    Source:
+        Newcombe (1998), method 10, doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I, for
+        the interval, of effective rows where rows share a source.
     """
     classes = classes_of(bench)
     parts = group_partitions(bench)

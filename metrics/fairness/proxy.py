@@ -74,21 +74,36 @@ class Separability:
     reads=("features", "groups"),
 )
 def proxy(bench: Workbench, *, learner: Learner = "linear") -> Iterator[Value]:
-    """How well the other columns tell each group column in the release, less how well they do in real data.
+    """How well other columns predict each group column in the release, less how well they do in real data.
 
-    A classifier learns the group from all other columns but the label, out of fold, once in the
-    release and once in as many real rows; ``change`` is the difference of their areas under the ROC
-    curve (of several groups: each against the rest, averaged). Above 0 the release makes it easier
-    to discriminate by proxy; below 0 it has lost what real groups differ in. Columns that are the
-    group column renamed are left out. The ``linear`` learner sees what single columns tell;
-    ``boosting`` sees what they tell together, for ten times the time.
+    A classifier learns the group from all other columns but the label, out of fold, once in the release and
+    once in as many real rows. AUROC of several groups is the mean of each against the rest. Columns that are
+    the group column renamed are left out.
 
-    Sources: DeLong et al. 1988, doi:10.2307/2531595, for the intervals; permutation importance
-    (Breiman 2001, doi:10.1023/A:1010933404324) for the columns behind it.
+    Formula:
+        change = AUROC(group from other columns, in the release) − AUROC(the same, in real rows)
+
+    How to read it:
+        Above 0 the release makes it easier to discriminate by proxy. Below 0 it has lost differences between
+        real groups. The evidence names the columns behind it.
+
+    Limits:
+        It says what columns could do, not what a model does. The linear learner sees what single columns tell;
+        boosting sees what they tell together, for ten times the time. It has no default gate.
+
+    Args:
+        bench: The samples.
+        learner: The classifier that learns the group.
 
     Yields:
-        ``change``, ``real`` and ``synthetic`` for each group column (``[sex]``), and the ``change``
-        that is farthest from 0, simultaneous over the columns.
+        change: Change of AUROC for each group column (``[sex]``); the one farthest from 0 without a group, its
+            interval for all columns at once.
+        real: AUROC in real rows.
+        synthetic: AUROC in the release.
+
+    Source:
+        DeLong et al. (1988), doi:10.2307/2531595, for the intervals; permutation importance, Breiman (2001),
+        doi:10.1023/A:1010933404324, for the columns behind it.
     """
     asked: list[Partition] = []
     for part in partitions(bench, order=1):

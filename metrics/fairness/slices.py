@@ -40,22 +40,39 @@ def slices(
     smallest: Annotated[int, Field(ge=LEAST)] = LEAST,
     q: Annotated[float, Field(gt=0, lt=1)] = 0.05,
 ) -> Iterator[Value]:
-    """Where models trained on the release err more than real ones, among slices that nobody named.
+    """Where models trained on the release err more than models of real rows, among slices that nobody named.
 
-    Slices are the bins of every column but the label (fifths of numbers, the twelve commonest categories)
-    and of pairs of the 18 columns that differ most; of images and arrays, of the group columns. Ten, no two of
-    nearly the same rows, are chosen on a random half of the real test rows; only the other half tells of them.
-    ``change`` is by how much more often the release's model errs than the real one, inside the slice less
-    outside; ``error`` is the same of the release's model alone (hard slices are hard for the real one too). As
-    both halves try the same two models, an interval of ``change`` also holds the largest luck that training
-    shows in any slice: fresh real rows are not blamed. The headline is the slice that looked worst. A slice is
-    confirmed at false discovery rate ``q`` (Benjamini and Hochberg). After Chung et al. 2019, arXiv:1807.06068.
+    Slices are the bins of every column but the label (fifths of numbers, the twelve commonest categories) and
+    of pairs of the 18 columns that differ most; for images and arrays, the group columns. Ten slices, no two
+    with nearly the same rows, are chosen on a random half of the real test rows; only the other half measures
+    them. As both halves try the same two models, the interval of ``change`` also holds the largest luck that
+    training shows in any slice: fresh real rows are not blamed.
+
+    Formula:
+        d(row) = [model of the release errs] − [model of real rows errs]
+        change = mean d inside the slice − mean d outside
+
+    How to read it:
+        Above 0 the model of the release errs more often there. A slice is confirmed at the false discovery rate
+        ``q`` (Benjamini and Hochberg). The headline is the slice that looked worst.
+
+    Limits:
+        At 1,000 rows it finds only the coarsest flaws (3 of 40 planted; 38 of 40 at 3,000). It has no default
+        gate.
 
     Args:
-        bench: The view.
-        models: Learners to train; the modality's two without it.
+        bench: The samples.
+        models: Learners to train; by default the two of the kind of data.
         smallest: Test rows that a slice needs in each half, 30 or more; never fewer than ``small_cell``.
         q: False discovery rate.
+
+    Yields:
+        change: Change of the error, inside less outside, for each slice.
+        error: The same of the release's model alone; hard slices are hard for the real one too.
+
+    Source:
+        After Chung et al. (2019), Slice Finder, arXiv:1807.06068; Benjamini and Hochberg (1995),
+        doi:10.1111/j.2517-6161.1995.tb02031.x.
     """
     if smallest < LEAST:
         raise MetricError(f"option smallest: a slice of {smallest} rows says too little; give {LEAST} or more")

@@ -65,26 +65,49 @@ from counterproof.metrics.workbench import Workbench
 def subgroup_fidelity(bench: Workbench, *, k: Count = 5, by: By | Literal["auto"] = "auto") -> Iterator[Value]:
     """Whether some groups are rendered worse than others, at the same number of rows for all.
 
-    Measured as ``fidelity.by_class`` is, for every group of every group column and of as many columns at
-    once as ``intersections`` says. The groups of one column (or of the same columns) are compared with
-    each other, at the n of the smallest of them. Groups of too few rows are listed as "too few rows".
+    It measures as fidelity.by_class does, for every group of every group column and of as many columns at once
+    as ``intersections`` says. The groups of one column (or of the same columns) are compared with each other,
+    at the number of rows of the smallest of them. What fails is the gap beyond that of real groups, for each
+    column.
 
-    ``by`` is what groups are compared in: density in tables, the kernel distance in images and other
-    feature spaces, unless told. At 1,000 rows density found half of the columns mixed within a group of
-    330 census rows in 40 of 40 releases and noise of half a spread in a group of 100 in 40, the
-    kernel distance hardly any of the latter; a blurred class of 100 images is the other way round,
-    because blurred images crowd. No quantity sees everything: the five stand beside each other.
+    At 1,000 rows density found half of the columns mixed within a group of 330 census rows in 40 of 40
+    releases, and noise of half a spread in a group of 100 in 40; the kernel distance found hardly any of the
+    latter. A blurred class of 100 images is the other way round, because blurred images crowd.
 
-    ``gap`` is the loss of the worst less that of the best group; its interval is simultaneous over all pairs,
-    and its value is above 0 by luck. What is gated, for each column, is the gap beyond that of real rows:
-    ``density_gap`` sees noise and mixed columns, which leave the rows of a group out of place, and
-    ``kernel_distance_gap`` sees rows that crowd, as blurred images do. In tables both may fail, and block no PASS.
-    A column of groups so small that a faithful release might not pass is listed as "too few rows"; it may
-    still fail.
+    Formula:
+        gap = loss of the worst group − loss of the best group
+        density_gap, kernel_distance_gap = that gap − the gap of real groups against real rows
+
+    How to read it:
+        0 is best; ``gap`` is above 0 by luck, so read ``density_gap`` and ``kernel_distance_gap``.
+        ``density_gap`` sees noise and mixed columns, which leave the rows of a group out of place.
+        ``kernel_distance_gap`` sees rows that crowd, as blurred images do. In tables both may fail, and block
+        no PASS.
+
+    Limits:
+        No quantity sees everything: the five stand beside each other. A column of groups so small that a
+        faithful release might not pass is listed as "too few rows"; it may still fail.
+
+    Args:
+        bench: The samples.
+        k: Which neighbour sets the size of a neighbourhood.
+        by: The quantity in which groups are compared; auto is density in tables, the kernel distance elsewhere.
 
     Yields:
-        Five fields per group, ``worst``, ``gap`` and ``slope`` per column, ``gap`` and ``worst`` over all, and
-        the gap beyond real rows per column (``density_gap[column=sex]``).
+        precision: Precision of each group.
+        recall: Recall of each group.
+        density: Density of each group.
+        coverage: Coverage of each group.
+        kernel_distance: Kernel distance of each group.
+        worst: Loss of the worst group of each column, and over all.
+        gap: Loss of the worst less that of the best group of each column, and over all; the interval holds for
+            all pairs.
+        slope: Change of the loss for a group ten times as large.
+        density_gap: Gap of density beyond that of real groups (``[column=sex]``).
+        kernel_distance_gap: Gap of the kernel distance beyond that of real groups.
+
+    Source:
+        Naeem et al. (2020), arXiv:2002.09797; Bińkowski et al. (2018), arXiv:1801.01401.
     """
     if by == "auto":
         by = "density" if bench.corpus.modality == "table" else "kernel_distance"

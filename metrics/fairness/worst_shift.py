@@ -51,22 +51,38 @@ def worst_shift(
     alphas: Alphas = (0.75, 0.9),
     population: dict[str, dict[str, float]] | None = None,
 ) -> Iterator[Value]:
-    """What models trained on the release lose against real ones where the mix of the population changes for the worst.
+    """What models trained on the release lose where the mix of the population changes for the worst.
 
-    Each model meets its own worst population: the groups it does worst on, as large as ``1 - alpha`` of
-    the real test rows (the mean over the worst quarter and tenth, conditional value at risk; Subbaswamy,
-    Adams and Saria 2021, arXiv:2010.15100; see :class:`counterproof.metrics.statistics.cvar.Tail`). It is taken for
-    every group column and crossing; crossings of many small groups tell little. ``change`` is the accuracy of the
-    release's model minus that of the real one, ``loss_change`` the same of the Brier score (above 0 is worse),
-    ``real`` and ``synthetic`` are the accuracies. Intervals hold the paired error of the test rows and the luck of
-    training.
+    Each model meets its own worst population: the groups it does worst on, as large as 1 − alpha of the real
+    test rows. It is taken for every group column and crossing. Intervals hold the paired error of the test rows
+    and the luck of training.
+
+    Formula:
+        accuracy under the worst shift = mean over the worst share 1 − α of the rows, groups taken whole
+        change = that of the model of the release − that of the model of real rows
+
+    How to read it:
+        0 means that the release costs nothing even there; below 0 it does. ``loss_change`` above 0 is worse.
+
+    Limits:
+        Crossings of many small groups tell little. Only shifts between the groups that were named are looked
+        at. It has no default gate.
 
     Args:
-        bench: The view.
-        models: Learners to train; the modality's two without it.
+        bench: The samples.
+        models: Learners to train; by default the two of the kind of data.
         alphas: Shares of the rows that a worst change spares, each from 0 up to but not 1.
-        population: A mix to weigh the test rows to by raking: shares by column, such as ``{sex = {F = 0.5}}``;
-            values not named share the rest. ``effective`` rows, ``(Σw)² / Σw²``, stand beside each number.
+        population: A mix to weigh the test rows to by raking: shares by column, such as ``{sex = {F = 0.5}}``.
+            Values not named share the rest. The effective rows, (Σw)² / Σw², stand beside each number.
+
+    Yields:
+        change: Change of accuracy for each column, share and learner; the lowest without a group.
+        real: Accuracy of the model of real rows.
+        synthetic: Accuracy of the model of the release.
+        loss_change: Change of the Brier score.
+
+    Source:
+        Subbaswamy, Adams and Saria (2021), arXiv:2010.15100.
     """
     _check(alphas)
     shifted = ShiftedRows(

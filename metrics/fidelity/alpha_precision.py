@@ -27,15 +27,28 @@ from counterproof.metrics.workbench import Workbench
 def alpha_precision(bench: Workbench) -> Iterator[Value]:
     """Whether synthetic rows are as typical of real data as real rows are (integrated α-precision).
 
-    For each share α, the ball around the real mean that holds α of the real rows should hold α of
-    the synthetic rows; the value is 1 less the mean distance of that curve from the diagonal, scaled
-    so that the worst curve has 0. The curve tells how it fails: above the diagonal the release is
-    too typical, below it too far out. It sees distances from the mean alone: rows may agree there
-    and be wrong otherwise. Read it with precision.
+    For each share α, the ball around the mean of the real rows that holds α of them should hold α of the
+    synthetic rows too. The curve of these shares lies on the diagonal for a faithful release. The numbers are
+    those of synthcity's ``delta_precision_alpha_naive`` on the same features: 30 levels and no one-class
+    network, which is trained anew at each seed, so that its numbers do not compare.
 
-    The numbers are those of synthcity's ``delta_precision_alpha_naive`` on the same features: 30
-    levels, no one-class network (which is trained anew at each seed, so its numbers do not compare).
-    Source: Alaa et al. (2022), arXiv:2102.08921.
+    Formula:
+        P(α) = share of synthetic rows within the ball that holds the share α of real rows
+        value = 1 − 2 ∫ |P(α) − α| dα
+
+    How to read it:
+        1 is best, 0 is the worst curve. Fresh real rows stay a little below 1: compare with the floor. A curve
+        above the diagonal means that the release is too typical, below it that rows lie too far out.
+
+    Limits:
+        It sees distances from the mean alone. Rows may agree there and be wrong otherwise: read it with
+        precision.
+
+    Yields:
+        value: Agreement of the curve with the diagonal.
+
+    Source:
+        Alaa et al. (2022), How faithful is your synthetic data?, arXiv:2102.08921.
     """
     reason = too_few_reason(bench, "α-precision", 1)
     if reason:

@@ -32,18 +32,30 @@ GAUSSIAN: Work[list[KernelSums]] = Work("Gaussian kernel sums of all re-splits")
     needs=Needs(modalities=frozenset({"image", "features"}), smallest_n=500),
 )
 def cmmd(bench: Workbench) -> Iterator[Value]:
-    """Squared kernel distance × 1000 under a Gaussian kernel of width 10 on features of length 1.
+    """Squared kernel distance × 1000 under a Gaussian kernel of width 10, on features of length 1.
 
-    0 for equal distributions; ``value`` is unbiased and may fall below 0. ``biased`` keeps each row's
-    likeness to itself, as the published code does: it grows as rows get fewer. It is CMMD in the
-    published sense only on CLIP features (ViT-L/14 at 336 px); elsewhere the encoder is part of the number.
-    At this width the kernel is nearly linear on rows of length 1: what is compared is the mean direction
-    above all, and columns permuted independently, which keep it, are no scale to judge it on.
+    The value is unbiased. ``biased`` keeps each row's likeness to itself, as the published code does: it grows
+    as rows get fewer. Both intervals are Hájek normal intervals.
 
-    Both intervals are Hájek normal intervals. Source: Jayasumana et al. (2024), arXiv:2401.09603.
+    Formula:
+        k(x, y) = exp(−|x − y|² / (2 · 10²))
+        value = 1000 (mean k(x, x′) + mean k(y, y′) − 2 mean k(x, y)), over pairs of different rows
+
+    How to read it:
+        0 for equal distributions; the value may fall below 0 by chance. Compare it only with numbers of the
+        same encoder: it is CMMD in the published sense only on CLIP features (ViT-L/14 at 336 pixels).
+
+    Limits:
+        At this width the kernel is nearly linear on rows of length 1: it compares the mean direction above all.
+        Columns that were permuted independently keep that, so there is no scale to judge it on, and no default
+        gate.
 
     Yields:
-        ``value`` and ``biased``, with the synthetic rows that push it up.
+        value: The unbiased estimate, with the synthetic rows that push it up.
+        biased: The estimate of the published code.
+
+    Source:
+        Jayasumana et al. (2024), Rethinking FID, arXiv:2401.09603.
     """
     if min(len(bench.reference), len(bench.candidate)) < 2:
         for field in FIELDS:

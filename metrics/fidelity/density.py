@@ -30,7 +30,28 @@ from counterproof.metrics.workbench import Workbench
 def density(bench: Workbench, *, k: Count = 5, ties: Ties = "le") -> Iterator[Value]:
     """How many real neighbourhoods a synthetic row lies in, over ``k``.
 
-    About 1 for fresh real rows and not bounded by it: rows crowded around modes exceed 1. Source:
-    Naeem et al. (2020), arXiv:2002.09797.
+    The neighbourhood of a real row is the ball that reaches to its ``k``-th real neighbour.
+
+    Formula:
+        value = mean over synthetic rows y of #{real x: |y − x| ≤ r_k(x)} / k
+
+    How to read it:
+        About 1 for fresh real rows. Below 1, synthetic rows lie where real rows are sparse. Above 1, they crowd
+        around the modes. Read the excess over the floor.
+
+    Limits:
+        It is not bounded by 1, and crowding around modes hides bad rows elsewhere: clipped density does not
+        have that fault. It does not see missing modes; coverage does.
+
+    Args:
+        bench: The samples.
+        k: Which real neighbour sets the size of a neighbourhood.
+        ties: Whether a row at exactly the radius lies inside (le) or outside (lt).
+
+    Yields:
+        value: Real neighbourhoods for each synthetic row, over ``k``.
+
+    Source:
+        Naeem et al. (2020), Reliable fidelity and diversity metrics, arXiv:2002.09797.
     """
     yield quantity_value(bench, "density", k, ties=ties)

@@ -56,16 +56,29 @@ BOOSTING_DRAWS = 4  # re-splits that also fit boosting: each costs FOLDS fits
     },
 )
 def detectability(bench: Workbench) -> Iterator[Value]:
-    """Out-of-fold AUROC of a linear and a boosting classifier, release against real rows.
+    """How well a classifier tells release rows from real rows, as out-of-fold AUROC.
 
-    0.5 cannot be told apart, 1 always. A low value does not mean good: label noise and copies are
-    invisible to it. The floor is the same classifier on real against real rows.
+    Two classifiers are trained, a linear one and gradient boosting, each tested on rows that it did not see.
+    Columns are ranked by how much they give the release away.
 
-    Source: Lopez-Paz & Oquab 2017, Revisiting classifier two-sample tests, arXiv:1610.06545;
-    intervals after DeLong 1988, doi:10.2307/2531595.
+    Formula:
+        AUROC = P(score of a synthetic row > score of a real row) + ½ P(equal scores)
+
+    How to read it:
+        0.5 is guessing, 1 tells every row apart. The floor is the same classifier on real against real rows;
+        what is judged is the excess over it. The better of the two classifiers counts.
+
+    Limits:
+        A low value does not mean a good release: swapped labels, noise in labels and copies of training rows
+        are invisible to it. A classifier may use details of format that no user would mind.
 
     Yields:
-        A value per learner (``[learner=linear]``), the better of the two as the headline.
+        value: AUROC of each classifier (``[learner=linear]``, ``[learner=boosting]``); the better one without a
+            group.
+
+    Source:
+        Lopez-Paz and Oquab (2017), Revisiting classifier two-sample tests, arXiv:1610.06545; intervals after
+        DeLong et al. (1988), doi:10.2307/2531595.
     """
     task = set_task(bench)
     if len(np.unique(task.fold)) < FOLDS:

@@ -42,29 +42,44 @@ Contrast = tuple[Sample, Sample]
     reads=(),
 )
 def format_confound(bench: Workbench, *, rows: Annotated[int, Field(ge=FEWEST)] = ROWS) -> Iterator[Value]:
-    """How much of the distance between real and synthetic images is the doing of their file formats.
+    """How much of the distance between real and synthetic images comes from their file formats alone.
 
-    Photographs stored as JPEG and a release stored as PNG are told apart by compression alone.
-    Equal numbers of both are compared as stored, and again after all were stored as JPEG of one
-    quality. ``share`` of the kernel distance goes with the formats: near 1, the distance as stored
-    says nothing about the generator; near 0, it is not the format. The controls hold the images of
-    one side as stored against the same images stored alike: what the format alone does (hardly
-    anything on a side that is JPEG of that quality already).
+    Photographs stored as JPEG and a release stored as PNG differ by compression alone. Equal numbers of both
+    are compared as stored, and again after all were stored as JPEG of one quality. The controls compare the
+    images of one side as stored with the same images stored alike: what the format alone does.
 
-    Sources: Grommelt et al., Fake or JPEG?, arXiv:2403.17608; the interval of the share is that of
-    Fieller 1954, Some problems in interval estimation, J. Roy. Stat. Soc. B 16, 175-185.
+    Formula:
+        share = 1 − (kernel distance, stored alike) / (kernel distance, as stored)
+
+    How to read it:
+        Near 1, the distance as stored says nothing about the generator. Near 0, the format does not matter.
+
+    Limits:
+        Hardly any effect shows on a side that is JPEG of that quality already. Other traces of processing, such
+        as resizing, are not undone.
 
     Args:
         bench: Real and synthetic images.
         rows: Images a side at most; twice as many are encoded again.
 
     Yields:
-        ``share`` and ``drop`` of the kernel distance; ``stored``, ``alike``, ``control`` (real
-        images) and ``control_release`` as distances, and as the AUROC of a linear classifier
-        (``auroc_stored``, …).
+        share: Share of the kernel distance that disappears when all images are stored alike.
+        drop: By how much the kernel distance falls.
+        stored: Kernel distance as stored.
+        alike: Kernel distance when all are stored alike.
+        control: Kernel distance between real images as stored and stored alike.
+        control_release: The same of the release's images.
+        auroc_stored: AUROC of a linear classifier, as stored.
+        auroc_alike: AUROC when all are stored alike.
+        auroc_control: AUROC of the control on real images.
+        auroc_control_release: AUROC of the control on the release.
 
     Raises:
         MetricError: ``rows`` is too small.
+
+    Source:
+        Grommelt et al. (2024), Fake or JPEG?, arXiv:2403.17608; the interval of the share is Fieller's (1954),
+        Some problems in interval estimation, J. Roy. Stat. Soc. B 16, 175-185.
     """
     if rows < FEWEST:
         raise MetricError(f"option rows = {rows}: at least {FEWEST} images a side are needed")

@@ -28,16 +28,30 @@ BLOCK = 4096
 def inception_score(bench: Workbench, *, splits: Count = 10, bias: bool = False) -> Iterator[Value]:
     """How many classes the encoder's own classifier tells apart in the release, in effect.
 
-    The exponential of the mean divergence of ``p(class | row)`` from ``p(class)``: 1 when all rows look
-    alike to the classifier, the number of classes when every row is surely of one and all are as common.
-    It sees only the classifier's classes and never the real rows; its floor is what real rows score.
-    ``bias`` False leaves the classifier's bias out, as the published Inception code and torch-fidelity do.
+    Formula:
+        value = exp(mean over rows of KL(p(class | row) ‖ p(class)))
 
-    The interval is normal, by half-samples. Source: Salimans et al. (2016), arXiv:1606.03498.
+    How to read it:
+        1 when all rows look alike to the classifier; the number of classes when every row is surely of one
+        class and all classes are equally common. Compare with the floor, which is what real rows score. The
+        interval is normal, by half-samples.
+
+    Limits:
+        It sees only the classifier's classes and never the real rows: a release with one perfect image for each
+        class scores as well as real data. It exists only for encoders that have a classifier.
+
+    Args:
+        bench: The samples.
+        splits: Parts over which the published mean is taken.
+        bias: Whether the classifier's bias is kept; the published Inception code and torch-fidelity leave it
+            out.
 
     Yields:
-        ``value`` over all rows, and ``splits_mean``, the published mean over shuffled ``splits``, which
-        is lower where a split holds few rows of each class.
+        value: The score over all rows.
+        splits_mean: The published mean over shuffled parts, lower where a part holds few rows of each class.
+
+    Source:
+        Salimans et al. (2016), Improved techniques for training GANs, arXiv:1606.03498.
     """
     if splits < 1:
         raise MetricError(f"fidelity.inception_score: {splits} splits: give 1 or more")

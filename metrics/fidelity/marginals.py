@@ -112,34 +112,50 @@ class Difference:
             measure="{} of real rows carry one",
             finding="The release lacks values of {column} that real rows have",
             means="Who works with these rare values finds none.",
-            remedy="If rare values were left out on purpose, say so in a waiver; else let the generator keep them.",
+            remedy="If rare values were left out on purpose, say so to the users; else let the generator keep them.",
         ),
     },
 )
 def marginals(bench: Workbench) -> Iterator[Value]:
-    """How far each column's distribution lies from the real one.
+    """How far the distribution of each column lies from the real one.
 
-    Numbers and dates by the Kolmogorov–Smirnov distance, categories by total variation (missing is
-    a value). 0 is equal, 1 is disjoint; finite samples of the same distribution never reach 0, so
-    read the excess over the floor. ``missing`` is the difference of missing rates.
+    Numbers and dates are compared by the Kolmogorov–Smirnov distance, categories by total variation, where
+    missing is a value of its own. Four further fields look at values that real data do not have, and at values
+    that the release does not have.
 
-    ``invented`` is the share of candidate rows with a value that no real row has and that chance does
-    not explain: a category or a code, numbers above (below) all real ones, or fractions where all real ones are
-    whole, in ``k`` of ``n`` candidate rows and in none of ``m`` real ones, have probability
-    ``C(n, k) / C(n + m, k)`` where rows are alike, and count if that times the number of values tried, those
-    that ``k`` rows of both have, is below 0.001.
-    ``unseen`` is the share of candidate rows with another category or code that the reference never has: of a
-    long tail fresh rows bring such too, their share is the floor, and only the excess is judged; its interval
-    holds the error of the floor's level, see :func:`level_error`. Numbers are codes (or counts, ages, grades)
-    where real rows share them: where no more than 5 % of fresh rows would bring one that the reference has not
-    (0.5 % for ``unseen``). Of other numbers only range and fractions are looked at. ``lost`` is the share
-    of reference rows that carry a category the candidate never has, however rare. The evidence
-    names only values that no real row has.
+    A value counts as invented only if chance does not explain it. A category or a code, numbers above (below)
+    all real ones, or fractions where all real ones are whole, in ``k`` of ``n`` candidate rows and in none of
+    ``m`` real ones, have the probability given below if rows are alike. The value counts if that times the
+    number of values tried (those that ``k`` rows of both have) is below 0.001.
 
-    Source: SDMetrics' KSComplement and TVComplement are 1 minus these (they drop missing values).
+    Numbers are taken as codes (or counts, ages, grades) where real rows share them: where no more than 5 % of
+    fresh rows would bring one that the reference does not have (0.5 % for ``unseen``). Of other numbers only
+    range and fractions are looked at.
+
+    Formula:
+        KS = max over t of |F_real(t) − F_synthetic(t)|; TV = ½ Σ |p_real(v) − p_synthetic(v)|
+        P(a value in k of n rows, and in none of m) = C(n, k) / C(n + m, k)
+
+    How to read it:
+        0 is equal, 1 is disjoint. Finite samples of one distribution never reach 0: read the excess over the
+        floor. The evidence names only values that no real row has.
+
+    Limits:
+        It looks at one column at a time: columns may all agree while every relation between them is lost. The
+        Fréchet and kernel distances and detectability see that.
 
     Yields:
-        A value per column (``[column=age]``), the worst column as the headline.
+        value: Distance of each column (``[column=age]``); the worst column without a group.
+        missing: Difference of the rates of missing values.
+        invented: Share of rows with a value that no real row has and that chance does not explain.
+        unseen: Share of rows with another category or code that the reference does not have. In a long tail
+            fresh rows bring such values too; only the excess over that is judged. Its interval holds the error
+            of the floor's level.
+        lost: Share of real rows with a category that the release does not have, however rare.
+
+    Source:
+        Kolmogorov–Smirnov and total variation distance; SDMetrics' KSComplement and TVComplement are 1 minus
+        these, but drop missing values.
     """
     mixed = bench.corpus.mixed
     assert mixed is not None

@@ -35,9 +35,30 @@ from counterproof.metrics.workbench import Workbench
 def precision(bench: Workbench, *, k: Count = 5, ties: Ties = "le") -> Iterator[Value]:
     """Share of synthetic rows that lie where real rows lie.
 
-    A row does when it is within the distance of some real row to that row's ``k``-th real
-    neighbour. Fresh real rows do not reach 1: read it against its floor. Source: Kynkäänniemi et
-    al. (2019), arXiv:1904.06991.
+    A synthetic row counts if it is within the neighbourhood of at least one real row, which reaches to that
+    row's ``k``-th real neighbour.
+
+    Formula:
+        value = mean over synthetic rows y of [there is a real x with |y − x| ≤ r_k(x)]
+
+    How to read it:
+        Higher is better. Fresh real rows do not reach 1: read the excess over the floor. Low precision means
+        unrealistic rows; the evidence names them.
+
+    Limits:
+        The wide neighbourhood of a single real outlier can hold many bad rows; clipped density does not have
+        that fault. It does not see missing modes: read it with recall and coverage.
+
+    Args:
+        bench: The samples.
+        k: Which real neighbour sets the size of a neighbourhood.
+        ties: Whether a row at exactly the radius lies inside (le) or outside (lt).
+
+    Yields:
+        value: Share of synthetic rows in a real neighbourhood.
+
+    Source:
+        Kynkäänniemi et al. (2019), Improved precision and recall, arXiv:1904.06991.
     """
     value = quantity_value(bench, "precision", k, _stray_rows, ties=ties)
     drawn = value.estimate is not None and not bench.is_null

@@ -115,15 +115,33 @@ def _identical(rows: Floats, base: Floats, among: Rows) -> tuple[Rows, Rows]:
     needs=NEEDS,
 )
 def realism(bench: Workbench, *, k: Count = 5) -> Iterator[Value]:
-    """Share of synthetic rows of realism 1 or more, and how real the least real are.
+    """Share of synthetic rows of realism 1 or more, and how real the least real rows are.
 
-    A row's realism is the largest ratio of a real row's radius (to its ``k``-th real neighbour) to
-    the distance from it, over the half of the real rows with the smaller radii: 1 or more lies
-    within one of these neighbourhoods, 0.5 twice as far out. Fresh real rows do not all reach 1:
-    read it against its floor. Fields ``q05``, ``q25`` and ``median`` are quantiles of realism,
-    whose re-splits look at 1,000 rows at most.
+    Only the half of the real rows with the smaller radii counts, so that outliers do not make everything
+    realistic.
 
-    Source: Kynkäänniemi et al. (2019), arXiv:1904.06991, section 5.
+    Formula:
+        realism(y) = max over real x of r_k(x) / |y − x|
+
+    How to read it:
+        A row of realism 1 or more lies within the neighbourhood of a real row; 0.5 is twice as far out. Fresh
+        real rows do not all reach 1: compare with the floor. The evidence names the least realistic rows.
+
+    Limits:
+        It speaks about single rows and does not see missing modes or copies: a copy has the highest realism.
+
+    Args:
+        bench: The samples.
+        k: Which real neighbour sets the radius.
+
+    Yields:
+        value: Share of rows of realism 1 or more.
+        q05: The 5 % quantile of realism. Re-splits look at 1,000 rows at most.
+        q25: The 25 % quantile.
+        median: The median.
+
+    Source:
+        Kynkäänniemi et al. (2019), arXiv:1904.06991, section 5.
     """
     value = quantity_value(bench, "realism", k)
     if value.estimate is None:

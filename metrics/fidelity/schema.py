@@ -46,14 +46,25 @@ _SHOWN = 3  # mismatches in the sentence; the evidence has them all
 def schema(bench: Workbench) -> Iterator[Value]:
     """Whether the release has the columns of the real data, in their types.
 
-    ``mismatches`` counts columns that are missing from the release, or of another type there: a
-    number in real data of which no value of the release is one. ``extra`` counts columns that only
-    the release has, and identifiers that it left out. All are exact counts, and facts: one
-    mismatch fails. What does not match is left out of the audit for all roles, so that every other
-    number is about the columns that both have.
+    A column has another type if it is a number in real data and no value of the release is a number. A column
+    that does not match is left out of the audit for all roles, so that every other number is about the columns
+    that both have.
+
+    Formula:
+        mismatches = number of real columns that are missing from the release or of another type there
+
+    How to read it:
+        0 is the only good value. All are exact counts, and facts: one mismatch fails.
+
+    Limits:
+        It looks at names and types alone, not at values.
 
     Yields:
-        ``mismatches``, and ``extra``.
+        mismatches: Columns that are missing from the release, or of another type.
+        extra: Columns that only the release has, and identifiers that it left out.
+
+    Source:
+        A plain count.
     """
     found = bench.corpus.schema
     for field, some in (

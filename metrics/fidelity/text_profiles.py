@@ -56,28 +56,36 @@ USED: Work[Rows] = Work("rows whose texts are looked at")
     },
 )
 def text_profiles(bench: Workbench) -> Iterator[Value]:
-    """How far texts, identifiers and dates lie from the real ones in form, whatever they say.
+    """How far texts, identifiers and dates lie from the real ones in form, whatever they mean.
 
-    Of each text and identifier, and of categories of more than 50 values: the length in characters and words,
-    the shares of capital and small letters, digits, spaces and symbols (Kolmogorov–Smirnov distances), the
-    shape, that is which kinds of characters follow each other (``AB-12`` is ``A-0``), the symbols in their
-    order, and neighbouring characters (total variation), how many rows repeat a value, and how many miss
-    one (differences of shares). Of texts of several words also which words they use, and of words and
-    neighbouring characters the mean distance between rows of one label, which shows texts that were dealt
-    to other rows. Of each date: months, weekdays, hours, and whether it goes down to days, hours, minutes,
-    seconds or less (total variation). 0 is equal, 1 is disjoint; finite samples of one source never reach
-    0, so read the excess over the floor.
+    For each text and identifier, and for categories of more than 50 values, it compares the length in
+    characters and words and the shares of capital and small letters, digits, spaces and symbols
+    (Kolmogorov–Smirnov distances); the shape, that is which kinds of characters follow each other (``AB-12`` is
+    ``A-0``), the symbols in their order, and neighbouring characters (total variation); how many rows repeat a
+    value, and how many have none (differences of shares). For texts of several words it also compares the
+    words, and the mean distance of words and neighbouring characters between rows of one label, which shows
+    texts that were given to other rows. For each date it compares months, weekdays, hours, and the precision
+    (total variation).
 
-    Identifiers that merely number their rows have other numbers in any sample: of these the letters and the
-    symbols, repeated and missing values are compared, and the length where it is one and the same throughout
-    numbers that are drawn at random.
-    What a text means beyond its words is not looked at. Of more than 10,000 rows a side, as many are drawn.
+    Identifiers that merely number their rows have other numbers in any sample. Of these it compares the letters
+    and symbols, repeated and missing values, and the length where it is the same throughout numbers that are
+    drawn at random.
 
-    Source: distances as in :func:`~counterproof.metrics.fidelity.marginals.marginals`; the error of the
-    neighbouring characters is that of a ratio of two sums over rows (Cochran 1977, Sampling Techniques, 6.4).
+    Formula:
+        KS distance or total variation of each form, as in fidelity.marginals
+
+    How to read it:
+        0 is equal, 1 is disjoint. Finite samples of one source never reach 0: read the excess over the floor.
+
+    Limits:
+        What a text means beyond its words is not looked at. Of more than 10,000 rows a side, as many are drawn.
 
     Yields:
-        A value per column and form (``[column=email, form=length]``), the largest as the headline.
+        value: Distance of each column and form (``[column=email, form=length]``); the largest without a group.
+
+    Source:
+        Distances as in fidelity.marginals; the error of neighbouring characters is that of a ratio of two sums
+        over rows (Cochran 1977, Sampling Techniques, section 6.4).
     """
     wanted = _columns(bench)
     if not wanted:

@@ -66,32 +66,44 @@ def attribute_inference(
     tolerance: Annotated[float, Field(ge=0, le=1)] = 0.05,
     attacks: Count = 5000,
 ) -> Iterator[Value]:
-    """Secrets that the release tells of train records, in excess of records it was not made from.
+    """How much better secrets of training records are guessed from the release than those of other records.
 
-    An attacker knows all columns of a person but one, looks up the nearest release row (Gower
-    distance; of several that tie the most frequent category or the median number) and takes its
-    value for the secret. That a release lets one guess the secrets of *anyone* is what makes it
-    useful; a leak is only what it tells of train records beyond holdout records. 0 means no more;
-    0.1 that a tenth of the secrets that would stay hidden otherwise are told. The baseline is the
-    most frequent value, or the median, of the release for everyone.
+    An attacker knows all columns of a person but one, looks up the nearest release row (Gower distance; of
+    several that tie the most frequent category or the median number) and takes its value for the secret.
+    Categories must be equal. Numbers must lie within ``tolerance`` of the distance between the 5 % and the 95 %
+    quantile of real values (be equal, where that is 0). Missing is right for missing.
 
-    Categories must be equal; numbers lie within ``tolerance`` of the distance between the 5 % and
-    the 95 % quantile of real values (equal, where that is 0); missing is right for missing.
+    Formula:
+        risk = (attack rate on training records − rate on holdout records) / (1 − rate on holdout records)
 
-    Source: Giomi et al. 2022, arXiv:2211.10459.
+    How to read it:
+        0 means no more than for records that the release was not made from; 0.1 means that a tenth of the
+        secrets that would stay hidden otherwise are given away. That a release lets one guess secrets of anyone
+        is what makes it useful; only the excess is a leak. The baseline guesses the most frequent value, or the
+        median, for everyone.
+
+    Limits:
+        It tries one attack, by the nearest row. At most 16 secrets are tried unless they are named. It has no
+        default gate; leakage.copies and leakage.membership decide.
 
     Args:
-        bench: The view.
-        secrets: Columns to guess; otherwise label and groups first, and 16 at most by a seeded choice.
-        tolerance: How near a guessed number is right.
+        bench: The samples.
+        secrets: Columns to guess. By default label and groups first, and 16 at most by a seeded choice.
+        tolerance: How near a guessed number must be, as a share of the range of real values.
         attacks: Records attacked on each side, at most.
 
     Yields:
-        ``value`` the risk, ``attack``, ``control`` and ``baseline`` the rates behind it: of the
-        worst secret and, by ``secret``, of each.
+        value: The risk for the worst secret and, by ``secret``, for each.
+        attack: Rate of right guesses for training records.
+        control: Rate of right guesses for holdout records.
+        baseline: Rate of right guesses without the release's rows.
 
     Raises:
         MetricError: The options are none that can be used.
+
+    Source:
+        Giomi et al. (2022), A unified framework for quantifying privacy risk in synthetic data,
+        arXiv:2211.10459.
     """
     if not 0 <= tolerance < 1 or attacks < 1:
         raise MetricError("leakage.attribute_inference: give a tolerance from 0 to 1 and attacks of 1 or more")

@@ -39,25 +39,32 @@ SHOWN = 20
     needs=Needs(holdout=True, smallest_n=500),
 )
 def authenticity(bench: Workbench) -> Iterator[Value]:
-    """Share of release rows that are farther from their training row than its next training row is (AuthPct).
+    """Share of release rows that do not crowd around their nearest training row (AuthPct).
 
-    A row is authentic if its nearest training row has another training row still nearer; ties count
-    one half. A copy never is. The share has no scale of its own: a perfect generator has 61-62 %, not
-    100, and a blurry one more. Read it against its floor, the same share of this very release where
-    membership of train and holdout rows is dealt anew: below the floor, the release crowds around
-    training rows (a fresh one does by chance 5.3 % of the time where 5 % is asked, 1,000 runs).
+    A row is authentic if its nearest training row has another training row still nearer; ties count one half.
+    Distances are Euclidean on features.
 
-    It describes and is not gated: at 500 rows it saw 1 % and 2 % of exact copies in 7 % and 13 % of
-    releases, and against the holdout's share it alarmed on 28 % of collapsed releases that leak
-    nothing (4 % of them against this floor). ``leakage.copies`` decides.
+    Formula:
+        value = share of release rows y with d(y, x) > d(x, x′), where x is the training row nearest to y
+        and x′ is the training row nearest to x
 
-    The interval holds about 98 % where 95 is asked: halves of nearest-neighbour lists scatter more
-    than the whole does. A release that stands at fewer than 20 places is not assessable.
+    How to read it:
+        A copy is never authentic, yet the share has no scale of its own: a perfect generator has 61 to 62 %,
+        not 100, and a blurry one more. Read it against its floor, the share of this very release where
+        membership of train and holdout rows is permuted at random. Below the floor, the release crowds around training
+        rows; a fresh release does by chance 5.3 % of the time where 5 % is asked (1,000 runs).
 
-    Distances are Euclidean on features. Source: Alaa et al. 2022, arXiv:2102.08921.
+    Limits:
+        It describes and has no gate: at 500 rows it saw 1 % and 2 % of exact copies in 7 % and 13 % of
+        releases. Against the holdout's share it alarmed on 28 % of collapsed releases that leak nothing (4 % of
+        them against this floor). leakage.copies decides. The interval holds about 98 % where 95 is asked. A
+        release that stands at fewer than 20 places (nearest training rows) is not assessable.
 
     Yields:
-        ``value`` the share.
+        value: The share.
+
+    Source:
+        Alaa et al. (2022), How faithful is your synthetic data?, arXiv:2102.08921.
     """
     reason = too_few(bench, "authenticity")
     if reason:

@@ -40,21 +40,28 @@ DEALS = 400
 def closer_to_train(bench: Workbench) -> Iterator[Value]:
     """Share of release rows whose nearest real row is a training row, not a holdout row.
 
-    0.5 where the generator favours neither, 1 for a copy of train. Ties count one half. Of the
-    larger side as many rows count as the smaller has, averaged over every way to draw them, in closed
-    form. Distances are Gower's for tables, else Euclidean on features. Interval and p come from
-    dealing membership anew: one real row may be nearest to many release rows, and a binomial alarms
-    on clean data (on real images z = 3.6 where dealing says p = .06).
+    Ties count one half. Of the larger side as many rows count as the smaller has, averaged over every way to
+    draw them, in closed form. Distances are Gower's for tables, else Euclidean on features. Interval and
+    p-value come from permuting membership: one real row may be nearest to many release rows, and a binomial
+    test alarms on clean data (on real images z = 3.6 where permutation gives p = 0.06).
 
-    It describes and is not gated: as an average it is blind to few copies (at 500 rows it saw 1 % and
-    2 % of exact copies in 8 % and 17 % of releases), and by a binomial, as it is published, it alarmed
-    on 35 % of collapsed releases that leak nothing (5 % of them against this floor).
-    ``leakage.copies`` decides.
+    Formula:
+        value = share of release rows with d(nearest training row) < d(nearest holdout row), ties one half
 
-    The same share is ``dcr_share`` of mostlyai-qa; what such distances cannot see: arXiv:2505.01524.
+    How to read it:
+        0.5 where the generator favours neither side, 1 for a copy of the training data.
+
+    Limits:
+        It describes and has no gate: as an average it is blind to few copies (at 500 rows it saw 1 % and 2 % of
+        exact copies in 8 % and 17 % of releases). By a binomial test, as it is published, it alarmed on 35 % of
+        collapsed releases that leak nothing (5 % of them against this floor). leakage.copies decides. See
+        arXiv:2505.01524 on what such distances cannot see.
 
     Yields:
-        ``value`` the share.
+        value: The share.
+
+    Source:
+        The same share is dcr_share of mostlyai-qa; its weaknesses: arXiv:2505.01524.
     """
     reason = too_few(bench, "the share closer to train")
     if reason:

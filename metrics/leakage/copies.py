@@ -75,30 +75,40 @@ MATCHES: Work[Matches] = Work("matches of real records with the release")
 def copies(bench: Workbench) -> Iterator[Value]:
     """Release rows that equal training rows, in excess of those that equal holdout rows.
 
-    An honest generator of low-cardinality rows matches real records by chance, and matches the
-    holdout as often; so the excess counts, over *distinct* records that stand once in the real
-    data. 0.01 means that one release row in a hundred is a copy. Fisher's exact test on the
+    An honest generator of coarse tables matches real records by chance, and matches the holdout as often. So
+    the excess counts, over distinct records that stand once in the real data. Fisher's exact test on the
     matches fails a release whatever its share.
 
-    Near copies are looked for among the records that do not match: real records are ranked by how
-    near the release comes to them, by Gower's distance and by the distance of features on the scale
-    of their own neighbourhood, and by the numbers alone among rows of equal categories. If train and
-    holdout are a random split, membership along such a ranking is dealt at random, whatever the
-    generator. Two exact tests hold against that: training records that stand before every holdout
-    record, and the threshold in the nearest tenth of the ranking at which they exceed their share
-    most. All tests together alarm on 1 honest release in 500 at most. Never read a pass as more
-    than: no copies found by these searches at this power.
+    Near copies are looked for among the records that do not match. Real records are ranked by how near the
+    release comes to them: by Gower's distance, by the distance of features on the scale of their own
+    neighbourhood, and by the numbers alone among rows of equal categories. If train and holdout are a random
+    split, membership along such a ranking is random, whatever the generator. Two exact tests use that: how many
+    training records stand before every holdout record, and the threshold in the nearest tenth of the ranking at
+    which training records exceed their share most.
 
-    Without a holdout, or with real rows of unknown exposure alone, nothing can pass; exact copies beyond what
-    the real rows' own twins explain are facts all the same, and fail.
+    Formula:
+        value = share of lone training records that stand in the release − the same share of holdout records,
+        in rows of the release
 
-    Sources: Berk and Jones 1979, doi:10.1007/BF00533250, and Donoho and Jin 2004,
-    arXiv:math/0410072, for tests over all thresholds; Carlini et al. 2023, arXiv:2301.13188,
-    for distances relative to the neighbourhood; Newcombe 1998, for the interval.
+    How to read it:
+        0.01 means that one release row in a hundred is a copy. All tests together alarm on 1 honest release in
+        500 at most. A pass means: no copies found by these searches at this power. It never means more.
+
+    Limits:
+        Few copies in a small release cannot be told from chance; the report prints how many planted copies were
+        found. Copies changed by more than a few percent of a standard deviation are not found. Without a
+        holdout, or with real rows of unknown exposure alone, nothing can pass; exact copies beyond what the
+        real rows' own twins explain still fail.
 
     Yields:
-        ``value`` the excess copy rate, ``near`` the share of the release that is near copies: the
-        excess of training records among the nearest ones.
+        value: Excess share of exact copies.
+        near: Share of the release that is near copies: the excess of training records among the nearest ones.
+
+    Source:
+        Berk and Jones (1979), doi:10.1007/BF00533250, and Donoho and Jin (2004), arXiv:math/0410072, for tests
+        over all thresholds; Carlini et al. (2023), arXiv:2301.13188, for distances relative to the
+        neighbourhood; Newcombe (1998), doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I,
+        for the interval.
     """
     if bench.train is None or bench.holdout is None:
         yield without_roles(bench)

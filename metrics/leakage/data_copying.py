@@ -102,27 +102,38 @@ class Cells:
 def copying_test(bench: Workbench, *, cells: Count = 3, tau: Annotated[int, Field(ge=0)] = FEWEST) -> Iterator[Value]:
     """Whether release rows lie nearer to training rows than holdout rows do, cell by cell (C_T).
 
-    In each cell a Mann-Whitney test of the distances to the nearest training row of the cell gives z:
-    far below 0 the release copies train, far above 0 it stays away (underfits). The value is their
-    mean, weighted by holdout rows. Cells are made by k-means on train and holdout rows together;
-    those with at most ``tau`` release rows, or without training or holdout rows, are told and do not
-    count. Read it against its floor, in which membership is dealt anew: a bad generator that leaks
-    nothing is far from 0 too.
+    Cells are made by k-means on train and holdout rows together. In each cell a Mann–Whitney test compares the
+    distances of release rows and of holdout rows to the nearest training row of the cell. Cells with at most
+    ``tau`` release rows, or without training or holdout rows, are listed and do not count.
 
-    It describes and is not gated: at 500 rows it saw 1 % and 2 % of exact copies in 7 % and 18 % of
-    releases, and on its published scale it alarmed on 30 % of collapsed and of shrunken releases that
-    leak nothing (4 % and 5 % of them against this floor). ``leakage.copies`` decides. Rows that share
-    their nearest training row count as one in the interval, and fewer than 20 such places are not
-    assessable.
+    Formula:
+        value = Σ over cells of (holdout rows in the cell / all) · z of the Mann–Whitney test
 
-    Source: Meehan, Chaudhuri and Dasgupta 2020, arXiv:2004.05675; the numbers are those of their
-    code on the same cells. ``tau`` is a count there times the release's rows.
+    How to read it:
+        Far below 0 the release copies the training data, far above 0 it stays away from them (it underfits).
+        Read it against its floor, in which membership is permuted: a bad generator that leaks nothing is far
+        from 0 too.
+
+    Limits:
+        It describes and has no gate: at 500 rows it saw 1 % and 2 % of exact copies in 7 % and 18 % of
+        releases, and on its published scale it alarmed on 30 % of collapsed and of shrunken releases that leak
+        nothing (4 % and 5 % of them against this floor). leakage.copies decides. Rows that share their nearest
+        training row count as one in the interval; fewer than 20 such places are not assessable.
+
+    Args:
+        bench: The samples.
+        cells: How many cells are made.
+        tau: Release rows that a cell must exceed to count.
 
     Yields:
-        ``value`` the mean, and z of each cell.
+        value: The weighted mean of z, and z of each cell.
 
     Raises:
         MetricError: ``cells`` or ``tau`` is out of range.
+
+    Source:
+        Meehan, Chaudhuri and Dasgupta (2020), arXiv:2004.05675. The numbers are those of their code on the same
+        cells; tau is a count there times the release's rows.
     """
     if cells < 1 or tau < 0:
         raise MetricError(f"leakage.copying_test: cells = {cells}, tau = {tau}: give at least 1 cell and a tau of 0")

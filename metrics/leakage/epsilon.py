@@ -69,22 +69,37 @@ def epsilon(
 ) -> Iterator[Value]:
     """The privacy loss ε that the membership attacks prove, at the confidence of the audit.
 
-    A lower bound on leakage by these attacks: a generator of differential privacy ε cannot exceed
-    its ε but by the chance that is left. 0 proves nothing, above all no privacy. Two methods: the
-    rates of true and false positives at a threshold of the other half (``rates``), and the one-run
-    audit, which counts how many of the surest guesses are right (``one_run``); ``value`` is the one
-    that did better on the half that chooses. The upper end of the interval is what a perfect attack
-    would have shown at this size.
+    Two methods are used: the rates of true and false positives at a threshold of the other half (``rates``),
+    and the one-run audit, which counts how many of the surest guesses are right (``one_run``). ``value`` is the
+    one that did better on the half of the records that chooses.
 
-    ``claimed`` is an ε that the generator is said to keep: it is falsified if the bound exceeds it,
-    else "not falsified", never confirmed. Train and holdout must be a random split (the coin that
-    made a record a member); δ = 0. With clusters the loss is that of a source.
+    Formula:
+        ε ≥ log(lower bound of the true positive rate / upper bound of the false positive rate), for δ = 0
 
-    Sources: Steinke, Nasr and Jagielski 2023, arXiv:2305.08846; Clopper and Pearson 1934,
-    doi:10.1093/biomet/26.4.404.
+    How to read it:
+        A lower bound on leakage by these attacks: a generator of differential privacy ε cannot exceed its ε
+        except by the chance that is left. 0 proves nothing, above all no privacy. The upper end of the interval
+        is what a perfect attack would have shown at this size. A ``claimed`` ε is falsified if the bound
+        exceeds it, else "not falsified", never confirmed.
+
+    Limits:
+        A better attack may prove more. Train and holdout must be a random split (the coin that made a record a
+        member). With clusters the loss is that of a source.
+
+    Args:
+        bench: The samples.
+        claimed: The ε that the generator is said to keep.
+        records: Records attacked on each side, at most.
 
     Yields:
-        ``value``, ``rates``, ``one_run``, and ``claim``: the bound less the claimed ε.
+        value: The bound of the method that was chosen.
+        rates: The bound by true and false positive rates.
+        one_run: The bound of the one-run audit.
+        claim: The bound less the claimed ε.
+
+    Source:
+        Steinke, Nasr and Jagielski (2023), arXiv:2305.08846; Clopper and Pearson (1934),
+        doi:10.1093/biomet/26.4.404.
     """
     if claimed is not None and not (math.isfinite(claimed) and claimed >= 0):
         raise MetricError(f"leakage.epsilon: claimed = {claimed} is no ε: give a number from 0")

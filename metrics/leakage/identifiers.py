@@ -67,24 +67,36 @@ class Sightings:
     },
 )
 def identifiers(bench: Workbench, *, region: str = "") -> Iterator[Value]:
-    """Release rows that hold an e-mail address, telephone, card or account number, national id or plate.
+    """Release rows that hold an e-mail address, telephone, card or account number, national id or licence plate.
 
-    All text columns are scanned, long whole numbers too, and the file names of images. ``value``
-    counts every identifier, the invented ones as well: they may belong to somebody, and real data
-    cannot tell how often a scanner errs, since real rows hold real identifiers. Its upper bound is the
-    number to report, and the reason states it. ``real`` counts rows with an identifier of a real
-    record of this audit; one that stands in train raises the alarm, or in any real record where
-    train is not known. What ten real records share (``small_cell``), as a switchboard's number, is
-    nobody's. 0 means: none found by these formats, never that none is
-    there; names and addresses are not looked for.
+    All text columns are scanned, long whole numbers too, and the file names of images. ``value`` counts every
+    identifier, invented ones too: they may belong to somebody, and real data cannot tell how often a scanner
+    errs, since real rows hold real identifiers. ``real`` counts rows with an identifier of a real record of
+    this audit.
 
-    ``region`` (``US``, ``DE``) adds national telephone numbers of that country, if written in groups.
+    Formula:
+        value = release rows with an identifier / release rows
 
-    Sources: python-stdnum (check digits), phonenumbers (numbering plans), RFC 2606 (example domains);
-    interval by Clopper and Pearson 1934, doi:10.1093/biomet/26.4.404.
+    How to read it:
+        Its upper bound is the number to report. An identifier that stands in train (or in any real record,
+        where train is not known) is an alarm. What as many real records share as ``small_cell`` says (ten),
+        such as the number of a switchboard, belongs to nobody.
+
+    Limits:
+        0 means: none found by these formats. It never means that none is there. Names and addresses are not
+        looked for.
+
+    Args:
+        bench: The samples.
+        region: Country whose national telephone numbers are looked for as well (US, DE), if written in groups.
 
     Yields:
-        ``value`` and ``real``, shares of release rows.
+        value: Share of release rows with any identifier.
+        real: Share of release rows with an identifier of a real record.
+
+    Source:
+        python-stdnum (check digits), phonenumbers (numbering plans), RFC 2606 (example domains); interval by
+        Clopper and Pearson (1934), doi:10.1093/biomet/26.4.404.
     """
     if region and not knows_region(region):
         raise MetricError(f"leakage.identifiers: region = {region!r} is no country code such as 'US'")

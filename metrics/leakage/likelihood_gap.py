@@ -66,22 +66,28 @@ class Mixture:
 def likelihood_gap(bench: Workbench) -> Iterator[Value]:
     """How much likelier training rows are than holdout rows under a density made of the release (FLD's gap).
 
-    A Gaussian stands on every release row, with a bandwidth of its own that is fitted to training
-    rows: one that sits on a training row gets narrow there, and pays on holdout rows. The value is
-    the mean log-likelihood of training rows less that of holdout rows, over the dimensions. Fitting
-    alone makes it positive, so read it against its floor, in which membership is dealt anew and the
-    bandwidths are fitted anew.
+    A Gaussian stands on every release row, with a bandwidth of its own that is fitted to training rows. One
+    that sits on a training row becomes narrow there, and pays on holdout rows. It uses at most 32 pooled
+    principal axes, each record against its 16 nearest release rows and a broad component; bandwidths by ten
+    steps of expectation-maximisation from a weak prior (FLD: by gradient steps, without one).
 
-    It describes and is not gated: an average over all rows, which at 500 rows saw 1 % and 2 % of exact
-    copies in 8 % and 18 % of releases, and without a scale on which any limit would hold.
-    ``leakage.copies`` decides.
+    Formula:
+        value = (mean log p(training row) − mean log p(holdout row)) / dimensions
 
-    On at most 32 pooled principal axes, each record against its 16 nearest release rows and a broad
-    component; bandwidths by ten steps of expectation-maximisation from a weak prior (FLD: by gradient
-    steps, without one). Source: Jiralerspong et al. 2023, arXiv:2302.04440.
+    How to read it:
+        Fitting alone makes it positive, so read it against its floor, in which membership is permuted and the
+        bandwidths are fitted anew.
+
+    Limits:
+        It describes and has no gate: it is an average over all rows, which at 500 rows saw 1 % and 2 % of exact
+        copies in 8 % and 18 % of releases, and there is no scale on which any limit would hold. leakage.copies
+        decides.
 
     Yields:
-        ``value`` the gap.
+        value: The gap.
+
+    Source:
+        Jiralerspong et al. (2023), Feature likelihood divergence, arXiv:2302.04440.
     """
     reason = too_few(bench, "the likelihood gap")
     if reason:

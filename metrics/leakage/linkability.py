@@ -56,29 +56,41 @@ class Links:
 def linkability(
     bench: Workbench, *, columns: tuple[tuple[str, ...], ...] = (), k: Count = 1, attacks: Count = 5000
 ) -> Iterator[Value]:
-    """Records whose halves the release links, in excess of records that the generator never saw.
+    """Records whose two halves the release links, in excess of records that the generator never saw.
 
-    An attacker holds some columns of a person in one file and the others in another. If the release
-    row nearest to the one half (Gower distance) is also the nearest to the other half, it tells that
-    the halves belong together. 0 means that train records are linked no more often than holdout
-    records; 0.1 that a tenth of what would not be linked otherwise is. The columns are split in
-    three ways (contiguous, every other one, at random), the worst of which is reported; what is
-    found depends much on the split. Ties go by one random order of the release rows.
+    An attacker holds some columns of a person in one file and the others in another. If the release row nearest
+    to the one half (Gower distance) is also the nearest to the other half, the halves belong together. The
+    columns are split in three ways (contiguous, every other one, at random), of which the worst is reported.
+    Ties go by one random order of the release rows.
 
-    Source: Giomi et al. 2022, arXiv:2211.10459.
+    Formula:
+        risk = (attack rate on training records − rate on holdout records) / (1 − rate on holdout records)
+
+    How to read it:
+        0 means that training records are linked no more often than holdout records; 0.1 means that a tenth of
+        those that would not be linked otherwise are.
+
+    Limits:
+        What is found depends much on the split: name the columns of the two files if you know them. It has no
+        default gate.
 
     Args:
-        bench: The view.
+        bench: The samples.
         columns: Two lists of columns that replace the splits.
         k: How many release rows nearest to each half are looked at; one in common links.
         attacks: Records attacked on each side, at most.
 
     Yields:
-        ``value`` the risk, ``attack``, ``control`` and ``baseline`` the rates behind it: of the
-        worst split and, by ``split``, of each.
+        value: The risk for the worst split and, by ``split``, for each.
+        attack: Rate of links for training records.
+        control: Rate of links for holdout records.
+        baseline: Rate of links by chance.
 
     Raises:
         MetricError: The options are none that can be used.
+
+    Source:
+        Giomi et al. (2022), arXiv:2211.10459.
     """
     if k < 1 or attacks < 1:
         raise MetricError("leakage.linkability: give k and attacks of 1 or more")

@@ -84,30 +84,43 @@ class AttackResult:
     },
 )
 def membership(bench: Workbench, *, records: Attacked = MOST) -> Iterator[Value]:
-    """How well attacks tell training records from holdout records, as AUROC of the best one.
+    """How well attacks tell training records from holdout records, as AUROC of the best attack.
 
-    0.5 is guessing, 1 gives every record away. Six attacks score the known records by the release
-    alone: nearest release row (plain, on the scale of the record's neighbourhood, by columns),
-    density ratios (broad and narrow), a classifier of release against known rows. One half of the
-    records chooses the attack and its direction, the other half counts: training records that lie
-    *farther* from the release than others are given away as surely as nearer ones, by a filter that
-    drops rows near to them. A value at the floor means: no leak found by these attacks at this power.
+    Six attacks score the known records by the release alone: the nearest release row (plain, on the scale of
+    the record's neighbourhood, by columns), density ratios (broad and narrow), and a classifier of release
+    against known rows. One half of the records chooses the attack and its direction, the other half counts.
+    Training records that lie farther from the release than others are given away as surely as nearer ones, by a
+    filter that drops rows near to them.
 
-    Averages are blind to few leaked records. So every attack's ranking is also read at its top: the
-    threshold, at 1 % of false alarms or less, at which members exceed their share most, against the
-    exact chance of any such excess if membership is dealt at random. Its alarms, and those for a
-    filtered release, come in 1 honest release of 500 at most, and fail it whatever the AUROC.
+    Averages are blind to few leaked records. So the ranking of every attack is also read at its top: the
+    threshold, at 1 % of false alarms or less, at which members exceed their share most, against the exact
+    chance of any such excess if membership is random.
 
-    Train and holdout must be a random split. ``records`` bounds how many are attacked on each side;
-    they are held against every row of the release.
+    Formula:
+        AUROC = P(score of a training record > score of a holdout record) + ½ P(equal scores)
 
-    Sources: DOMIAS, arXiv:2302.12580; rates at few false alarms, Carlini et al., arXiv:2112.03570;
-    filters give membership away, Ganev and De Cristofaro, arXiv:2312.05114;
-    Synth-MIA, arXiv:2509.18014; intervals by DeLong (1988), Clopper and Pearson (1934).
+    How to read it:
+        0.5 is guessing, 1 gives every record away. A value at the floor means: no leak found by these attacks
+        at this power. Alarms, for few exposed records and for a filtered release, come in 1 honest release of
+        500 at most, and fail it whatever the AUROC.
+
+    Limits:
+        Train and holdout must be a random split. A better attack may exist.
+
+    Args:
+        bench: The samples.
+        records: Records attacked on each side, at most; they are held against every row of the release.
 
     Yields:
-        ``value`` for the chosen attack, for each attack and in each group, ``isolated`` among the
-        tenth of records that stand farthest from others, ``tpr_at_1`` and ``tpr_at_01``.
+        value: AUROC of the chosen attack, of each attack, and in each group.
+        isolated: AUROC among the tenth of records that stand farthest from others.
+        tpr_at_1: Share of training records found at 1 % of false alarms.
+        tpr_at_01: The same at 0.1 % of false alarms.
+
+    Source:
+        DOMIAS, arXiv:2302.12580; rates at few false alarms, Carlini et al., arXiv:2112.03570; filters give
+        membership away, Ganev and De Cristofaro, arXiv:2312.05114; Synth-MIA, arXiv:2509.18014; intervals by
+        DeLong (1988), doi:10.2307/2531595, and Clopper and Pearson (1934), doi:10.1093/biomet/26.4.404.
     """
     targets = select_targets(bench, records)
     if targets.side < LEAST:
@@ -253,7 +266,7 @@ class Exposed:
                 f"{depth - inside} are training records (p = {p:.1g})"
             )
         return (
-            f"of the {depth} records that the attack {self.attack!r} is surest of {inside} are training records and "
+            f"of the {depth} records that the attack {self.attack!r} is surest of, {inside} are training records and "
             f"{depth - inside} are others (p = {p:.1g}): these training records are exposed"
         )
 

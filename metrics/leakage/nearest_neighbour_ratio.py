@@ -41,26 +41,35 @@ QUANTILES = {"value": 0.05, "median": 0.5}
     needs=Needs(holdout=True, smallest_n=500),
 )
 def nearest_neighbour_ratio(bench: Workbench) -> Iterator[Value]:
-    """How much nearer release rows stand to a single training row than holdout rows do, by d1 / d2.
+    """How much nearer release rows stand to a single training row than holdout rows do.
 
-    A row's ratio is its distance to the nearest training row over that to the second: 0 for a copy of
-    one record, near 1 where none stands out (1 where both are 0). The value is the 5 % quantile over
-    holdout rows less that over release rows: above 0 the release stands nearer to single records, below 0 it
-    stays away from them. In the floor membership is dealt anew; where more than a tenth of the
-    release are copies, half of them are copies in any deal, so that the floor rises with the value.
-    Distances as for ``leakage.closer_to_train``.
+    A row's ratio is its distance to the nearest training row over that to the second: 0 for a copy of one
+    record, near 1 where none stands out (1 where both are 0). In the floor membership is permuted; where more
+    than a tenth of the release are copies, half of them are copies in any permutation, so that the floor rises with
+    the value. Distances are Gower's for tables, else Euclidean on features.
 
-    It describes and is not gated: copies of under 5 % of the release hardly move a quantile (at 500
-    rows it saw 1 % and 2 % of exact copies in 13 % and 28 % of releases). ``leakage.copies`` decides.
+    Formula:
+        ratio = d1 / d2; value = 5 % quantile over holdout rows − 5 % quantile over release rows
 
-    Rows that share their nearest training row count as one in the interval, and fewer than 20 such
-    places are not assessable. Intervals of the 5 % quantile are wide by construction where about 5 % are
-    copies, at a jump, and below 72 places, of which none need be that low. What such distances
-    cannot see: arXiv:2505.01524.
+    How to read it:
+        Above 0 the release stands nearer to single records than holdout rows do, below 0 it stays away from
+        them.
+
+    Limits:
+        It describes and has no gate: copies of under 5 % of the release hardly move a quantile (at 500 rows it
+        saw 1 % and 2 % of exact copies in 13 % and 28 % of releases). leakage.copies decides. Rows that share
+        their nearest training row count as one in the interval; fewer than 20 such places are not assessable.
+        Intervals are wide by construction where about 5 % are copies, and below 72 places. See arXiv:2505.01524
+        on what such distances cannot see.
 
     Yields:
-        ``value`` and ``median`` the differences of the quantiles, ``q05`` and ``q50`` the release's
-        own.
+        value: Difference of the 5 % quantiles.
+        median: Difference of the medians.
+        q05: The release's 5 % quantile.
+        q50: The release's median.
+
+    Source:
+        A published average (NNDR); its weaknesses: arXiv:2505.01524.
     """
     reason = too_few(bench, "a ratio of distances")
     if reason:

@@ -63,34 +63,42 @@ UNIQUES: Work[Uniques] = Work("values that one record holds")
 def rare_values(bench: Workbench, *, combinations: Annotated[int, Field(ge=0)] = 100) -> Iterator[Value]:
     """Training records with a value that no other real record holds and that stands in the release.
 
-    Such a value (an exact income, a lone diagnosis) singles its record out, and distances over whole
-    rows are blind to it: one column copied of twenty moves no row far. The control is the holdout:
-    values unique to holdout records stand in the release as often, if chance and rounding put them
-    there. ``value`` is the share of training records given away by a single column in excess of the
-    holdout's share; 0.01 means one record in a hundred. ``combinations`` is the same for
-    combinations of two to four columns, none of whose values is unique alone, on average over the
-    combinations that were looked at. ``parts`` is the same for parts of texts and identifiers, what stands
-    between spaces and signs: a user name in an address, a surname in a remark. Numbers that merely count
-    the rows, alone or in a text, meet those of any table and are left out.
+    Such a value (an exact income, a diagnosis that one person has) singles its record out, and distances over
+    whole rows are blind to it: one column copied of twenty moves no row far. The control is the holdout: values
+    unique to holdout records stand in the release as often, if chance and rounding put them there. Numbers that
+    merely count the rows, alone or in a text, meet those of any table and are left out. Fisher's exact test on
+    the records fails a release whatever its share, and so it does on each column, combination and column of
+    parts.
 
-    Fisher's exact test on the records fails a release whatever its share, and so it does on each
-    column, combination and column of parts, at a level shared among them: 1 honest release in 500
-    alarms, over all fields. Never read a pass as more than: no rare value found by this search at this
-    power. With clusters a record is a source; one of which train and holdout both hold rows is neither
-    the one nor the other: it is left out, and counted.
+    Formula:
+        value = share of training records with such a value − share of holdout records
 
-    Source: the control on records never seen as in Giomi et al. 2023, arXiv:2211.10459; Newcombe 1998
-    (see :func:`~counterproof.metrics.statistics.proportions.newcombe`).
+    How to read it:
+        0.01 means that one record in a hundred is given away. 1 honest release in 500 alarms, over all fields.
+        A pass means: no rare value found by this search at this power. It never means more.
+
+    Limits:
+        Combinations of more than four columns are not looked at, and only as many as ``combinations`` says.
+        With clusters a record is a source; one of which train and holdout both hold rows is left out, and
+        counted.
 
     Args:
         bench: The samples.
-        combinations: Combinations of each size, two to four columns; more of them are drawn at random.
+        combinations: Combinations of each size, two to four columns; of more, as many are drawn at random.
 
     Yields:
-        ``value``, with the columns behind it, ``combinations`` and ``parts``, with theirs.
+        value: Share of training records given away by a single column, beyond the holdout's share.
+        combinations: The same for combinations of two to four columns, none of whose values is unique alone;
+            the mean over the combinations that were looked at.
+        parts: The same for parts of texts and identifiers, what stands between spaces and signs: a user name in
+            an address, a surname in a remark.
 
     Raises:
         MetricError: ``combinations`` is negative.
+
+    Source:
+        The control on records never seen as in Giomi et al. (2022), arXiv:2211.10459; interval by Newcombe
+        (1998), doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I.
     """
     if combinations < 0:
         raise MetricError(f"option combinations = {combinations}: give 0 or more")

@@ -70,30 +70,41 @@ Sizes = Annotated[tuple[Annotated[int, Field(ge=2)], ...], Field(min_length=1)]
     reads=("columns",),
 )
 def singling_out(bench: Workbench, *, columns: Sizes = SIZES, attacks: Count = 5000) -> Iterator[Value]:
-    """Descriptions of one release row that describe one train record, in excess of the holdout.
+    """Descriptions of one release row that describe exactly one training record, in excess of the holdout.
 
-    An attacker takes what is unique in the release for unique in the data it was made from.
-    ``univariate`` predicates are on one column: a value that stands there once, the least, the
-    largest, the one missing. ``multivariate`` ones are conjunctions around a release row on some of
-    its columns. A predicate succeeds where it matches exactly one record; the same predicates on
-    the holdout are the control. 0 means that train records are singled out no more often; 0.1 that
-    of the predicates that would fail otherwise a tenth does not. Leaked rare values show here and
-    in no distance. Where one side has more records, it counts what a random choice of as many as
-    the other has would give (in expectation). Equal rows and rows of one source are one record.
+    An attacker takes what is unique in the release for unique in the data it was made from. Univariate
+    predicates are on one column: a value that stands there once, the least, the largest, the one missing.
+    Multivariate ones are conjunctions around a release row on some of its columns. A predicate succeeds where
+    it matches exactly one record; the same predicates on the holdout are the control. Where one side has more
+    records, it counts what a random choice of as many as the other has would give (in expectation). Equal rows
+    and rows of one source are one record.
 
-    Source: Giomi et al. 2022, arXiv:2211.10459; Cohen and Nissim 2020, arXiv:1904.06009.
+    Formula:
+        risk = (success rate on training records − rate on holdout records) / (1 − rate on holdout records)
+
+    How to read it:
+        0 means that training records are singled out no more often; 0.1 means that a tenth of the predicates
+        that would fail otherwise do not. Leaked rare values show here and in no distance.
+
+    Limits:
+        It tries predicates around release rows only. It has no default gate; leakage.rare_values decides.
 
     Args:
-        bench: The view.
+        bench: The samples.
         columns: How many columns a conjunction may have; each has one of these numbers.
         attacks: Predicates of each kind, at most.
 
     Yields:
-        ``value`` the risk, ``attack``, ``control`` and ``baseline`` (random predicates) the rates
-        behind it: of the worse kind and, by ``attack``, of each.
+        value: The risk for the worse kind of predicate and, by ``attack``, for each.
+        attack: Success rate on training records.
+        control: Success rate on holdout records.
+        baseline: Success rate of random predicates.
 
     Raises:
         MetricError: The options are none that can be used.
+
+    Source:
+        Giomi et al. (2022), arXiv:2211.10459; Cohen and Nissim (2020), arXiv:1904.06009.
     """
     if attacks < 1 or not columns or min(columns) < 2:
         raise MetricError("leakage.singling_out: give attacks of 1 or more, and columns of 2 or more")

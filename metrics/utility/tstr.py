@@ -118,22 +118,42 @@ def foreseen(bench: Workbench) -> str:
 def tstr(bench: Workbench, *, models: Models | None = None) -> Iterator[Value]:
     """What models trained on the release lose on real rows, against models trained on real rows.
 
-    The same learners are trained on real rows and on as many release rows, and tested on the same
-    real rows that neither saw. ``gap`` is the loss of AUROC, real minus synthetic: positive is
-    worse, and the worst learner counts. A small release is no bad one: ``gap`` holds it against models
-    of as few real rows. ``gap_as_released`` holds it against models of all real training rows, and tells
-    what a user loses who has the release in their place; no default gate looks at it. ``trts_gap`` turns
-    the question round: trained on real rows, tested on the release. It is what the same model knows less of
-    the release's labels than of those of real rows, and sees labels that were swapped or drawn without regard
-    to the other columns, which cost a model trained on them little. The intervals hold
-    the paired error of the test rows (DeLong et al. 1988, doi:10.2307/2531595; more classes: influence
-    values of the macro average) and the spread of training anew. A learner that half of the real rows
-    teach nothing is listed as "too few rows". AUROC of more than two classes is the mean of each
-    against the rest. After Esteban et al. 2017, arXiv:1706.02633.
+    The same learners are trained on real rows and on as many release rows, and tested on the same real rows
+    that neither saw. AUROC of more than two classes is the mean of each class against the rest. Intervals hold
+    the paired error of the test rows and the spread of training anew.
+
+    Formula:
+        gap = AUROC(trained on real, tested on real) − AUROC(trained on release, tested on real)
+        trts_gap = AUROC(trained on real, tested on real) − AUROC(trained on real, tested on release)
+
+    How to read it:
+        0 means that the release does the job of real data; above 0 it is worse. The worst learner counts.
+        ``gap`` holds the release against models of as few real rows, because a small release is not a bad one;
+        ``gap_as_released`` says what a user loses who has the release in place of all real rows. ``trts_gap``
+        sees labels that were swapped or drawn without regard to the other columns, which cost a model trained
+        on them little.
+
+    Limits:
+        It is about one task, the label, and these learners. A learner that half of the real rows teach nothing
+        is listed as "too few rows". No default gate looks at ``gap_as_released``.
 
     Args:
-        bench: The view.
-        models: Learners to train; the modality's two without it.
+        bench: The samples.
+        models: Learners to train; by default the two of the kind of data.
+
+    Yields:
+        gap: Loss of AUROC at equal numbers of rows, for each learner and for the worst.
+        gap_as_released: Loss of AUROC against models of all real training rows.
+        trts_gap: Loss of AUROC of a model of real rows, tested on the release.
+        accuracy_gap: Loss of accuracy at equal numbers of rows.
+        real_auroc: AUROC of the model of real rows.
+        real_accuracy: Accuracy of the model of real rows.
+        synthetic_auroc: AUROC of the model of the release.
+        synthetic_accuracy: Accuracy of the model of the release.
+
+    Source:
+        Esteban et al. (2017), arXiv:1706.02633; DeLong et al. (1988), doi:10.2307/2531595, for the paired
+        error; for more classes influence values of the macro average.
     """
     learners = chosen_learners(bench.corpus, models)
     problem, alarm = _problem(bench, learners)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
 from functools import cache
 from typing import Any, get_args
 
@@ -49,6 +48,7 @@ from counterproof.reports.sentences import (
     sentence,
 )
 from counterproof.reports.wording import MOST_TO_DO, UNKNOWN_REMEDY, line_of, to_do, warnings_by_question
+from counterproof.run import words_of
 
 P = "fidelity.precision"
 HOSTILE = ["{0}", "{column.__class__}", "{column!r:>9999999}", "{}", "{{", "}", "{group}", "{unit}", "%s", "{column}"]
@@ -63,11 +63,7 @@ def metrics() -> tuple[Metric, ...]:
 @cache
 def words() -> Mapping[str, QuantityReading]:
     """What the installed metrics say of their fields, as an audit puts it into its record."""
-    return {
-        f"{found.id}.{field}": QuantityReading.model_validate(asdict(quantity))
-        for found in metrics()
-        for field, quantity in found.quantities.items()
-    }
+    return words_of(metrics())
 
 
 def shown(value: float | None = 0.2, reach: float = 0.02, **more: Any) -> Shown:
@@ -365,12 +361,13 @@ def test_schema_then_copies_then_what_is_missing_then_the_largest_loss_then_deta
         failing("coverage.rare", field="lost", alarm="no row with sex = F"),
         failing("fidelity.marginals", 0.9, field="invented", group={"column": "age"}),
         failing("fidelity.marginals", 0.3, field="excess", group={"column": "age"}, headline=False),
+        failing("fidelity.density", 90.0),
         failing("coverage.rare", field="tails", group={"column": "age", "cell": "high"}, alarm="no row with age ≥ 74"),
     ]
     expected = [f"{one.metric}.{one.field}" for one in facts]
     assert told_first(*facts) == expected
     assert told_first(*reversed(facts)) == expected
-    assert get_args(Telling) == ("schema", "copies", "missing", "loss", "detail")
+    assert get_args(Telling) == ("schema", "copies", "missing", "column", "loss", "detail")
 
 
 def test_of_losses_the_largest_beside_its_tolerance_comes_first_and_a_fact_before_all_numbers() -> None:

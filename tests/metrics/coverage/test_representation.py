@@ -348,7 +348,7 @@ def test_a_hidden_cell_that_the_release_empties_beyond_chance_fails_without_its_
     frames["train"].loc[:8, "race"] = "rare"
     frames["synthetic"] = people(6000, 12)
     alarm = values(frames)[(("race", "rare"),)].alarm
-    assert alarm == "No row with race = rare, where a faithful release would surely have some"
+    assert alarm == "No row with race = rare; a faithful release would surely have some"
     assert audited(frames).verdict == "fail"
 
 
