@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -10,48 +9,17 @@ from counterproof.reports import wording
 from counterproof.reports.figures.draw import Figure, draw
 from counterproof.reports.figures.markup import Markup
 from counterproof.reports.model import EvidenceReading, GateReading, PanelReading, Reading, RecordData
+from counterproof.reports.outputs.page_size import Limits, fitted, weight_of
+from counterproof.reports.outputs.side_by_side import column_panel, parts_of, row_panel, veiled
 from counterproof.reports.wording import Line, State
 
 FINDINGS, FINDINGS_OF_A_PASS = 3, 2
 OPEN_GATES, OPEN_PASSES = 10, 5
 WIDE = ("forest", "pairs", "marginals")
 """Kinds of figures that need the whole width of the page."""
-COLUMNS_OPEN, ROWS_OPEN, ENTRIES_OPEN, A_FIGURE = 6, 6, 12, 24
+ENTRIES_OPEN = 12
 STILL: frozenset[State] = frozenset({"pass", "undecided", "not_applicable", "not_assessed"})
 Panels = Sequence[tuple[Reading, PanelReading]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How much of a record stands on the page; record.json has the rest, and the page says so.
-
-    Attributes:
-        figure_bytes: Bytes of all folded figures of one question.
-        figure_rows: Rows of a figure's table.
-        tables: Evidence tables of one question.
-        table_rows: Rows of one of them.
-        gates: Gates of one question with their details; others have one line.
-        cells: Cells of one gate.
-        readings: Measurements of all questions together.
-        columns: Folded columns, and folded rows or images, that stand side by side.
-    """
-
-    figure_bytes: int = 500_000
-    figure_rows: int = 120
-    tables: int = 40
-    table_rows: int = 20
-    gates: int = 100
-    cells: int = 12
-    readings: int = 1500
-    columns: int = 144
-
-
-LEVELS = (
-    Limits(),
-    Limits(figure_bytes=150_000, figure_rows=40, tables=10, table_rows=8, gates=50, cells=6, readings=600, columns=48),
-    Limits(figure_bytes=0, figure_rows=0, tables=0, table_rows=0, gates=20, cells=3, readings=200, columns=0),
-)
-"""From all to least: the page takes the first that keeps it within its size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,29 +128,6 @@ class Chapter:
         return f"{gates} passed" if all(line.state == "pass" for line in folded) else f"{gates}: {tally(folded)}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
-    """What is seen side by side, real and release: columns, or rows and images.
-
-    Attributes:
-        sentence: What the gate of the column distributions found; empty where no gate judges it.
-        state: Its verdict, None where no gate judges it.
-        open: The worst of them.
-        folded: The others, by the two dozen.
-        n_folded: How many these are.
-        left_out: How many more only the record has.
-        family: The question that they belong to.
-    """
-
-    sentence: str
-    state: State | None
-    family: str
-    open: Figure
-    folded: tuple[Figure, ...]
-    n_folded: int
-    left_out: int
-
-
 def tally(lines: Sequence[Line]) -> str:
     """How many gates have which verdict, worst first.
 
@@ -264,16 +209,16 @@ def _illustrated(
     findings, rest = _findings(record, chapter, panels)
     figures, spent = [], 0
     for reading, panel in rest:
-        figure = _fitted(_drawn(record, reading, panel), limits)
+        figure = fitted(_drawn(record, reading, panel), limits)
         figure = replace(figure, drawing=Markup("")) if figure.plot else figure
-        spent += _bytes(figure)
+        spent += weight_of(figure)
         if spent > limits.figure_bytes:
             break
         figures.append(figure)
     tables = [(wording.subject_of(reading), table) for reading in readings for table in reading.evidence]
     return replace(
         chapter,
-        findings=[replace(one, figure=_fitted(one.figure, limits)) for one in findings],
+        findings=[replace(one, figure=fitted(one.figure, limits)) for one in findings],
         figures=figures,
         figures_left=len(rest) - len(figures),
         evidence=tables[: limits.tables],
@@ -292,7 +237,7 @@ def _findings(record: RecordData, chapter: Chapter, panels: Panels) -> tuple[lis
             break
         metrics = {line.gate.metric, *(member.gate.metric for member in line.members)}
         titles = {finding.figure.title for finding in found}
-        telling = [(r, p) for r, p in rest if r.metric in metrics and p.title not in titles and not _veiled(record, p)]
+        telling = [(r, p) for r, p in rest if r.metric in metrics and p.title not in titles and not veiled(record, p)]
         about = _worst_columns(line)
         own = min(telling, key=lambda one: not any(name in one[1].title for name in about), default=None)
         if own is not None:
@@ -304,7 +249,7 @@ def _findings(record: RecordData, chapter: Chapter, panels: Panels) -> tuple[lis
 
 def _shortened(record: RecordData, reading: Reading, panel: PanelReading) -> Figure:
     """A figure of at most a dozen entries; its table has them all."""
-    figure, entries = _drawn(record, reading, panel), _parts(panel, "entries")
+    figure, entries = _drawn(record, reading, panel), parts_of(panel, "entries")
     if panel.kind != "forest" or len(entries) <= ENTRIES_OPEN:
         return figure
     short = draw(panel.model_copy(update={"data": {**panel.data, "entries": entries[:ENTRIES_OPEN]}}))
@@ -318,85 +263,7 @@ def _worst_columns(line: Line) -> list[str]:
     return list(line.gate.group or (deciding[0] if deciding else {}))
 
 
-def _veiled(record: RecordData, panel: PanelReading) -> bool:
-    """Whether a panel shows nothing but names, its contents being hidden."""
-    if panel.kind != "pairs" or record.manifest.shows_real or panel.shows_real:
-        return False
-    return not any(isinstance(pair, dict) and pair.get("synthetic_shown") for pair in _parts(panel, "pairs"))
-
-
 def _drawn(record: RecordData, reading: Reading, panel: PanelReading) -> Figure:
     """A figure whose note names its measurement, as every table of evidence does."""
     figure = draw(panel, shows_real=record.manifest.shows_real)
     return replace(figure, note=" · ".join(part for part in (wording.subject_of(reading), figure.note) if part))
-
-
-def _fitted(figure: Figure, limits: Limits) -> Figure:
-    rows = figure.rows[: limits.figure_rows]
-    return replace(figure, rows=rows, left_out=figure.left_out + len(figure.rows) - len(rows))
-
-
-def _bytes(figure: Figure) -> int:
-    """About what a figure adds to the page."""
-    table = sum(len(entry) + 9 for row in figure.rows for entry in row)
-    return len(figure.drawing) + len(json.dumps(figure.plot)) + table
-
-
-def column_panel(record: RecordData) -> tuple[Reading, PanelReading] | None:
-    """The panel of the column distributions, if there is one that can be drawn column by column."""
-    return next((one for one in _panels(record) if one[1].kind == "marginals" and _parts(one[1], "columns")), None)
-
-
-def row_panel(record: RecordData) -> tuple[Reading, PanelReading] | None:
-    """The panel of single rows or images whose contents may be shown, of the first metric that has one."""
-    return next((one for one in _panels(record) if one[1].kind == "pairs" and not _veiled(record, one[1])), None)
-
-
-def _panels(record: RecordData) -> Iterator[tuple[Reading, PanelReading]]:
-    return ((reading, panel) for reading in record.measurements for panel in reading.panels)
-
-
-def _parts(panel: PanelReading, name: str) -> list[object]:
-    found = panel.data.get(name)
-    return found if isinstance(found, list) else []
-
-
-def columns_of(record: RecordData, limits: Limits) -> Side | None:
-    """Column by column, real and release: the columns that differ most, and the others."""
-    found = column_panel(record)
-    if found is None:
-        return None
-    reading = found[0]
-    lines = [wording.line_of(record, gate) for gate in record.gates if gate.metric == reading.metric]
-    judged = [line for line in wording.line_order(record, lines) if line.state != "not_applicable"]
-    side = _side(record, found, "columns", COLUMNS_OPEN, limits)
-    return replace(side, sentence=judged[0].gate.why, state=judged[0].state) if judged else side
-
-
-def rows_of(record: RecordData, limits: Limits) -> Side | None:
-    """Single rows or images of the release beside real ones, as far as their contents may be shown."""
-    found = row_panel(record)
-    if found is None:
-        return None
-    return _side(record, found, "pairs", ROWS_OPEN, limits)
-
-
-def _side(record: RecordData, found: tuple[Reading, PanelReading], name: str, most: int, limits: Limits) -> Side:
-    """The first few parts of a panel, and the others by the two dozen."""
-    reading, panel = found
-    parts = _parts(panel, name)
-    rest = parts[most : most + limits.columns]
-    groups = [parts[:most], *(rest[at : at + A_FIGURE] for at in range(0, len(rest), A_FIGURE))]
-    shown = record.manifest.shows_real
-    drawn = [draw(panel.model_copy(update={"data": {**panel.data, name: part}}), shows_real=shown) for part in groups]
-    first, *others = [_fitted(replace(figure, plot=None), limits) for figure in drawn]
-    left_out = len(parts) - len(groups[0]) - len(rest)
-    return Side(
-        sentence="",
-        state=None,
-        family=reading.family,
-        open=first,
-        folded=tuple(others),
-        n_folded=len(rest),
-        left_out=left_out,
-    )

@@ -26,8 +26,10 @@ from counterproof.reports.group_view.table import group_table
 from counterproof.reports.judgement import number
 from counterproof.reports.model import ControlReading, RecordData
 from counterproof.reports.outputs import evidence_matrix
-from counterproof.reports.outputs.chapters import LEVELS, Chapter, Limits, Side, chapters_of, columns_of, rows_of
+from counterproof.reports.outputs.chapters import Chapter, chapters_of
 from counterproof.reports.outputs.glossary import TERMS, quantities
+from counterproof.reports.outputs.page_size import LEVELS, Limits
+from counterproof.reports.outputs.side_by_side import Side, columns_of, rows_of
 from counterproof.reports.sentences import group_in_words
 from counterproof.reports.serialise import rounded
 from counterproof.reports.text import cell_text, clipped, interval, sentence
