@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shlex
 import time
 from collections.abc import Mapping, Sequence
@@ -203,20 +204,37 @@ def run_audit(
         confidence=config.run.confidence,
         undecided=config.run.undecided,
         without_holdout=config.run.without_holdout,
-        words=words_of(chosen),
+        words=words_of(chosen, noun=bench.noun),
     )
 
 
-def words_of(metrics: Sequence[Metric]) -> dict[str, QuantityReading]:
-    """What each field of some metrics is about, by ``metric.field``; an excess speaks as what it is the excess of."""
+def words_of(metrics: Sequence[Metric], *, noun: str = "row") -> dict[str, QuantityReading]:
+    """What each field of some metrics is about, by ``metric.field``; an excess speaks as what it is the excess of.
+
+    Args:
+        metrics: Whose words.
+        noun: What a row of the data is called: ``row`` or ``image``.
+    """
     words: dict[str, QuantityReading] = {}
     for found in metrics:
         for field, quantity in found.quantities.items():
-            told = QuantityReading.model_validate(asdict(quantity))
+            plain = {
+                name: _of(noun, text) if isinstance(text, str) else text for name, text in asdict(quantity).items()
+            }
+            told = QuantityReading.model_validate(plain)
             words[f"{found.id}.{field}"] = told
             if field == found.headline:
                 words[f"{found.id}.excess"] = told
     return words
+
+
+def _of(noun: str, text: str) -> str:
+    """Words about rows, as words about images.
+
+    >>> _of("image", "Rows with {group}, per release row")
+    'Images with {group}, per release image'
+    """
+    return re.sub(r"\brow", noun, re.sub(r"\bRow", noun.capitalize(), text))
 
 
 def read_gates(config: Config, own: Mapping[str, Metric] = MappingProxyType({})) -> list[Requirement]:

@@ -104,6 +104,11 @@ class Workbench:
         return self.reference.corpus
 
     @property
+    def noun(self) -> str:
+        """What a row is called in sentences: ``image`` or ``row``."""
+        return "image" if self.corpus.modality == "image" else "row"
+
+    @property
     def is_null(self) -> bool:
         """Whether this view holds real rows against real rows: only values are wanted."""
         return self.draw is not None

@@ -88,17 +88,18 @@ def lost_value(bench: Workbench) -> Value:
         unit=unit,
         n={"real": len(bench.real), "release": len(bench.release)},
         reason=f"of {len(sure)} values that a faithful release of this size surely has",
-        alarm=_alarm(lost, len(bench.release)),
+        alarm=_alarm(lost, len(bench.release), bench.noun),
         evidence=(_listed(lost),) if lost else (),
     )
 
 
-def _alarm(lost: list[Held], rows: int) -> str:
+def _alarm(lost: list[Held], rows: int, noun: str) -> str:
     if not lost:
         return ""
     first, others = lost[0], len(lost) - 1
     more = f"; {others} more {'value is' if others == 1 else 'values are'} missing" if others else ""
-    return f"No row with {first}; a faithful release of {rows:,} rows would have about {first.expected:,.0f}{more}."
+    made = f"a faithful release of {rows:,} {noun}s"
+    return f"No {noun} with {first}; {made} would have about {first.expected:,.0f}{more}."
 
 
 def _listed(lost: list[Held]) -> Evidence:

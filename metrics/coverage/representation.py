@@ -157,7 +157,7 @@ def _of_cell(bench: Workbench, cell: Cell, decidable: bool, parts: int) -> Value
     if not cell.n_made:
         within = f"the release has no row of the declared values of {cell}"
         return Value(group=cell.group, status="not_assessable", reason=within, decidable=False)
-    empty = "" if bench.is_null else _empty(cell, parts)
+    empty = "" if bench.is_null else _empty(cell, parts, bench.noun)
     if cell.hidden:
         reason = f"fewer than {bench.small_cell} real rows"
         return Value(group=cell.group, status="not_assessable", reason=reason, decidable=False, alarm=empty)
@@ -184,7 +184,7 @@ def _of_quota(bench: Workbench, quota: Quota, decidable: bool, parts: int) -> It
             unit="of the declared share",
             reason=f"against the declared share of {quota.share:.4g}",
             decidable=decidable,
-            alarm="" if bench.is_null else _missed(quota, parts),
+            alarm="" if bench.is_null else _missed(quota, parts, bench.noun),
         )
 
 
@@ -199,18 +199,18 @@ def _headline(
     return Value(estimate=found.estimate(bench.level), n=sizes, reason=f"thinnest: {found}", panels=panels)
 
 
-def _empty(cell: Cell, parts: int) -> str:
+def _empty(cell: Cell, parts: int, noun: str) -> str:
     if cell.made or cell.empty_by_chance() > EMPTY / parts:
         return ""
     if cell.hidden:
-        return f"No row with {cell}; a faithful release would surely have some"
+        return f"No {noun} with {cell}; a faithful release would surely have some"
     expected = cell.n_made * cell.real / cell.n_real
-    return f"No row with {cell}; a faithful release of {cell.n_made:,} rows would have about {expected:,.0f}"
+    return f"No {noun} with {cell}; a faithful release of {cell.n_made:,} {noun}s would have about {expected:,.0f}"
 
 
-def _missed(quota: Quota, parts: int) -> str:
+def _missed(quota: Quota, parts: int, noun: str) -> str:
     if quota.unheard:
         return quota.unheard
     if quota.made or quota.empty_by_chance() > EMPTY / parts:
         return ""
-    return f"no row of {quota}, where the declared share asks for about {quota.n_made * quota.share:.0f}"
+    return f"No {noun} with {quota}; the declared share asks for about {quota.n_made * quota.share:,.0f}"

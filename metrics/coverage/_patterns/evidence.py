@@ -26,7 +26,8 @@ def alarm(bench: Workbench, space: Space, search: Search) -> str:
     hidden = hidden_counts(bench, gone)[0]
     expected = f"at least {np.ceil(search.threshold):,.0f}" if hidden else f"about {search.expected(gone)[0]:,.0f}"
     more = f"; so for {len(gone) - 1} more such combination{'' if len(gone) == 2 else 's'}" if len(gone) > 1 else ""
-    rows = "No row" if not gone.made[0] else f"Only {gone.made[0]} row{'' if gone.made[0] == 1 else 's'}"
+    some = f"Only {gone.made[0]} {bench.noun}{'' if gone.made[0] == 1 else 's'}"
+    rows = some if gone.made[0] else f"No {bench.noun}"
     return f"{rows} with {space.text(gone.patterns[0])}; a faithful release would have {expected}{more}"
 
 

@@ -43,7 +43,7 @@ class Quota:
     pooled: bool = False
 
     def __str__(self) -> str:
-        return ", ".join(f"{column}={value}" for column, value in self.group)
+        return ", ".join(f"{column} = {value}" for column, value in self.group)
 
     @property
     def ratio(self) -> float:

@@ -147,7 +147,7 @@ def test_a_value_that_may_be_among_the_pooled_is_not_assessable() -> None:
     found = record["coverage.representation.target[sex=X]"]
     assert (found.status, found.reason) == (
         "not_assessable",
-        "sex=X may be among the rare values, which are pooled",
+        "sex = X may be among the rare values, which are pooled",
     )
 
 
