@@ -28,7 +28,7 @@ addEventListener("beforeprint", () => document.querySelectorAll("details").forEa
     if (target.matches("section")) { const only = target.querySelectorAll(":scope > details.fold"); if (only.length === 1) only[0].open = true; }
     return target;
   };
-  addEventListener("hashchange", () => { const t = reveal(location.hash); if (t) t.scrollIntoView(); });
+  addEventListener("hashchange", () => { const t = reveal(location.hash); if (t) requestAnimationFrame(() => t.scrollIntoView({ behavior: "instant" })); });
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a[href^='#']");
     if (!link || link.closest(".contents")) return;

@@ -123,6 +123,7 @@ def test_search_and_question_sift_the_measurements(browser: Any, tmp_path: Path)
     page = opened(browser, tmp_path, census_record())
     page.locator("#q3 .jump").click()  # all measurements of leakage
     rows = page.locator("#measured tr")
+    page.wait_for_function("document.getElementById('measurements').getBoundingClientRect().top >= 0")
     assert rows.locator("visible=true").count() == 1
     page.locator("[data-filter=measured] select").select_option("")
     page.locator("[data-filter=measured] input").fill("kernel EXCESS")
