@@ -155,7 +155,7 @@ def filled(template: str, group: GroupKey | None, *, rest: bool = True) -> str:
         used.add(key)
         value = parts.get(key)
         if value in (None, "*"):
-            return "" if parts and value is None else f"each {key}"
+            return "" if (parts and value is None) or key == "cell" else f"each {key}"
         return _value(key, value)
 
     name = " ".join(printable(_PLACES.sub(told, template)).replace(" ()", "").split())

@@ -94,7 +94,8 @@ def _in_words(bench: Workbench, column: NDArray[np.float32], name: str, side: Si
     rows = bench.real.rows
     edge = float(frame[name].iloc[int(rows[np.flatnonzero(column[rows] == np.float32(side.edge))[0]])])
     signs = {"high": ("≥", ">"), "low": ("≤", "<")}
-    return f"{name} {signs[end][side.beyond]} {f'{edge:,.0f}' if abs(edge) >= 1000 else f'{edge:.4g}'}"
+    told = f"{edge:.4g}"  # four digits: the edge is a value of a real row
+    return f"{name} {signs[end][side.beyond]} {f'{float(told):,.0f}' if abs(edge) >= 1000 else told}"
 
 
 def _side(column: NDArray[np.float32], real: NDArray[np.float32], tail: float, high: bool) -> Side | None:

@@ -97,7 +97,7 @@ Share = Annotated[float, pydantic.Field(gt=0, lt=0.5)]
             telling="missing",
         ),
         "tails": Quantity(
-            name="Rows in the {cell} tail of {column}",
+            name="Tail of {column} ({cell})",
             measure="{} times their share in real data",
             finding="The {cell} tail of {column} is thin or missing",
             means="The rare extremes, which often matter most, are clipped.",
@@ -105,7 +105,7 @@ Share = Annotated[float, pydantic.Field(gt=0, lt=0.5)]
             telling="detail",
         ),
         "categories": Quantity(
-            name="Rows with {column} = {cell}",
+            name="Rare values of {column} ({cell})",
             measure="{} times their share in real data",
             finding="The rare value {column} = {cell} is thin or missing",
             means="Who works with this value finds too few rows.",

@@ -116,7 +116,9 @@ def bin_name(edges: NDArray[np.float64], at: int, *, is_date: bool) -> str:
 
     def text(value: float) -> str:
         # numpy's dates reach the year 9999, which stands for "never" in many tables; pandas' nanoseconds do not
-        return str(np.datetime64(math.floor(value), "s").astype("datetime64[D]")) if is_date else f"{value:.4g}"
+        if is_date:
+            return str(np.datetime64(math.floor(value), "s").astype("datetime64[D]"))
+        return f"{float(f'{value:.4g}'):,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
 
     if not len(edges):
         return "all values"

@@ -9,36 +9,25 @@ from __future__ import annotations
 
 import base64
 import gzip
-import hashlib
-import json
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from counterproof.reports import wording
 from counterproof.reports.figures.draw import Figure
-from counterproof.reports.figures.gate_scale import gate_scale
-from counterproof.reports.group_view.cells import FAR
 from counterproof.reports.group_view.table import group_table
-from counterproof.reports.judgement import number
 from counterproof.reports.model import ControlReading, RecordData
 from counterproof.reports.outputs import evidence_matrix
 from counterproof.reports.outputs.chapters import Chapter, chapters_of
-from counterproof.reports.outputs.glossary import TERMS, quantities
+from counterproof.reports.outputs.glossary import quantities
 from counterproof.reports.outputs.page_size import LEVELS, Limits
+from counterproof.reports.outputs.page_templates import LISTED, security_policy, template, text_of
 from counterproof.reports.outputs.side_by_side import Side, columns_of, rows_of
-from counterproof.reports.sentences import group_in_words
-from counterproof.reports.serialise import rounded
-from counterproof.reports.text import cell_text, clipped, interval, sentence
 
 BUNDLE = "plotly-cartesian.min.js.gz"
 MOST_BYTES = 8_000_000
-LONGEST = 3_000  # letters of one text on the page
-WARNINGS_OPEN = 3
-LISTED = 200  # entries of any other list
 
 
 def render(record: RecordData) -> str:
@@ -56,10 +45,10 @@ def _page(record: RecordData, limits: Limits) -> str:
     columns, rows = columns_of(record, limits), rows_of(record, limits)
     plotted = any(figure.plot for chapter in chapters for figure in _figures(chapter))
     verdict, because = wording.overall(record)
-    loader = _text("report.js")
+    loader = text_of("report.js")
     scripts = [loader, _bundle()[0]] if plotted else [loader]
     groups = group_table(record)
-    return _environment().get_template("report.html.j2").render(
+    return template("report.html.j2").render(
         record=record,
         manifest=record.manifest,
         limits=limits,
@@ -86,17 +75,17 @@ def _page(record: RecordData, limits: Limits) -> str:
         quantities=quantities(record),
         thinned=_thinned(record, chapters, columns, limits),
         shows_real=wording.shows_real(record),
-        style=Markup(_text("style.css")),
+        style=Markup(text_of("style.css")),
         loader=Markup(loader),
         bundle=Markup(_bundle()[1] if plotted else ""),
-        policy=_policy(scripts),
+        policy=security_policy(scripts),
     )  # fmt: skip
 
 
 def render_summary(record: RecordData) -> str:
     """A strip for notebooks: verdict, families and gates; inline styles, no scripts."""
     verdict, because = wording.overall(record)
-    return _environment().get_template("summary.html.j2").render(
+    return template("summary.html.j2").render(
         record=record,
         verdict=verdict,
         because=because,
@@ -149,67 +138,7 @@ def _thinned(record: RecordData, chapters: Sequence[Chapter], columns: Side | No
 
 
 @cache
-def _environment() -> Environment:
-    made = Environment(
-        loader=PackageLoader("counterproof.reports", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_final,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters |= {
-        "cell": cell_text,
-        "clipped": clipped,
-        "full": _full,
-        "multiplicity": wording.multiplicity,
-        "number": number,
-        "place": group_in_words,
-        "pretty": _pretty,
-        "rounded": rounded,
-        "sentence": sentence,
-        "subject": wording.subject_of,
-    }
-    made.globals |= {"LOOKS": wording.LOOKS, "interval": interval, "gate_scale": gate_scale}
-    made.globals |= {"FAR": FAR, "TERMS": TERMS, "LISTED": LISTED, "WARNINGS_OPEN": WARNINGS_OPEN}
-    return made
-
-
-def _final(value: object) -> object:
-    """Values in the page: markup unchanged, everything else without control characters and of bounded length."""
-    return value if isinstance(value, Markup) else clipped("" if value is None else value, LONGEST)
-
-
-def _full(text: object) -> str:
-    """A sentence with its full stop."""
-    line = sentence(text)
-    return line if line.endswith((".", "!", "?", ":", "…")) or not line else f"{line}."
-
-
-def _pretty(value: object) -> Markup:
-    """JSON to read, escaped here because its line breaks are meant to stay."""
-    lines = json.dumps(rounded(value), indent=2, ensure_ascii=False, sort_keys=True).split("\n")
-    more = [f"… {len(lines) - 10 * LISTED} more lines stand in record.json"] if len(lines) > 10 * LISTED else []
-    return Markup("\n").join(clipped(line, LONGEST) for line in [*lines[: 10 * LISTED], *more])
-
-
-@cache
-def _text(name: str) -> str:
-    return resources.files("counterproof.reports").joinpath("templates", name).read_text(encoding="utf-8")
-
-
-@cache
 def _bundle() -> tuple[str, str]:
     """plotly.js as text, and packed for embedding."""
     packed = resources.files("counterproof.reports").joinpath("templates", BUNDLE).read_bytes()
     return gzip.decompress(packed).decode("utf-8"), base64.b64encode(packed).decode("ascii")
-
-
-def _policy(scripts: list[str]) -> str:
-    """The content security policy: these scripts, no others; no network at all."""
-    hashes = (base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii") for text in scripts)
-    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
-    return (
-        f"default-src 'none'; script-src {allowed}; img-src data: blob:; style-src 'unsafe-inline'; "
-        "base-uri 'none'; form-action 'none'"
-    )

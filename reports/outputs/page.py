@@ -9,16 +9,16 @@ from markupsafe import Markup
 
 from counterproof.reports import wording
 from counterproof.reports.model import RecordData
-from counterproof.reports.outputs.html import _environment, _policy, _text
+from counterproof.reports.outputs.page_templates import security_policy, template, text_of
 from counterproof.reports.text import printable
 
 
-def page(template: str, *, title: str, **values: Any) -> str:
+def page(name: str, *, title: str, **values: Any) -> str:
     """A page from its template; everything that comes from data is escaped."""
-    return _environment().get_template(template).render(
+    return template(name).render(
         title=title,
-        policy=_policy([]),
-        style=Markup(_text("style.css") + _text("pages.css")),
+        policy=security_policy([]),
+        style=Markup(text_of("style.css") + text_of("pages.css")),
         release=release_name,
         verdict_of=wording.overall,
         headline_of=wording.headline,

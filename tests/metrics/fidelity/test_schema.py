@@ -110,7 +110,7 @@ def test_the_schema_is_the_headline_and_the_rest_is_computed_without_the_column(
     told = markdown(record)
     assert told.index("is missing from the release") < told.index("##")
     page = render(record)
-    assert page.index("is missing from the release") < page.index('id="gates"')
+    assert page.index("is missing from the release") < page.index('id="columns"')
     columns = {r.group["column"] for r in record.measurements if r.metric == "fidelity.marginals" and r.group}
     assert columns == {"charges", "plan", "left"}
     assert record["utility.tstr"].status == "measured"
