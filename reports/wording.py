@@ -268,7 +268,7 @@ def _judged_reading(record: RecordData, gate: GateReading) -> Reading | None:
 def _shown(record: RecordData, gate: GateReading, found: Reading) -> Line:
     """A gate whose numbers are those of a reading, on the scale that readers know."""
     base = _base(record, found) if found.field.endswith("excess") else None
-    quantity = quantity_of(record.about, base or found)
+    quantity = record.about.get(f"{gate.metric}.{gate.field}") or quantity_of(record.about, base or found)
     shown = on_own_scale(
         Shown(
             quantity=quantity,

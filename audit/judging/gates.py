@@ -218,10 +218,10 @@ def _reading(gate: Gate, cells: list[Cell], terms: Terms, undecided: str) -> Gat
     verdict = _verdict(listed, too_few, undecided)
     leading = next((c for c in [*listed, *too_few] if c.verdict == verdict), cells[0])
     first = leading.reading
-    about = quantity_of(terms.words, terms.own(first))
+    about = terms.words.get(f"{gate.metric}.{gate.field}") or quantity_of(terms.words, terms.own(first))
     return GateReading(
         **_declared(gate),
-        field=first.field,
+        field=gate.field or first.field,
         group=_group(gate),
         family=first.family,
         verdict=verdict,

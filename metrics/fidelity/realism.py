@@ -210,5 +210,8 @@ def _pictures(bench: Workbench, scores: Realism) -> tuple[Panel, ...]:
         for made, real, far, own in zip(*sides, gap, own_rows(bench, sides[0]), strict=True)
     ]
     what = "images" if bench.corpus.modality == "image" else "rows"
-    note = "" if bench.show_real else "Contents of real rows are hidden, and of release rows that come near to one."
+    hidden = (
+        f"Contents of real {what} are hidden (--show-real shows them), and of release {what} that come near to one."
+    )
+    note = "" if bench.show_real else hidden
     return (replace(pair_panel(bench, pairs), title=f"Least realistic {what}, worst first", note=note),)

@@ -41,7 +41,7 @@ def pair_panel(bench: Workbench, pairs: list[Pair]) -> Panel:
         "redacted": not bench.show_real,
         "pairs": [_drawn(bench, pair) for pair in pairs],
     }
-    note = "" if bench.show_real else "Contents are hidden: a copy would show the real record."
+    note = "" if bench.show_real else "Contents are hidden (--show-real shows them): a copy would show the real record."
     return Panel(kind="pairs", title="Closest pairs", data=data, note=note, shows_real=bench.show_real and bool(pairs))
 
 

@@ -13,7 +13,7 @@ from counterproof.reports.text import cell_text, clipped
 PAIRS_DRAWN = 24
 HIDDEN_DRAWN = 6
 FIELDS_DRAWN = 40
-HIDDEN = "hidden: run with --show-real"
+HIDDEN = "hidden"
 
 
 def draw_pairs(data: Pairs, *, reveal: bool) -> Markup:
