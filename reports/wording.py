@@ -209,23 +209,39 @@ def family_of(gate: GateReading) -> str:
     return gate.family or "other"
 
 
-def line_of(record: RecordData, gate: GateReading) -> Line:
-    """A gate with the titles of the readings it judged."""
+Places = Mapping[tuple[str, frozenset[tuple[str, str | None]]], Sequence[Reading]]
+"""The readings of each metric and group."""
+
+
+def places_of(record: RecordData) -> Places:
+    """Where readings stand, so that many gates find theirs in one step each."""
+    places: dict[tuple[str, frozenset[tuple[str, str | None]]], list[Reading]] = {}
+    for reading in record.measurements:
+        places.setdefault((reading.metric, frozenset(reading.group.items())), []).append(reading)
+    return places
+
+
+def line_of(record: RecordData, gate: GateReading, places: Places | None = None) -> Line:
+    """A gate as outputs show it; ``places`` of the record where many gates are asked for."""
+    places = places_of(record) if places is None else places
     if gate.members:
-        members = tuple(line_of(record, member) for member in gate.members)
+        members = tuple(line_of(record, member, places) for member in gate.members)
         deciding = (gate.metric, gate.field, gate.value, gate.limit)
         told = ((m.gate.metric, m.gate.field, m.gate.value, m.gate.limit) for m in members)
         leading = next((m for m, key in zip(members, told, strict=True) if key == deciding), members[0])
         name = printable(gate.name)
         return replace(leading, gate=gate, state=state_of(gate), title=name, named=name, where="", members=members)
-    found = _judged_reading(record, gate)
+    found = _judged_reading(record, gate, places)
     if found is None:
         return Line(gate=gate, state=state_of(gate), title=subject("", gate.metric, gate.field, gate.group))
-    return _shown(record, gate, found)
+    return _shown(record, gate, found, places)
 
 
-def cell_lines(record: RecordData, gate: GateReading, cells: Sequence[CellReading]) -> list[Line]:
+def cell_lines(
+    record: RecordData, gate: GateReading, cells: Sequence[CellReading], places: Places | None = None
+) -> list[Line]:
     """The cells of a gate, each as a line of its own."""
+    places = places_of(record) if places is None else places
     lines = []
     for cell in cells:
         alone = gate.model_copy(
@@ -245,29 +261,33 @@ def cell_lines(record: RecordData, gate: GateReading, cells: Sequence[CellReadin
                 "waiver": None,
             }
         )
-        found = _judged_reading(record, alone)
+        found = _judged_reading(record, alone, places)
         lines.append(
             Line(gate=alone, state=cell.verdict, title=group_in_words(cell.group))
             if found is None
-            else _shown(record, alone, found)
+            else _shown(record, alone, found, places)
         )
     return lines
 
 
-def _judged_reading(record: RecordData, gate: GateReading) -> Reading | None:
+def _judged_reading(record: RecordData, gate: GateReading, places: Places) -> Reading | None:
     """The reading that a gate's numbers are of: for one of many cells the cell that decides."""
-    known = [reading for reading in record.measurements if reading.metric == gate.metric]
-    same = [r for r in known if r.field == gate.field or (not gate.field and r.headline)] or known
     group = gate.group
     if group is None:
         cells = [*gate.cells, *gate.too_few]
         group = next((c.group for c in cells if c.verdict == gate.verdict), next((c.group for c in cells), {}))
+    here = places.get((gate.metric, frozenset(group.items())), ())
+    exact = [r for r in here if r.field == gate.field or (not gate.field and r.headline)]
+    if exact:
+        return exact[0]
+    known = [reading for reading in record.measurements if reading.metric == gate.metric]
+    same = [r for r in known if r.field == gate.field or (not gate.field and r.headline)] or known
     return next((r for r in same if r.group == group), same[0] if same else None)
 
 
-def _shown(record: RecordData, gate: GateReading, found: Reading) -> Line:
+def _shown(record: RecordData, gate: GateReading, found: Reading, places: Places) -> Line:
     """A gate whose numbers are those of a reading, on the scale that readers know."""
-    base = _base(record, found) if found.field.endswith("excess") else None
+    base = _base(found, places) if found.field.endswith("excess") else None
     quantity = record.about.get(f"{gate.metric}.{gate.field}") or quantity_of(record.about, base or found)
     shown = on_own_scale(
         Shown(
@@ -300,9 +320,9 @@ def _shown(record: RecordData, gate: GateReading, found: Reading) -> Line:
     )
 
 
-def _base(record: RecordData, reading: Reading) -> Reading | None:
+def _base(reading: Reading, places: Places) -> Reading | None:
     """The reading that an excess over the floor is the excess of."""
-    of_group = [r for r in record.measurements if r.metric == reading.metric and r.group == reading.group]
+    of_group = places.get((reading.metric, frozenset(reading.group.items())), ())
     if reading.field != "excess":
         return next((r for r in of_group if r.field == reading.field.removesuffix("_excess")), None)
     return next((r for r in of_group if r.headline), None)
@@ -311,8 +331,9 @@ def _base(record: RecordData, reading: Reading) -> Reading | None:
 def gates_by_family(record: RecordData) -> dict[str, list[Line]]:
     """Every gate by family, worst first inside it, facts before estimates; families in the order of the questions."""
     rungs: dict[str, list[Line]] = {family: [] for family in families(record)}
+    places = places_of(record)
     for gate in record.gates:
-        rungs[family_of(gate)].append(line_of(record, gate))
+        rungs[family_of(gate)].append(line_of(record, gate, places))
     for lines in rungs.values():
         lines.sort(key=lambda line: (RANK[line.state], line.gate.margin is not None))
     return rungs

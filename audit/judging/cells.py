@@ -34,6 +34,7 @@ class Terms:
         fail_confidence: The same for a FAIL, adjusted for the number of gates and cells.
         without_holdout: Whether leakage that cannot be assessed is let pass by.
         readings: Every reading of the record.
+        headlines: Those of them that are their metric's headline, by metric and group.
         baseline: An earlier record to compare with.
         widen: Whether the policy's tolerances widen to what real data of this size differ by.
         rows: Rows a side of the whole audit.
@@ -48,6 +49,7 @@ class Terms:
     without_holdout: Literal["refuse", "allow"] = "refuse"
     readings: Mapping[Place, Reading] = field(default_factory=dict)
     baseline: Record | None = None
+    headlines: Mapping[tuple[str, frozenset[tuple[str, str | None]]], Reading] = field(default_factory=dict)
     adjusted_for: int = 1
     words: Words = field(default_factory=dict)
 
@@ -59,7 +61,7 @@ class Terms:
         """The reading that an excess over the floor is the excess of."""
         if reading.field != "excess":
             return self.readings.get(place(reading, reading.field.removesuffix("_excess")))
-        return next((r for r in self.readings.values() if r.headline and _together(r, reading)), None)
+        return self.headlines.get((reading.metric, frozenset(reading.group.items())))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -289,10 +291,6 @@ def _baseline(gated: str, reading: Reading, baseline: Record | None) -> float:
     if unlike := reading.unlike(old):
         raise GateError(f"gate {gated}: the baseline has {unlike}; audit it again")
     return old.value
-
-
-def _together(one: Reading, other: Reading) -> bool:
-    return one.metric == other.metric and one.group == other.group
 
 
 def _state(reading: Reading, terms: Terms) -> Verdict:

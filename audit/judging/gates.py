@@ -53,8 +53,21 @@ def judge_gates(
         GateError: A gate of the configuration names what does not exist, or its limit cannot be
             made. (A gate of the policy becomes an error of its own, never an exception.)
     """
-    court = _Court(
+    by_metric: dict[str, list[Reading]] = {}
+    by_field: dict[tuple[str, str], list[Reading]] = {}
+    headlines: dict[tuple[str, frozenset[tuple[str, str | None]]], Reading] = {}
+    for reading in measurements:
+        by_metric.setdefault(reading.metric, []).append(reading)
+        by_field.setdefault((reading.metric, reading.field), []).append(reading)
+        if reading.headline:
+            by_field.setdefault((reading.metric, ""), []).append(reading)
+            headlines.setdefault((reading.metric, frozenset(reading.group.items())), reading)
+    judge = GateJudge(
         measurements=measurements,
+        by_metric=by_metric,
+        by_field=by_field,
+        headlines=headlines,
+        rows=max((reading.rows for reading in measurements), default=0),
         readings={place(reading): reading for reading in measurements},
         known={reading.metric for reading in measurements} | set(installed()),
         strict=max(1, sum(gate.level == "fail" for gate in leaves(gates))),
@@ -65,7 +78,7 @@ def judge_gates(
         words=words or {},
     )
     return [
-        joined(one.name, [court.judge(gate) for gate in one.gates]) if isinstance(one, AllOf) else court.judge(one)
+        joined(one.name, [judge.judge(gate) for gate in one.gates]) if isinstance(one, AllOf) else judge.judge(one)
         for one in gates
     ]
 
@@ -104,7 +117,7 @@ def refuse_unknown_columns(gates: Sequence[Requirement], known: Collection[str],
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Court:
+class GateJudge:
     """Where gates are judged: the readings and the rules of one record.
 
     Gates judge ``measurements``, where a place that was read twice counts twice and the worst
@@ -112,6 +125,10 @@ class _Court:
     """
 
     measurements: Sequence[Reading]
+    by_metric: Mapping[str, Sequence[Reading]]
+    by_field: Mapping[tuple[str, str], Sequence[Reading]]
+    headlines: Mapping[tuple[str, frozenset[tuple[str, str | None]]], Reading]
+    rows: int
     readings: Mapping[Place, Reading]
     known: Collection[str]
     strict: int
@@ -125,15 +142,16 @@ class _Court:
         """Judge one gate; what the policy gets wrong is an error of that gate alone."""
         try:
             gate = resolve_gate(gate, self.known)
-            picked = pick(gate, [r for r in self.measurements if r.metric == gate.metric])
+            picked = pick(gate, self.by_metric.get(gate.metric, []), self.by_field.get((gate.metric, gate.field), []))
             adjusted = self.strict * max(1, len(picked))
             terms = Terms(
                 confidence=self.confidence,
                 fail_confidence=1 - (1 - self.confidence) / adjusted,
                 without_holdout=self.without_holdout,
                 widen=self.undecided == "allow",
-                rows=max((reading.rows for reading in self.measurements), default=0),
+                rows=self.rows,
                 readings=self.readings,
+                headlines=self.headlines,
                 baseline=self.baseline,
                 adjusted_for=adjusted,
                 words=self.words,
@@ -148,8 +166,8 @@ class _Court:
         return _reading(gate, cells, terms, self.undecided)
 
     def _why_missing(self, gate: Gate) -> str:
-        places = [r.where for r in self.measurements if r.metric == gate.metric and r.group]
-        if not any(r.metric == gate.metric for r in self.measurements):
+        places = [r.where for r in self.by_metric.get(gate.metric, []) if r.group]
+        if gate.metric not in self.by_metric:
             return f"{gate.metric} was not measured in this audit"
         near = _nearest(gate.where.strip("[]"), places)
         return f"{gate.name} was not measured at {gate.where or 'the data set as a whole'}{near}"
@@ -168,8 +186,8 @@ class _Court:
         )
 
 
-def pick(gate: Gate, readings: Sequence[Reading]) -> list[Reading]:
-    """The readings of its metric that a gate is about.
+def pick(gate: Gate, readings: Sequence[Reading], of_field: Sequence[Reading]) -> list[Reading]:
+    """The readings of its metric that a gate is about, of which some are of the field that it names.
 
     A gate on every cell is also about what could not be measured, so that a column that cannot be
     assessed does not drop out of sight. Where nothing was measured, the metric's state stands in.
@@ -177,16 +195,25 @@ def pick(gate: Gate, readings: Sequence[Reading]) -> list[Reading]:
     Raises:
         GateError: The metric has no such field; the message names the nearest.
     """
-    of_field = [r for r in readings if (r.field == gate.field if gate.field else r.headline)]
+    picked = _at(gate, of_field)
+    if picked and not gate.cells:
+        return picked
     states = _states(gate, readings, stand_in=not of_field)
     if readings and not of_field and not states:
         near = _nearest(gate.name, {f"{r.metric}.{r.field}" for r in readings})
         raise GateError(f"gate {gate.expression or gate}: {gate.metric} has no field {gate.field or 'value'}{near}")
-    picked = [r for r in of_field if matches(gate, r.group)]
     if gate.cells:
         seen = {place(r) for r in picked}
         picked += [r for r in states if r.status != "not_applicable" and place(r) not in seen]
     return picked or [r for r in states if not r.group] or (states if not of_field else [])
+
+
+def _at(gate: Gate, readings: Sequence[Reading]) -> list[Reading]:
+    """The readings at the place, or places, that a gate names."""
+    if gate.cells or any(selector.every for selector in gate.selectors):
+        return [r for r in readings if matches(gate, r.group)]
+    there: GroupKey = {selector.column: selector.value for selector in gate.selectors}
+    return [r for r in readings if r.group == there]
 
 
 def _states(gate: Gate, readings: Sequence[Reading], *, stand_in: bool) -> list[Reading]:

@@ -166,23 +166,24 @@ def _chapters(record: RecordData, limits: Limits | None) -> Iterator[Chapter]:
 def _gate_rows(record: RecordData, family: str, limits: Limits | None) -> list[GateRow]:
     """The gates of a question, worst first; the first of them with their cells."""
     gates = [gate for gate in record.gates if wording.family_of(gate) == family]
-    lines = [wording.line_of(record, gate) for gate in gates]
+    places = wording.places_of(record)
+    lines = [wording.line_of(record, gate, places) for gate in gates]
     gate_of = {id(line): gate for line, gate in zip(lines, gates, strict=True)}
     ordered = wording.line_order(record, lines)
     if limits is None:
         return [GateRow(line=line) for line in ordered]
     detailed = ordered[: limits.gates]
-    rows = [_detailed(record, line, gate_of[id(line)], limits.cells) for line in detailed]
+    rows = [_detailed(record, line, gate_of[id(line)], limits.cells, places) for line in detailed]
     return rows + [GateRow(line=line) for line in ordered[limits.gates :]]
 
 
-def _detailed(record: RecordData, line: Line, gate: GateReading, most: int) -> GateRow:
+def _detailed(record: RecordData, line: Line, gate: GateReading, most: int, places: wording.Places) -> GateRow:
     return GateRow(
         line=line,
         detailed=True,
-        cells=wording.cell_lines(record, gate, gate.cells[:most]),
+        cells=wording.cell_lines(record, gate, gate.cells[:most], places),
         cells_left=max(0, len(gate.cells) - most),
-        too_few=wording.cell_lines(record, gate, gate.too_few[:most]),
+        too_few=wording.cell_lines(record, gate, gate.too_few[:most], places),
         too_few_left=max(0, len(gate.too_few) - most),
     )
 

@@ -151,14 +151,15 @@ def render_comparison(earlier: RecordData, later: RecordData, *, links: tuple[st
 def changes_of(earlier: RecordData, later: RecordData) -> list[Change]:
     """Every gate of both audits, paired by what it judges; changed verdicts and clear changes first."""
     then, now = gates_by_what_they_judge(earlier), gates_by_what_they_judge(later)
+    before, after = wording.places_of(earlier), wording.places_of(later)
     found = []
     for key in dict.fromkeys([*now, *then]):
         old, new = then.get(key), now.get(key)
         apart = unlike(earlier, later, new) if old is not None and new is not None else ""
         found.append(
             Change(
-                earlier=None if old is None else wording.line_of(earlier, old),
-                later=None if new is None else wording.line_of(later, new),
+                earlier=None if old is None else wording.line_of(earlier, old, before),
+                later=None if new is None else wording.line_of(later, new, after),
                 apart=apart,
             )
         )

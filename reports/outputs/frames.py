@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from counterproof.reports.model import RecordData
 from counterproof.reports.sentences import group_in_words
-from counterproof.reports.wording import line_of
+from counterproof.reports.wording import line_of, places_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,12 +59,13 @@ def _measurements(record: RecordData) -> Iterator[dict[str, Any]]:
 
 def _gates(record: RecordData) -> Iterator[dict[str, Any]]:
     """Every gate; one that asks for several at once is followed by its members."""
+    places = places_of(record)
     for gate in record.gates:
         for one, whole in [(gate, ""), *((member, gate.name) for member in gate.members)]:
             yield {
                 **{name: getattr(one, name) for name in GATES if name in type(one).model_fields},
                 "group": group_in_words(one.group),
-                "title": line_of(record, one).title,
+                "title": line_of(record, one, places).title,
                 "cells": len(one.cells),
                 "cells_failed": sum(cell.verdict == "fail" for cell in one.cells),
                 "waiver": one.waiver or "",

@@ -63,7 +63,8 @@ def columns_of(record: RecordData, limits: Limits) -> Side | None:
     if found is None:
         return None
     reading = found[0]
-    lines = [wording.line_of(record, gate) for gate in record.gates if gate.metric == reading.metric]
+    places = wording.places_of(record)
+    lines = [wording.line_of(record, gate, places) for gate in record.gates if gate.metric == reading.metric]
     judged = [line for line in wording.line_order(record, lines) if line.state != "not_applicable"]
     side = _side(record, found, "columns", COLUMNS_OPEN, limits)
     return replace(side, sentence=judged[0].gate.why, state=judged[0].state) if judged else side
