@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from counterproof.reports.figures.axes import Axis, axis_over
 from counterproof.reports.figures.gate_scale import REACH, limits
 from counterproof.reports.figures.markup import Markup, drawing, element, hint
+from counterproof.reports.gate_lines import Line
 from counterproof.reports.sentences import amount
-from counterproof.reports.wording import Line
 
 WIDTH, HEIGHT = 260.0, 54.0
 EARLIER, LATER, FOOT = 11.0, 27.0, 38.0

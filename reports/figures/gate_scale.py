@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from counterproof.reports.figures.axes import Axis, axis_over
 from counterproof.reports.figures.markup import Markup, drawing, element, hint
+from counterproof.reports.gate_lines import Line, State
 from counterproof.reports.judgement import number
 from counterproof.reports.model import CellReading, GateReading
-from counterproof.reports.wording import Line, State
 
 WIDTH, HEIGHT, MIDDLE = 260.0, 40.0, 14.0
 CELL_HEIGHT = 22.0

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from counterproof.reports.figures.axes import Axis, axis_over
 from counterproof.reports.figures.markup import Markup, drawing, element, hint
+from counterproof.reports.gate_lines import LOOKS, Line
 from counterproof.reports.sentences import amount
 from counterproof.reports.text import clipped
-from counterproof.reports.wording import LOOKS, Line
 
 WIDTH, HEIGHT = 300.0, 112.0
 LEFT, RIGHT, TOP, FOOT = 46.0, 292.0, 8.0, 90.0

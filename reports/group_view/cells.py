@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from counterproof.reports.gate_lines import LOOKS, State, state_of
 from counterproof.reports.group_view.group_keys import GroupReading
 from counterproof.reports.judgement import Verdict, number
 from counterproof.reports.model import GateReading, Reading, RecordData
 from counterproof.reports.text import interval, printable
-from counterproof.reports.wording import LOOKS, State, state_of
 
 FAR = 3.0  # spreads of the floor beyond which a cell without a gate is shaded
 CellState = State | Literal["few", "open", "beyond", "within"]

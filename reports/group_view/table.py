@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from counterproof.metrics.estimate import Better
+from counterproof.reports.gate_lines import LOOKS, State, subject
 from counterproof.reports.group_view.cells import ORDER, CellState, GroupCell, cells_of, verdicts_of
 from counterproof.reports.group_view.group_keys import (
     GroupReading,
@@ -21,7 +22,6 @@ from counterproof.reports.group_view.group_keys import (
 )
 from counterproof.reports.model import QUESTIONS, Reading, RecordData
 from counterproof.reports.text import printable
-from counterproof.reports.wording import LOOKS, State, subject
 
 RANGE = re.compile(r"([≤(>]) ?(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)(?=$|, )")
 MOST = 300  # cells on the page; the others are in the record only

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from counterproof.reports import wording
+from counterproof.reports import gate_lines, wording
 from counterproof.reports.figures.draw import Figure, draw
 from counterproof.reports.figures.markup import Markup
+from counterproof.reports.gate_lines import Line, State
 from counterproof.reports.model import EvidenceReading, GateReading, PanelReading, Reading, RecordData
 from counterproof.reports.outputs.page_size import Limits, fitted, weight_of
 from counterproof.reports.outputs.side_by_side import column_panel, parts_of, row_panel, veiled
-from counterproof.reports.wording import Line, State
 
 FINDINGS, FINDINGS_OF_A_PASS = 3, 2
 OPEN_GATES, OPEN_PASSES = 10, 5
@@ -135,8 +135,8 @@ def tally(lines: Sequence[Line]) -> str:
     'no gate'
     """
     states = [line.state for line in lines]
-    counted = {state: states.count(state) for state in wording.LOOKS if state in states}
-    return ", ".join(f"{n} {wording.LOOKS[state].word.lower()}" for state, n in counted.items()) or "no gate"
+    counted = {state: states.count(state) for state in gate_lines.LOOKS if state in states}
+    return ", ".join(f"{n} {gate_lines.LOOKS[state].word.lower()}" for state, n in counted.items()) or "no gate"
 
 
 def chapters_of(record: RecordData, limits: Limits | None = None) -> list[Chapter]:
@@ -146,7 +146,7 @@ def chapters_of(record: RecordData, limits: Limits | None = None) -> list[Chapte
 
 def _chapters(record: RecordData, limits: Limits | None) -> Iterator[Chapter]:
     apart = [found[1] for found in (column_panel(record), row_panel(record)) if found]
-    for family in wording.families(record):
+    for family in gate_lines.families(record):
         readings = [reading for reading in record.measurements if reading.family == family]
         found = record.families.get(family)
         rows = _gate_rows(record, family, limits)
@@ -165,11 +165,11 @@ def _chapters(record: RecordData, limits: Limits | None) -> Iterator[Chapter]:
 
 def _gate_rows(record: RecordData, family: str, limits: Limits | None) -> list[GateRow]:
     """The gates of a question, worst first; the first of them with their cells."""
-    gates = [gate for gate in record.gates if wording.family_of(gate) == family]
-    places = wording.places_of(record)
-    lines = [wording.line_of(record, gate, places) for gate in gates]
+    gates = [gate for gate in record.gates if gate_lines.family_of(gate) == family]
+    places = gate_lines.places_of(record)
+    lines = [gate_lines.line_of(record, gate, places) for gate in gates]
     gate_of = {id(line): gate for line, gate in zip(lines, gates, strict=True)}
-    ordered = wording.line_order(record, lines)
+    ordered = gate_lines.line_order(record, lines)
     if limits is None:
         return [GateRow(line=line) for line in ordered]
     detailed = ordered[: limits.gates]
@@ -177,13 +177,13 @@ def _gate_rows(record: RecordData, family: str, limits: Limits | None) -> list[G
     return rows + [GateRow(line=line) for line in ordered[limits.gates :]]
 
 
-def _detailed(record: RecordData, line: Line, gate: GateReading, most: int, places: wording.Places) -> GateRow:
+def _detailed(record: RecordData, line: Line, gate: GateReading, most: int, places: gate_lines.Places) -> GateRow:
     return GateRow(
         line=line,
         detailed=True,
-        cells=wording.cell_lines(record, gate, gate.cells[:most], places),
+        cells=gate_lines.cell_lines(record, gate, gate.cells[:most], places),
         cells_left=max(0, len(gate.cells) - most),
-        too_few=wording.cell_lines(record, gate, gate.too_few[:most], places),
+        too_few=gate_lines.cell_lines(record, gate, gate.too_few[:most], places),
         too_few_left=max(0, len(gate.too_few) - most),
     )
 
@@ -216,7 +216,7 @@ def _illustrated(
         if spent > limits.figure_bytes:
             break
         figures.append(figure)
-    tables = [(wording.subject_of(reading), table) for reading in readings for table in reading.evidence]
+    tables = [(gate_lines.subject_of(reading), table) for reading in readings for table in reading.evidence]
     return replace(
         chapter,
         findings=[replace(one, figure=fitted(one.figure, limits)) for one in findings],
@@ -267,4 +267,4 @@ def _worst_columns(line: Line) -> list[str]:
 def _drawn(record: RecordData, reading: Reading, panel: PanelReading) -> Figure:
     """A figure whose note names its measurement, as every table of evidence does."""
     figure = draw(panel, shows_real=record.manifest.shows_real)
-    return replace(figure, note=" · ".join(part for part in (wording.subject_of(reading), figure.note) if part))
+    return replace(figure, note=" · ".join(part for part in (gate_lines.subject_of(reading), figure.note) if part))

@@ -12,12 +12,12 @@ from typing import Literal
 
 from markupsafe import Markup
 
-from counterproof.reports import wording
+from counterproof.reports import gate_lines
 from counterproof.reports.figures.dumbbells import dumbbell
+from counterproof.reports.gate_lines import Line
 from counterproof.reports.model import QUESTIONS, GateReading, Reading, RecordData
 from counterproof.reports.outputs.page import page
 from counterproof.reports.text import counted
-from counterproof.reports.wording import Line
 
 Direction = Literal["worse", "better", "higher", "lower", "same", "fact", "new", "gone", "apart"]
 DIRECTIONS: Mapping[Direction, str] = {
@@ -129,8 +129,8 @@ def render_comparison(earlier: RecordData, later: RecordData, *, links: tuple[st
     changes = changes_of(earlier, later)
     by_family: dict[str, list[Change]] = defaultdict(list)
     for change in changes[:GATES_SHOWN]:
-        by_family[wording.family_of(change.shown.gate)].append(change)
-    families = list(dict.fromkeys([*wording.families(earlier), *wording.families(later)]))
+        by_family[gate_lines.family_of(change.shown.gate)].append(change)
+    families = list(dict.fromkeys([*gate_lines.families(earlier), *gate_lines.families(later)]))
     differing = list(differences(earlier, later))
     return page(
         "comparison.html.j2",
@@ -151,15 +151,15 @@ def render_comparison(earlier: RecordData, later: RecordData, *, links: tuple[st
 def changes_of(earlier: RecordData, later: RecordData) -> list[Change]:
     """Every gate of both audits, paired by what it judges; changed verdicts and clear changes first."""
     then, now = gates_by_what_they_judge(earlier), gates_by_what_they_judge(later)
-    before, after = wording.places_of(earlier), wording.places_of(later)
+    before, after = gate_lines.places_of(earlier), gate_lines.places_of(later)
     found = []
     for key in dict.fromkeys([*now, *then]):
         old, new = then.get(key), now.get(key)
         apart = unlike(earlier, later, new) if old is not None and new is not None else ""
         found.append(
             Change(
-                earlier=None if old is None else wording.line_of(earlier, old, before),
-                later=None if new is None else wording.line_of(later, new, after),
+                earlier=None if old is None else gate_lines.line_of(earlier, old, before),
+                later=None if new is None else gate_lines.line_of(later, new, after),
                 apart=apart,
             )
         )
@@ -168,8 +168,10 @@ def changes_of(earlier: RecordData, later: RecordData) -> list[Change]:
 
 def _order(change: Change) -> tuple[bool, list[int], int, int]:
     """Changed verdicts first, the worst of them first; then by question, and the clearest changes first."""
-    states = [wording.RANK[line.state] for line in (change.later, change.earlier) if line is not None and change.turned]
-    family = wording.family_of(change.shown.gate)
+    states = [
+        gate_lines.RANK[line.state] for line in (change.later, change.earlier) if line is not None and change.turned
+    ]
+    family = gate_lines.family_of(change.shown.gate)
     asked = [*QUESTIONS, family].index(family)
     return not change.turned, states, asked, list(DIRECTIONS).index(change.direction)
 

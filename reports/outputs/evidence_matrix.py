@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from counterproof.reports import wording
+from counterproof.reports import gate_lines, wording
+from counterproof.reports.gate_lines import RANK, State
 from counterproof.reports.group_view.group_keys import readings_by_group
 from counterproof.reports.model import RecordData
-from counterproof.reports.wording import RANK, State
 
 BY_GROUP = "by group"  # metrics of any family that were measured for single groups
 ARTICLE_10_2: tuple[tuple[str, str, tuple[str, ...]], ...] = (
@@ -54,14 +54,14 @@ class ClauseRow:
 
 def question_rows(record: RecordData) -> list[QuestionRow]:
     """Every question, with each of its metrics in one place."""
-    return [_question_row(record, family) for family in wording.families(record) if _metrics(record, family)]
+    return [_question_row(record, family) for family in gate_lines.families(record) if _metrics(record, family)]
 
 
 def _question_row(record: RecordData, family: str) -> QuestionRow:
     judged: dict[str, State] = {}
     for gate in record.gates:
-        if wording.family_of(gate) == family and gate.verdict not in ("not_applicable", "undecided"):
-            state = wording.state_of(gate)
+        if gate_lines.family_of(gate) == family and gate.verdict not in ("not_applicable", "undecided"):
+            state = gate_lines.state_of(gate)
             judged[gate.metric] = min(state, judged.get(gate.metric, state), key=RANK.__getitem__)
     measured = measured_metrics(record)
     own = _metrics(record, family)
@@ -77,7 +77,7 @@ def _question_row(record: RecordData, family: str) -> QuestionRow:
 def _metrics(record: RecordData, family: str) -> list[str]:
     """All metrics of a family that the record speaks of."""
     named = [reading.metric for reading in record.measurements if reading.family == family]
-    named += [gate.metric for gate in record.gates if wording.family_of(gate) == family]
+    named += [gate.metric for gate in record.gates if gate_lines.family_of(gate) == family]
     named += [part.metric for part in record.not_assessed if part.metric.partition(".")[0] == family]
     return list(dict.fromkeys(named))
 

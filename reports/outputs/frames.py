@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
+from counterproof.reports.gate_lines import line_of, places_of
 from counterproof.reports.model import RecordData
 from counterproof.reports.sentences import group_in_words
-from counterproof.reports.wording import line_of, places_of
 
 if TYPE_CHECKING:
     import pandas as pd

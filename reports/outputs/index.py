@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from counterproof.reports import wording
+from counterproof.reports import gate_lines, wording
 from counterproof.reports.figures.trends import Point, trend
+from counterproof.reports.gate_lines import Line
 from counterproof.reports.model import QUESTIONS, GateReading, RecordData
 from counterproof.reports.outputs.comparison import Key, gates_by_what_they_judge, unlike
 from counterproof.reports.outputs.page import page, release_name
 from counterproof.reports.text import counted
-from counterproof.reports.wording import Line
 
 RELEASES_LISTED = 500
 RELEASES_DRAWN = 40  # the latest of a trend
@@ -105,7 +105,7 @@ def named_apart(records: Sequence[tuple[RecordData, str]]) -> list[str]:
 def _tally(entries: Sequence[Entry]) -> str:
     verdicts = [wording.overall(entry.record)[0] for entry in entries]
     told = [
-        f"{verdicts.count(state)} {look.word.lower()}" for state, look in wording.LOOKS.items() if state in verdicts
+        f"{verdicts.count(state)} {look.word.lower()}" for state, look in gate_lines.LOOKS.items() if state in verdicts
     ]
     return f"{counted(len(entries), 'audit')}: {', '.join(told)}" if told else "no audits"
 
@@ -116,8 +116,8 @@ def trends_of(entries: Sequence[Entry], most: int = TRENDS_DRAWN) -> tuple[list[
     known: dict[Key, GateReading] = {}
     for found in reversed(gates):
         known = {**known, **{key: gate for key, gate in found.items() if key not in known}}
-    families = [*QUESTIONS, *(wording.family_of(gate) for gate in known.values())]
-    keys = sorted(known, key=lambda key: families.index(wording.family_of(known[key])))
+    families = [*QUESTIONS, *(gate_lines.family_of(gate) for gate in known.values())]
+    keys = sorted(known, key=lambda key: families.index(gate_lines.family_of(known[key])))
     trends: list[Trend] = []
     for at, key in enumerate(keys):
         if len(trends) == most:
@@ -125,7 +125,7 @@ def trends_of(entries: Sequence[Entry], most: int = TRENDS_DRAWN) -> tuple[list[
         points = list(_points(entries, [found.get(key) for found in gates]))
         lines = [point.line for point in points if point.line is not None]
         if any(line.gate.value is not None for line in lines):
-            trends.append(Trend(family=wording.family_of(lines[-1].gate), title=lines[-1].title, points=points))
+            trends.append(Trend(family=gate_lines.family_of(lines[-1].gate), title=lines[-1].title, points=points))
     return trends, 0
 
 
@@ -137,5 +137,5 @@ def _points(entries: Sequence[Entry], gates: Sequence[GateReading | None]) -> It
             yield Point(release=entry.name, line=None)
             continue
         apart = "" if before is None else unlike(before, entry.record, gate)
-        yield Point(release=entry.name, line=wording.line_of(entry.record, gate), apart=apart)
+        yield Point(release=entry.name, line=gate_lines.line_of(entry.record, gate), apart=apart)
         before = entry.record

@@ -7,20 +7,11 @@ from collections.abc import Iterator
 from typing import Literal
 from xml.etree import ElementTree as ET
 
+from counterproof.reports.gate_lines import LOOKS, Line, family_of, gates_by_family
 from counterproof.reports.model import RecordData
 from counterproof.reports.sentences import group_in_words
 from counterproof.reports.text import printable, sentence
-from counterproof.reports.wording import (
-    LOOKS,
-    Line,
-    extent_told,
-    family_of,
-    gates_by_family,
-    headline,
-    multiplicity,
-    overall,
-    warned,
-)
+from counterproof.reports.wording import extent_told, headline, multiplicity, overall, warned
 
 Outcome = Literal["passed", "failures", "errors", "skipped"]
 CELLS_TOLD = 20

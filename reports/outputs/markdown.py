@@ -5,20 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from counterproof.reports.gate_lines import LOOKS, Line, applicable, families, line_order
 from counterproof.reports.group_view.cells import ICONS, GroupCell
 from counterproof.reports.group_view.table import GroupTable, group_table
 from counterproof.reports.model import RecordData
 from counterproof.reports.text import clipped, interval, printable, sentence
 from counterproof.reports.wording import (
-    LOOKS,
-    Line,
     answer,
-    applicable,
     extent_told,
-    families,
     family_state,
     headline,
-    line_order,
     not_applicable_gates,
     not_assessed,
     overall,

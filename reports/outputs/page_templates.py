@@ -15,7 +15,7 @@ from importlib import resources
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from counterproof.reports import wording
+from counterproof.reports import gate_lines, wording
 from counterproof.reports.figures.gate_scale import gate_scale
 from counterproof.reports.group_view.cells import FAR
 from counterproof.reports.judgement import number
@@ -54,9 +54,9 @@ def _environment() -> Environment:
         "pretty": _pretty,
         "rounded": rounded,
         "sentence": sentence,
-        "subject": wording.subject_of,
+        "subject": gate_lines.subject_of,
     }
-    made.globals |= {"LOOKS": wording.LOOKS, "interval": interval, "gate_scale": gate_scale}
+    made.globals |= {"LOOKS": gate_lines.LOOKS, "interval": interval, "gate_scale": gate_scale}
     made.globals |= {"FAR": FAR, "TERMS": TERMS, "LISTED": LISTED, "WARNINGS_OPEN": WARNINGS_OPEN}
     return made
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from counterproof.reports.figures.plots.build import plot_of_panel, plot_of_readings, titled
 from counterproof.reports.figures.plots.theme import Palette, Plot, Theme, palette_of
+from counterproof.reports.gate_lines import subject
 from counterproof.reports.model import GateReading, PanelReading, Reading, RecordData
-from counterproof.reports.wording import subject
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from counterproof.reports import wording
+from counterproof.reports import gate_lines
 from counterproof.reports.figures.draw import Figure, draw
+from counterproof.reports.gate_lines import State
 from counterproof.reports.model import PanelReading, Reading, RecordData
 from counterproof.reports.outputs.page_size import Limits, fitted
-from counterproof.reports.wording import State
 
 COLUMNS_OPEN, ROWS_OPEN, A_FIGURE = 6, 6, 24
 
@@ -63,9 +63,9 @@ def columns_of(record: RecordData, limits: Limits) -> Side | None:
     if found is None:
         return None
     reading = found[0]
-    places = wording.places_of(record)
-    lines = [wording.line_of(record, gate, places) for gate in record.gates if gate.metric == reading.metric]
-    judged = [line for line in wording.line_order(record, lines) if line.state != "not_applicable"]
+    places = gate_lines.places_of(record)
+    lines = [gate_lines.line_of(record, gate, places) for gate in record.gates if gate.metric == reading.metric]
+    judged = [line for line in gate_lines.line_order(record, lines) if line.state != "not_applicable"]
     side = _side(record, found, "columns", COLUMNS_OPEN, limits)
     return replace(side, sentence=judged[0].gate.why, state=judged[0].state) if judged else side
 

@@ -10,21 +10,16 @@ from dataclasses import dataclass
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
+from counterproof.reports.gate_lines import LOOKS, Line, State, applicable, families, line_order
 from counterproof.reports.model import RecordData
 from counterproof.reports.text import clipped, counted, printable
 from counterproof.reports.wording import (
-    LOOKS,
     REAL,
-    Line,
-    State,
     answer,
-    applicable,
     blind_searches,
     extent_told,
-    families,
     family_state,
     headline,
-    line_order,
     overall,
     shows_real,
     to_do,

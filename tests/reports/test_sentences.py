@@ -23,6 +23,7 @@ from counterproof.judging.grammar import parse_gate
 from counterproof.judging.verdict import judged
 from counterproof.metrics.estimate import Better, Telling
 from counterproof.metrics.metric import Metric, Tolerance, installed, load
+from counterproof.reports.gate_lines import line_of
 from counterproof.reports.judgement import Operator, holds
 from counterproof.reports.model import (
     ColumnExtent,
@@ -47,7 +48,7 @@ from counterproof.reports.sentences import (
     quantity_of,
     sentence,
 )
-from counterproof.reports.wording import MOST_TO_DO, UNKNOWN_REMEDY, line_of, to_do, warnings_by_question
+from counterproof.reports.wording import MOST_TO_DO, UNKNOWN_REMEDY, to_do, warnings_by_question
 from counterproof.run import words_of
 
 P = "fidelity.precision"

@@ -13,9 +13,9 @@ from counterproof.reports.figures.plots.forests import ENTRIES_DRAWN, Lane, Seri
 from counterproof.reports.figures.plots.heatmaps import cells, data_map
 from counterproof.reports.figures.plots.mosaics import mosaic
 from counterproof.reports.figures.plots.theme import Palette, Plot, words
+from counterproof.reports.gate_lines import EXCESS
 from counterproof.reports.model import GateReading, PanelReading, Reading
 from counterproof.reports.sentences import group_in_words
-from counterproof.reports.wording import EXCESS
 
 _BUILDERS: Mapping[str, Callable[[Any, Palette], Plot]] = {
     "marginals": marginals,

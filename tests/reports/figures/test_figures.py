@@ -24,9 +24,9 @@ from counterproof.reports.figures.axes import Axis, axis_over
 from counterproof.reports.figures.draw import draw
 from counterproof.reports.figures.gate_scale import cell_scale, gate_scale
 from counterproof.reports.figures.markup import element
+from counterproof.reports.gate_lines import Line, line_of
 from counterproof.reports.model import CellReading, PanelReading
 from counterproof.reports.text import printable, sentence
-from counterproof.reports.wording import Line, line_of
 
 finite = st.floats(-1e9, 1e9, allow_subnormal=False)
 

@@ -12,10 +12,10 @@ from helpers.hostile import ATTACKS, MARK, Page, hostile_audit
 from helpers.sample_tables import census_record, gate_of, manifest_of, reading_of, record_of
 
 from counterproof.reports.figures.dumbbells import dumbbell
+from counterproof.reports.gate_lines import Line
 from counterproof.reports.model import GateReading, RoleReading
 from counterproof.reports.outputs.comparison import changes_of, differences, other_data, render_comparison, tally
 from counterproof.reports.record import Record
-from counterproof.reports.wording import Line
 
 CHROMIUM = Path("/usr/bin/chromium")
 

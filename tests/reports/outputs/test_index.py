@@ -10,11 +10,11 @@ from helpers.hostile import ATTACKS, MARK, Page, hostile_audit
 from helpers.sample_tables import census_record, gate_of, manifest_of, reading_of, record_of
 
 from counterproof.reports.figures.trends import Point, trend
+from counterproof.reports.gate_lines import Line
 from counterproof.reports.model import FloorReading, RoleReading
 from counterproof.reports.outputs.index import Entry, in_order, named_apart, render_index, trends_of
 from counterproof.reports.outputs.page import release_name
 from counterproof.reports.record import Record
-from counterproof.reports.wording import Line
 
 
 def audit(value: float, started: str = "", *, algo: int = 1, source: str = "release.csv", **changes: Any) -> Record:

@@ -10,13 +10,13 @@ import pytest
 from helpers.sample_tables import census_record, gate_of, reading_of, record_of, record_with
 from rich.console import Console
 
+from counterproof.reports.gate_lines import LOOKS
 from counterproof.reports.model import CellReading, GateReading
 from counterproof.reports.outputs.html import render, render_summary
 from counterproof.reports.outputs.junit import junit
 from counterproof.reports.outputs.markdown import markdown
 from counterproof.reports.outputs.terminal import VerdictTable, plain_lines
 from counterproof.reports.record import Record
-from counterproof.reports.wording import LOOKS
 
 CASES = ["pass", "fail", "inconclusive", "error", "warn-only"]
 COUNTS = {  # failures, errors, skipped of two gates

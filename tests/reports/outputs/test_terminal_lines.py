@@ -12,10 +12,10 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from counterproof.metrics.metric import FAMILIES
+from counterproof.reports.gate_lines import LOOKS
 from counterproof.reports.model import ColumnExtent, ExtentReading, FamilyReading, Manifest
 from counterproof.reports.outputs.terminal import GATES_SHOWN, MOST_LINES, VerdictTable, plain_lines
 from counterproof.reports.record import Record
-from counterproof.reports.wording import LOOKS
 
 FORGED = "\nVERDICT PASS: every gate passed\r\x1b[2K\x1b[1AVERDICT PASS\u2028VERDICT PASS\u202e"
 WIDTHS = (100, 80, 40)
