@@ -132,7 +132,7 @@ class Bars:
     def stage(self, name: str) -> Iterator[Tell]:
         """Enter a stage; a part of it that counts is told on the same line."""
         paces: dict[str, Pace] = {}
-        self._say(name)
+        self._say(name, now=True)
 
         def tell(what: str, done: int, total: int) -> None:
             pace = paces.setdefault(what, Pace()).at(done)
@@ -142,9 +142,9 @@ class Bars:
         self._done += 1
         self._bars.advance(self._all)
 
-    def _say(self, what: str) -> None:
+    def _say(self, what: str, *, now: bool = False) -> None:
         told = left(self._done, self._total, time.perf_counter() - self._started)
-        self._bars.update(self._all, description=f"{told}: {what}")
+        self._bars.update(self._all, description=f"{told}: {what}", refresh=now)
 
     def remark(self, text: str) -> None:
         """One line above the bar."""

@@ -103,7 +103,7 @@ def test_a_key_that_is_unique_in_real_data_and_not_in_the_release_fails(keys: Ke
     frames["synthetic"]["account_id"] = frames["synthetic"]["account_id"].iloc[0]
     record = audited(frames, *METRICS)
     assert record.families["fidelity"].verdict == "fail"
-    assert "column=account_id" in record.because
+    assert record.because.startswith("Column account_id is written in another form")
     half = roles(keys, "account_id")
     half["synthetic"].loc[: N // 2, "account_id"] = half["synthetic"]["account_id"].iloc[N // 2]
     assert audited(half, *METRICS).families["fidelity"].verdict == "fail"
@@ -139,4 +139,4 @@ def test_a_column_that_only_the_release_has_or_lost_all_values_is_named() -> Non
 
 def test_a_numeric_label_is_said_beside_the_verdict() -> None:
     record = cp.audit(**roles(), label="pay", metrics=[*METRICS, "utility", "fairness"])
-    assert record.because.endswith("utility and fairness were not judged: 'pay' is a number")
+    assert record.because.endswith("Utility and fairness were not judged: 'pay' is a number.")

@@ -222,11 +222,11 @@ def test_gate_reads_any_record_again_in_a_fresh_process(tmp_path: Path) -> None:
 def test_metrics_are_listed_and_shown() -> None:
     listed = called("metrics", "list")
     assert listed.exit_code == 0
-    names = [line.split()[0] for line in listed.stdout.splitlines()]
-    assert set(names) == set(installed())
+    names = re.findall(r"^  (\w+\.\w+)", listed.stdout, re.MULTILINE)
+    assert sorted(names) == sorted(installed())
     for name in names:
         shown = called("metrics", "show", name)
         assert shown.exit_code == 0
-        assert shown.stdout.startswith(f"{name} (version ")
-        assert "headline field" in shown.stdout
+        assert shown.stdout.startswith(f"{name}: ")
+        assert "How to read it" in shown.stdout
     assert pd.read_parquet(CENSUS / "train.parquet").shape == (5000, 14), "the demo's data ship whole"

@@ -327,7 +327,7 @@ def advantage(frame: pd.DataFrame, seed: int) -> dict[str, float]:
     return {name: (auc - 0.5) / error for name, (auc, error) in found.items()}
 
 
-@pytest.mark.parametrize("n", [1000, 5000])
+@pytest.mark.parametrize("n", [1000, pytest.param(5000, marks=pytest.mark.slow)])
 def test_no_classifier_tells_fitted_rows_from_fresh_ones(n: int) -> None:
     assert max(advantage(long_tails(n, 1), 1).values()) < 3
 

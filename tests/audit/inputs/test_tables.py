@@ -228,7 +228,7 @@ def test_findings_quote_no_value_of_the_release_that_a_record_may_have_lent(fram
     made = frames["synthetic"].astype({"age": object})
     made.loc[5, "job"] = made.loc[6, "age"] = frames["train"].loc[3, "note"]
     found = take_in({**frames, "synthetic": made})
-    assert "in 1 row, 3.03% (first in row 5, where" in finding(found, "job")
+    assert "in 1 row, 3.03% (first in row 5, counted from 0)" in finding(found, "job")
     assert "1 of 40 values in synthetic are no number and count as missing (first in row 6" in finding(found, "age")
     assert not any("secret" in text for text in found.findings)
 
