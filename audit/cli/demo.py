@@ -68,5 +68,4 @@ def summary_lines(name: str, record: Record, report: Path) -> list[str]:
     """The results of one audit, as ``counterproof run`` tells them."""
     from counterproof.reports.outputs.terminal import plain_lines
 
-    told = [f"  {line}" for line in plain_lines(record)]
-    return [f"\n{name}: {GENERATORS[name]}", *told, f"  report: {report}"]
+    return [f"\n{name}: {GENERATORS[name]}", *plain_lines(record), f"report: {report}"]
