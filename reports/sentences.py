@@ -22,7 +22,7 @@ from counterproof.reports.text import printable
 Words = Mapping[str, QuantityReading]
 """What each field is about, by ``metric.field``."""
 ShownAs = Literal["number", "percent", "points"]
-OF_SHUFFLED = "{} times as far as independently shuffled columns"
+OF_SHUFFLED = "{} times as far as real data shuffled independently"
 BOUNDED = ("AUROC",)  # units whose numbers end at 1; the error of the floor may reach beyond
 _PLACES = re.compile(r"\{\{|\}\}|\{(\w+)\}")  # of a template; whatever else stands in braces is text
 LEARNERS: Mapping[str, str] = {"boosting": "gradient boosting", "linear": "linear model", "network": "neural network"}
@@ -42,7 +42,8 @@ def amount(value: float | None, shown_as: ShownAs = "number") -> str:
     if shown_as == "number":
         return number(value)
     told = 100 * value + 0.0  # no negative nought
-    return f"{number(told) if abs(told) >= 10 else f'{told:.2g}'} {'%' if shown_as == 'percent' else 'points'}"
+    text = number(told) if abs(told) >= 10 else f"{told:.2g}"
+    return f"{text} {'%' if shown_as == 'percent' else 'point' if text in ('1', '-1') else 'points'}"
 
 
 def amount_within(
@@ -131,7 +132,8 @@ def quantity_of(words: Words, reading: Reading) -> QuantityReading:
     if not reading.headline and field not in ("excess", "change"):
         name = f"{name}, {field.replace('_', ' ')}"
     name = name.replace("{", "{{").replace("}", "}}")  # a title is no template
-    return QuantityReading(name=name[:1].upper() + name[1:] if name[:1].isascii() else name)
+    shown = name[:1].upper() + name[1:] if name[:1].isascii() else name
+    return QuantityReading(name=shown, remarked=not reading.group)  # what a plugin remarks is all that it says
 
 
 def filled(template: str, group: GroupKey | None, *, rest: bool = True) -> str:

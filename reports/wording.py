@@ -95,8 +95,15 @@ def answer(record: RecordData, family: str) -> str:
     if state == "fail":
         return f"{FAILS.get(family, 'No')}. {told}." if told else f"{FAILS.get(family, 'No')}."
     if state == "not_assessed":
-        return f"Not judged: {because[:1].lower()}{because[1:]}." if because else OTHERWISE[state]
+        return f"Not judged: {_reason(because)}." if because else OTHERWISE[state]
     return f"{OTHERWISE[state]} {told}." if told else OTHERWISE[state]
+
+
+def _reason(because: str) -> str:
+    """Why something could not be judged, of a sentence that names it first."""
+    told = _in_short(because)
+    reason = re.split(r" (?:does not apply here|cannot be assessed on these data): ", told)[-1]
+    return f"{reason[:1].lower()}{reason[1:]}"
 
 
 def _too_few(record: RecordData, family: str) -> int:
@@ -205,6 +212,9 @@ def to_do(record: RecordData) -> list[str]:
         told = ["Run the audit again; if the metric crashes again, report it as a defect."]
     elif verdict == "pass":
         told = ["Nothing here stands against the release; keep record.json with it."]
+        unasked = [family for family in QUESTIONS if family_state(record, family) == "not_assessed"]
+        if unasked:
+            told.append(f"Not judged: {' and '.join(filter(None, [', '.join(unasked[:-1]), unasked[-1]]))}.")
     else:
         told = list(_to_decide(record, strict))
     if verdict in ("pass", "inconclusive"):

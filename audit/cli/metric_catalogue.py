@@ -44,7 +44,8 @@ def find(identifier: str) -> MetricPage:
     known = installed()
     if identifier not in known:
         near = nearest_names(identifier, known, most=3)
-        raise MetricError(f"no metric is called {identifier!r}{'; nearest: ' + ', '.join(near) if near else ''}")
+        told = f"nearest: {', '.join(near)}" if near else "`counterproof metrics list` lists them all"
+        raise MetricError(f"no metric is called {identifier!r}; {told}")
     return page_of(load(identifier))
 
 

@@ -50,7 +50,7 @@ def report(records: tuple[Path, ...], out: Path | None, index: bool) -> None:
             write_text(target, text)
         except OSError as error:
             raise Refusal(f"{target}: cannot be written ({error.strerror}); name another file with --out") from None
-        click.echo(plain(f"{target.name}: {target}"))
+        click.echo(plain(f"report: {target}"))
 
 
 def _records_in(path: Path) -> list[Path]:

@@ -457,7 +457,9 @@ def _report(
         what = "an identifier" if kind == "identifier" else "free text"
         findings.append(remark(f"column {name!r} is {what}: kept out of the features"))
         return
-    findings += reading_findings(name, {r: FORMATS[way] for r, way in found.ways.items()}, found.units)
+    odd = found.lost.get("synthetic")
+    sorts = {role: str(form.sort) for role, form in forms.items() if form.total and (odd is None or not odd.any())}
+    findings += reading_findings(name, {r: FORMATS[way] for r, way in found.ways.items()}, found.units, sorts)
     for role, lost in found.lost.items():
         if lost.any():
             findings.append(_unreadable(name, kind, role, forms[role], lost))

@@ -23,6 +23,8 @@ CHANCE = 1e-3  # that as many rows of a faithful release lie beyond all real one
 FEW = 0.02  # share of real rows whose number no other real row has, below which numbers are codes or counts
 MANY = 20  # real rows below which distinct values are no evidence of a key
 ROW = "counted from 0"
+CHANCE = 0.001  # that a faithful release would look so
+PLURAL = {"number": "numbers", "boolean": "truth values", "datetime": "dates"}
 SIDES = {"number": ("below the least", "above the greatest"), "datetime": ("before the first", "after the last")}
 
 
@@ -45,7 +47,19 @@ def domain_findings(name: str, kind: str, values: Mapping[str, pd.Series[Any]]) 
         found += _numbers(name, real.to_numpy(dtype=float), made.to_numpy(dtype=float))
     if kind in ("category", "boolean"):
         found += _unseen(name, real, made)
-    return found + _constant(name, real, made)
+    return found + _constant(name, real, made) + _none_missing(name, values)
+
+
+def _none_missing(name: str, values: Mapping[str, pd.Series[Any]]) -> list[str]:
+    """A release that fills every cell of a column that real rows leave empty, beyond chance."""
+    sides = [column.isna() for role, column in values.items() if role != "synthetic"]
+    empty, total = sum(int(side.sum()) for side in sides), sum(len(side) for side in sides)
+    made = values["synthetic"]
+    if not empty or empty == total or made.isna().any() or (1 - empty / total) ** len(made) > CHANCE:
+        return []
+    return [
+        Finding(f"column {name!r} misses {empty / total:.1%} of its values in real data and none in synthetic", 1.0)
+    ]
 
 
 def _found(sentence: str, flags: Flags, total: int) -> Finding:
@@ -199,8 +213,23 @@ def spelling_findings(name: str, forms: Mapping[str, Form]) -> list[str]:
     return [remark(f"{_found(sentence, flags, len(flags))}: read without them")]
 
 
-def reading_findings(name: str, ways: Mapping[str, str], units: Mapping[str, str]) -> list[str]:
-    """Roles whose texts were read in another way than the others', or carry another unit."""
+def reading_findings(
+    name: str, ways: Mapping[str, str], units: Mapping[str, str], sorts: Mapping[str, str]
+) -> list[str]:
+    """Roles whose texts were read in another way than the others', or carry another unit; a release of texts first.
+
+    Args:
+        name: Of the column.
+        ways: By role, how texts were read.
+        units: By role, what all numbers carry.
+        sorts: By role, what is stored.
+    """
+    real = {sort for role, sort in sorts.items() if role != "synthetic"}
+    if sorts.get("synthetic") == "text" and real and "text" not in real:
+        carried = f" with {units['synthetic']!r}" if units.get("synthetic") else ""
+        stored = " or ".join(sorted(PLURAL.get(sort, sort) for sort in real))
+        sentence = f"column {name!r} is stored as text{carried} in synthetic and as {stored} in real data"
+        return [Finding(f"{sentence}: what reads the real data may not read it", 1.0)]
     told = []
     for said, say in ((ways, str), (units, _carrying)):
         by: dict[str, list[str]] = {}

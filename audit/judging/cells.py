@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -91,7 +92,8 @@ class Cell:
             return None
         faithful = _faithful(self.reading)
         tolerance = abs(self.limit - faithful)
-        return abs(self.reading.value - faithful) / tolerance if tolerance > 0 else None
+        loss = abs(self.reading.value - faithful) / tolerance if tolerance > 0 else math.inf
+        return loss if math.isfinite(loss) else None
 
     @property
     def order(self) -> tuple[int, bool, float]:
@@ -191,7 +193,7 @@ def _judged(
         on_own_scale(shown, reading, base),
         reading.group,
         verdict,
-        reason="" if reading.group and not shown.quantity.remarked else reading.reason,
+        reason=reading.reason if shown.quantity.remarked else "",
         opened=Openness(
             n=reading.rows,
             n_needed=needed,

@@ -330,12 +330,12 @@ def _why(
         return _too_few(gate, leading, too_few, about, what)
     few = f"; {counted(len(too_few), what)} with too few rows" if too_few and gate.many else ""
     if not gate.many or len(listed) <= 1:
-        return leading.why + few
+        return leading.why if verdict == "fail" else leading.why + few
     same = sum(cell.verdict == verdict for cell in listed)
     if verdict == "pass":
         return f"all {counted(same, what)} pass, the nearest to its limit: {leading.why}{few}"
     others = f"; the same for {same - 1} more of {counted(len(listed), what)}" if same > 1 else ""
-    return f"{leading.why.removesuffix('.')}{others}{few}"
+    return f"{leading.why.removesuffix('.')}{others}{few if verdict != 'fail' else ''}"
 
 
 def _too_few(gate: Gate, leading: Cell, too_few: list[Cell], about: QuantityReading, what: str) -> str:

@@ -127,7 +127,7 @@ def verdict_of(
     if verdict in (None, "pass") and (open_family := _undecided_family(strict)):
         verdict = "inconclusive"
         first, *others = open_family
-        more = f" (and {len(others)} more gates)" if others else ""
+        more = f" (and {counted(len(others), 'more gate')})" if others else ""
         return verdict, f"{sentence(first.family)} cannot be judged: {first.why}{more}.", _told(gates, measurements)
     if verdict == "pass" and extent is not None and (unjudged := too_much_unjudged(extent)):
         return "inconclusive", f"{sentence(unjudged).removesuffix('.')}.", _told(gates, measurements)

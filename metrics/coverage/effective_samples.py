@@ -63,6 +63,7 @@ class Worth:
             finding="Many release rows are near copies of one another",
             means="It holds less than its number of rows promises.",
             remedy="Check the generator for mode collapse; if rows come in groups of one source, name it by --cluster.",
+            remarked=True,
         ),
     },
 )

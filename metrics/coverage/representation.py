@@ -49,6 +49,7 @@ EMPTY = 0.001  # chance that a faithful release leaves any real cell empty, over
             means="Models and counts made from the release underrate this group.",
             remedy="Generate more rows with {group}, or weight the release by group.",
             telling="missing",
+            remarked=True,
         ),
     },
 )

@@ -85,6 +85,7 @@ class Lacking:
             finding="A group has many real rows with nothing near them in the release",
             means="The release shows only a part of this group.",
             remedy="See which group it is in the table by group, and generate more varied rows of it.",
+            remarked=True,
         ),
         "value": Quantity(
             name="Real rows without a release row near them",

@@ -78,6 +78,7 @@ class Difference:
             means="Counts and averages of this column come out wrong.",
             remedy="Compare the two histograms of {column}, and look at how the generator encodes it.",
             telling="column",
+            remarked=True,
         ),
         "missing": Quantity(
             name="Missing values of {column}",
@@ -164,11 +165,22 @@ def marginals(bench: Workbench) -> Iterator[Value]:
     numeric = set(mixed.columns[: mixed.numeric.shape[1]])
     for name, difference in found.items():
         method = "Kolmogorov–Smirnov, normal" if name in numeric else "total variation, normal"
-        yield Value(group=(("column", name),), estimate=difference.estimate(bench.level, method))
+        estimate = difference.estimate(bench.level, method)
+        yield Value(group=(("column", name),), estimate=estimate, reason=_constant(bench, mixed, name))
     panels = () if bench.is_null else (column_panel(bench, {n: d.value for n, d in found.items()}),)
     yield Value(estimate=found[worst].estimate(bench.level, "worst column"), panels=panels, reason=_worst(bench, worst))
     yield from missing_rates(bench, mixed)
     yield from categories(bench, mixed)
+
+
+def _constant(bench: Workbench, mixed: Mixed, name: str) -> str:
+    """That a column of the release has one value alone; empty where it has more, or real rows have one too."""
+    if bench.is_null:
+        return ""
+    at, p = mixed.columns.index(name), mixed.numeric.shape[1]
+    column = mixed.numeric[:, at] if at < p else mixed.codes[:, at - p]
+    real, made = (np.unique(column[rows]) for rows in (bench.reference.rows, bench.candidate.rows))
+    return "it has one value in all release rows" if len(made) == 1 < len(real) else ""
 
 
 def _worst(bench: Workbench, name: str) -> str:

@@ -23,7 +23,7 @@ from counterproof.metrics.metric import Needs, Quantity, Tolerance, Value, metri
 from counterproof.metrics.sample import Sample
 from counterproof.metrics.shared.closest_pairs import Pair, listed, pair_panel, pairs_by_record
 from counterproof.metrics.statistics.coincidence import COARSE, coincidental
-from counterproof.metrics.statistics.exact_tests import ALARM, Tally, fewest_hits, tail_p
+from counterproof.metrics.statistics.exact_tests import ALARM, Tally, fewest_hits, p_in_words, tail_p
 from counterproof.metrics.statistics.proportions import newcombe
 from counterproof.metrics.workbench import Workbench
 
@@ -161,7 +161,7 @@ def exact_copies(
         expected=expected_matches(bench),
         n=rows_used(bench),
         alarm=alarm,
-        reason=f"{counted(exact)}, p = {p:.2g}; {told_from(exact.hits[1], least)}{twins(found)}",
+        reason=f"{counted(exact)}, {p_in_words(p, 2)}; {told_from(exact.hits[1], least)}{twins(found)}",
         evidence=(
             *listed(bench, pairs, "Release rows that equal a training row"),
             *pairs_by_record(bench, pairs, "Training records by the release rows that equal them"),
@@ -215,7 +215,7 @@ def copy_alarm(tests: list[Tally], extent: str, level: float) -> tuple[str, floa
     if p >= level:
         return "", p
     exact, (_, *alike) = tests[0], tests
-    told = f"(p = {p:.1g} by Fisher's test)"
+    told = f"({p_in_words(p)} by Fisher's test)"
     if not alike or exact.p <= alike[0].p:
         return f"{counted(exact)} {told}; {extent}", p
     ours, theirs = alike[0].hits

@@ -17,7 +17,7 @@ from counterproof.metrics.leakage._membership.evaluation import REVERSED, SplitS
 from counterproof.metrics.metric import Needs, Plant, Quantity, Tolerance, Value, metric
 from counterproof.metrics.sample import MISSING_TEXT, Flags, Floats, Rows
 from counterproof.metrics.statistics.auc import area_estimate, smallest_area
-from counterproof.metrics.statistics.exact_tests import ALARM
+from counterproof.metrics.statistics.exact_tests import ALARM, p_in_words
 from counterproof.metrics.statistics.proportions import clopper_pearson
 from counterproof.metrics.statistics.ranking_scan import Ranking, Threshold, fewest_ahead, most_extreme, most_extreme_of
 from counterproof.metrics.workbench import Workbench
@@ -263,11 +263,11 @@ class Exposed:
         if self.filtered:
             return (
                 f"{FARTHER}: of the {depth} real records nearest to it by the attack {self.attack!r} only "
-                f"{depth - inside} are training records (p = {p:.1g})"
+                f"{depth - inside} are training records ({p_in_words(p)})"
             )
         return (
             f"of the {depth} records that the attack {self.attack!r} is surest of, {inside} are training records and "
-            f"{depth - inside} are others (p = {p:.1g}): these training records are exposed"
+            f"{depth - inside} are others ({p_in_words(p)}): these training records are exposed"
         )
 
 
@@ -326,7 +326,7 @@ def filter_alarm(result: AttackResult) -> str:
     p = float(norm.sf((value - 0.5) / math.sqrt((members + others + 1) / (12 * members * others))))
     if p >= (1 - SCANNED) * ALARM:
         return ""
-    return f"{FARTHER} (AUROC {value:.3f} for being far by {result.attack.removesuffix(REVERSED)!r}, p = {p:.1g})"
+    return f"{FARTHER} (AUROC {value:.3f} for being far by {result.attack.removesuffix(REVERSED)!r}, {p_in_words(p)})"
 
 
 def _evidence(bench: Workbench, result: AttackResult, exposed: Exposed) -> tuple[Evidence, ...]:

@@ -18,7 +18,7 @@ from counterproof.metrics.leakage._copy_search.near_copies import power
 from counterproof.metrics.leakage._unique_values import Uniques, uniques_of
 from counterproof.metrics.metric import Needs, Quantity, Tolerance, Value, metric
 from counterproof.metrics.sample import Flags, Floats, Sample
-from counterproof.metrics.statistics.exact_tests import ALARM, Tally, fewest_hits, tail_p
+from counterproof.metrics.statistics.exact_tests import ALARM, Tally, fewest_hits, p_in_words, tail_p
 from counterproof.metrics.statistics.proportions import newcombe
 from counterproof.metrics.workbench import Workbench
 
@@ -215,10 +215,9 @@ def alarm_of(found: Uniques, records: Tally, told: list[Told], field: str, level
     p, where, tally = min(tests, key=lambda test: test[0], default=(1.0, "", records))
     if shared * p >= level:
         return ""
-    chance = f"= {p:.1g}" if p else "< 1e-300"
     return (
         f"{tally.hits[0]} training records have a {what}{where} that no other real record has and that stands in the "
-        f"release, against {tally.hits[1]} of {tally.sizes[1]} holdout records (p {chance} by Fisher's test, "
+        f"release, against {tally.hits[1]} of {tally.sizes[1]} holdout records ({p_in_words(p)} by Fisher's test, "
         f"one of {shared})"
     )
 
@@ -260,7 +259,7 @@ def _remark(found: Uniques, records: Tally, sets: Flags, field: str, level: floa
     )
     if field == "value":
         least = power(fewest_hits(replace(records, hits=(0, records.hits[1])), level), "records")
-        told += f", p = {records.p:.2g}; {least}"
+        told += f", {p_in_words(records.p, 2)}; {least}"
         if not found.held[:, sets].any():
             told = "no value is held by one real record alone: there is nothing to single a record out by"
     if found.left_out:

@@ -13,6 +13,15 @@ from counterproof.metrics.sample import Floats
 ALARM = 0.002  # an exact test at 0.05 would raise a false alarm on one honest release in twenty
 
 
+def p_in_words(p: float, digits: int = 1) -> str:
+    """A p-value as it reads; what is smaller than numbers can be is told as a bound.
+
+    >>> p_in_words(0.00321), p_in_words(0.0)
+    ('p = 0.003', 'p < 1e-300')
+    """
+    return f"p = {p:.{digits}g}" if p >= 1e-300 else "p < 1e-300"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
     """Matches of train against matches of the holdout, over records or sources that count."""

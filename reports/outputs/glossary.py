@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from counterproof.reports.model import RecordData
+from counterproof.reports.sentences import filled
 
 QUANTITIES_SHOWN = 200
 
@@ -151,8 +152,8 @@ def quantities(record: RecordData) -> list[Term]:
     """What the record says about its own quantities, by name."""
     found: dict[str, Term] = {}
     for key, about in record.about.items():
-        parts = (about.measure and f"Measured as {about.measure}.", about.means, about.remedy)
-        means = " ".join(part for part in parts if part)
-        if means and about.name not in found:
-            found[about.name] = Term(key=key, name=about.name, means=means)
+        name = filled(about.name, None)
+        means = " ".join(filled(part, None) for part in (about.means, about.remedy) if part)
+        if means and name not in found:
+            found[name] = Term(key=key, name=name, means=means)
     return sorted(found.values(), key=lambda term: term.name.casefold())[:QUANTITIES_SHOWN]

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 WIDTH = 100
 MOST_LINES = 28  # with the lines that name the files beneath, a screen of thirty
 LINES_OF_A_ROW = (4, 3, 2, 1)  # a row that is longer is cut, all rows to fewer lines until everything fits
-GATES_SHOWN, WARNINGS_SHOWN = 5, 3
+GATES_SHOWN, OWN_SHOWN, WARNINGS_SHOWN = 5, 3, 3
 PASSING: tuple[State, ...] = ("pass", "undecided", "not_applicable")
 STYLES: dict[State, str] = {
     "fail": "bold red",
@@ -92,19 +92,25 @@ def rows(record: RecordData) -> Iterator[Row]:
 
 
 def _open_gates(record: RecordData) -> Iterator[Row]:
-    """The gates that did not pass, the most telling first."""
-    lines = [line for found in applicable(record).values() for line in found if line.state not in (*PASSING, "warn")]
+    """The user's own gates that passed, then the gates that did not, the most telling first."""
+    every = [line for found in applicable(record).values() for line in found]
+    own = [line for line in every if line.gate.source == "config" and line.state == "pass"]
+    yield from (_gate(line) for line in own[:OWN_SHOWN])
+    lines = [line for line in every if line.state not in (*PASSING, "warn")]
     if not lines:
         return
     lines = line_order(record, lines)
-    yield Row(f"{counted(len(lines), 'gate')} of {len(record.gates)} did not pass:")
+    asked = sum(gate.verdict != "not_applicable" for gate in record.gates)
+    yield Row(f"{counted(len(lines), 'gate')} of {asked} did not pass:")
     yield from (_gate(line) for line in lines[:GATES_SHOWN])
     if len(lines) > GATES_SHOWN:
         yield Row(f"  … {len(lines) - GATES_SHOWN} more in the report")
 
 
 def _gate(line: Line) -> Row:
-    told = line.gate.why if line.fact or line.gate.value is None else f"{line.value}, limit {line.limit}"
+    told = f"{line.value}, limit {line.limit}"
+    if line.fact or line.gate.value is None:
+        told = line.gate.why.removeprefix(f"{line.named or line.title} ")
     members = "; ".join(f"{one.look.word.lower()} {one.gate.expression}" for one in line.members)
     return Row(
         printable(f"{line.named or line.title}: {members or told}"),

@@ -26,6 +26,7 @@ from counterproof.metrics.metric import Metric, Tolerance, installed, load
 from counterproof.reports.gate_lines import line_of
 from counterproof.reports.judgement import Operator, holds
 from counterproof.reports.model import (
+    QUESTIONS,
     ColumnExtent,
     ExpectedReading,
     ExtentReading,
@@ -426,10 +427,13 @@ def test_what_to_do_about_every_other_verdict() -> None:
         "Run the audit again; if the metric crashes again, report it as a defect."
     ]
     keep = "Nothing here stands against the release; keep record.json with it."
-    assert advice("pass", gate("pass")) == [keep]
+    every = {family: {"verdict": "pass"} for family in QUESTIONS}
+    assert advice("pass", gate("pass"), families=every) == [keep]
+    unasked = "Not judged: coverage, fairness and utility."
+    assert advice("pass", gate("pass"), families={"fidelity": {"verdict": "pass"}}) == [keep, unasked]
     columns = [ColumnExtent(column=f"c{at}", kind="text") for at in range(5)]
     extent = ExtentReading(columns=columns, rows=9, compared=9)
-    assert advice("pass", gate("pass"), extent=extent) == [
+    assert advice("pass", gate("pass"), extent=extent, families=every) == [
         keep,
         "Look at 'c0', 'c1', 'c2' and 2 more columns yourself: no gate judged it.",
     ]

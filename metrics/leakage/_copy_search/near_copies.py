@@ -17,7 +17,7 @@ from counterproof.metrics.leakage._copy_search.relative_distance import LOCAL, N
 from counterproof.metrics.metric import Value
 from counterproof.metrics.sample import Floats, Rows
 from counterproof.metrics.shared.closest_pairs import Pair, listed, pairs_by_record
-from counterproof.metrics.statistics.exact_tests import fewest
+from counterproof.metrics.statistics.exact_tests import fewest, p_in_words
 from counterproof.metrics.statistics.ranking_scan import (
     Ranking,
     Threshold,
@@ -255,12 +255,12 @@ def near_alarm(bench: Workbench, test: NearTest) -> str:
     if test.by == "lead":
         return (
             f"{members} training records stand nearer to release rows than any holdout record "
-            f"(p = {test.p:.1g} by {test.ranked.space})"
+            f"({p_in_words(test.p)} by {test.ranked.space})"
         )
     share = share_at(bench, test.ranked, depth).value
     return (
         f"of the {depth} real records nearest to release rows {members} are training records against "
-        f"{depth - members} of the holdout (p = {test.p:.1g} by {test.ranked.space}): about {share:.1%} of the "
+        f"{depth - members} of the holdout ({p_in_words(test.p)} by {test.ranked.space}): about {share:.1%} of the "
         f"release are near copies"
     )
 
@@ -276,7 +276,7 @@ def described(bench: Workbench, spaces: Sequence[Ranked], test: NearTest, least:
         else ""
     )
     return (
-        f"p = {test.p:.2g} by exact tests on the records that do not match exactly, ranked by nearness to the "
+        f"{p_in_words(test.p, 2)} by exact tests on the records that do not match exactly, ranked by nearness to the "
         f"release: records of train before any of the holdout: {counts}{scan}; {power(least, 'such records')}; "
         f"{seen_from_the_release(bench)}"
     )

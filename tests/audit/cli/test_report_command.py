@@ -30,7 +30,7 @@ def audits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_one_record_writes_its_report_again_beside_it(audits: Path) -> None:
     done = called("report", audits / "may" / "record.json")
     assert done.exit_code == 0, done.output
-    assert done.stdout == f"report.html: {audits / 'may' / 'report.html'}\n"
+    assert done.stdout == f"report: {audits / 'may' / 'report.html'}\n"
     written = (audits / "may" / "report.html").read_text(encoding="utf-8")
     manifest = manifest_of(started="2026-01-01T10:00:00Z")
     assert written == render(census_record().model_copy(update={"manifest": manifest}))
@@ -44,7 +44,7 @@ def test_a_folder_that_holds_a_record_is_that_record(audits: Path) -> None:
 
 def test_two_records_stand_side_by_side_and_lead_to_their_reports(audits: Path) -> None:
     done = called("report", audits / "may", audits / "june" / "record.json")
-    assert (done.exit_code, done.stdout) == (0, "comparison.html: comparison.html\n")
+    assert (done.exit_code, done.stdout) == (0, "report: comparison.html\n")
     found = Page(Path("comparison.html").read_text(encoding="utf-8"))
     assert found.links == ["audits/may/report.html"], "only where there is a report"
     assert "Gate by gate" in found.text
@@ -52,7 +52,7 @@ def test_two_records_stand_side_by_side_and_lead_to_their_reports(audits: Path) 
 
 def test_a_folder_of_audits_gets_an_index_whose_links_are_relative_and_escaped(audits: Path) -> None:
     done = called("report", audits)
-    assert (done.exit_code, done.stdout) == (0, f"index.html: {audits / 'index.html'}\n")
+    assert (done.exit_code, done.stdout) == (0, f"report: {audits / 'index.html'}\n")
     found = Page((audits / "index.html").read_text(encoding="utf-8"))
     assert found.links == ["with%20space%20%26%20%3Cb%3E/report.html", "may/report.html"]
     assert "3 audits: 3 fail." in found.text
@@ -61,7 +61,7 @@ def test_a_folder_of_audits_gets_an_index_whose_links_are_relative_and_escaped(a
 
 def test_three_records_or_the_option_make_an_index_too(audits: Path) -> None:
     named = [audits / name for name in ("may", "june", "with space & <b>")]
-    assert called("report", *named).stdout == "index.html: index.html\n"
+    assert called("report", *named).stdout == "report: index.html\n"
     assert called("report", named[0], "--index", "--out", "deep/er/one.html").exit_code == 0
     assert Page(Path("deep/er/one.html").read_text(encoding="utf-8")).links == ["../../audits/may/report.html"]
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from helpers.field_tables import Frames, three
 
+from counterproof.inputs.findings import notable
 from counterproof.loading.load import take_in
 
 N = 400
@@ -117,6 +118,26 @@ def test_a_column_that_became_constant_is_told(frames: Frames) -> None:
     assert "one value in all 400 synthetic rows and 4 in real data" in told
     same = {role: frame.assign(city="Oslo") for role, frame in frames.items()}
     assert "one value in the real data" in findings(same, "city")[0]
+
+
+def test_a_release_without_the_missing_values_of_real_data_is_told(frames: Frames) -> None:
+    holes = {role: frame.assign(pay=frame["pay"].where(np.arange(N) % 10 > 0)) for role, frame in frames.items()}
+    assert not findings(holes, "pay"), "a release that misses as many says nothing"
+    (told,) = findings({**holes, "synthetic": frames["synthetic"]}, "pay")
+    assert told == "column 'pay' misses 10.0% of its values in real data and none in synthetic"
+    rare = {role: frame.assign(pay=frame["pay"].where(np.arange(N) > 0)) for role, frame in frames.items()}
+    assert not findings({**rare, "synthetic": frames["synthetic"]}, "pay"), "one of 400 may be absent by chance"
+
+
+def test_numbers_that_the_release_alone_stores_as_text_are_told_first(frames: Frames) -> None:
+    money = frames["synthetic"].assign(pay=["€" + text for text in frames["synthetic"]["pay"].astype(str)])
+    found = take_in({**frames, "synthetic": money})
+    (told,) = [text for text in found.findings if "column 'pay'" in text]
+    assert told == (
+        "column 'pay' is stored as text with '€' in synthetic and as numbers in real data: "
+        "what reads the real data may not read it"
+    )
+    assert notable(found.findings)[0] == told
 
 
 # -- keys ---------------------------------------------------------------------------------------------

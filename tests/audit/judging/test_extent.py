@@ -80,7 +80,7 @@ def test_a_pass_says_how_many_columns_no_gate_judged_and_who_looked_at_them() ->
     assert told.endswith(f"{columns} {rows}")
     assert lines[0].startswith("VERDICT PASS, 2 columns not judged: All 2 gates passed")
     assert "1. Nothing here stands against the release" in told
-    assert "2. Look at 'patient', 'note' yourself: no gate judged it." in told
+    assert "3. Look at 'patient', 'note' yourself: no gate judged it." in told
     properties = {one.get("name"): one.get("value") for one in ET.fromstring(junit(record)).iter("property")}
     assert properties["columns not judged"] == "patient, note"
     assert properties["columns"] == "4"

@@ -309,8 +309,7 @@ def test_why_reads_as_a_sentence() -> None:
     assert found.why == "Precision: 0.710 [0.708, 0.712]; real against real 0.83; at least 0.73 is required"
     many = judged(f"{R}[*] >= 0.8", *cells(A=0.5, B=0.4, c=0.9))
     assert many.why == (
-        "Representation, for g = B: 0.400 [0.380, 0.420]; at least 0.8 is required; "
-        "the same for 1 more of 2 groups; 1 group with too few rows"
+        "Representation, for g = B: 0.400 [0.380, 0.420]; at least 0.8 is required; the same for 1 more of 2 groups"
     )
     assert judged(f"{P} <= 0.1", reading(value=0.01, better="zero")).why == (
         "Precision: 0.0100 [-0.0096, 0.0296]; the limit is ±0.1"
