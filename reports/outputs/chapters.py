@@ -239,8 +239,8 @@ def _findings(record: RecordData, chapter: Chapter, panels: Panels) -> tuple[lis
         metrics = {line.gate.metric, *(member.gate.metric for member in line.members)}
         titles = {finding.figure.title for finding in found}
         telling = [(r, p) for r, p in rest if r.metric in metrics and p.title not in titles and not veiled(record, p)]
-        about = _worst_columns(line)
-        own = min(telling, key=lambda one: not any(name in one[1].title for name in about), default=None)
+        about = [*_worst_columns(line), line.gate.field.removesuffix("_gap").replace("_", " ")]
+        own = max(telling, key=lambda one: sum(name in one[1].title for name in about), default=None)
         if own is not None:
             rest = [one for one in rest if one[1] is not own[1]]
             sentence = line.gate.why or line.title
