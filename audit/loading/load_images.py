@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 MANY_SIZES = 1.25  # how far the median sides of roles of many sizes may lie apart
+LABEL = "label"  # the column that class folders fill
 
 
 @dataclass(frozen=True)
@@ -94,12 +95,26 @@ def take_in_images(
         sources=names,
         digests={role: joint_digest(scan.digests) for role, scan in scans.items()},
         notes={role: scan.notes for role, scan in scans.items()},
-        findings=[*size_findings(scans), *found.findings, *plan.findings, *timings.remarks],
+        findings=[
+            *size_findings(scans),
+            *found.findings,
+            *_unused_labels(scans, wanted),
+            *plan.findings,
+            *timings.remarks,
+        ],
         encoder=encoder.name,
         encoder_digest=encoder.digest,
         cached=cached,
         stages=dict(timings.seconds),
     )
+
+
+def _unused_labels(scans: Mapping[str, ImageScan], wanted: Wanted) -> list[str]:
+    """That the images of all roles carry labels which the audit was not asked to use."""
+    held = all(scan.table is not None and LABEL in scan.table.frame.columns for scan in scans.values())
+    if wanted.label or not held or LABEL in wanted.groups:
+        return []
+    return [f"the images carry labels (class folders or metadata) that are not used: add --label {LABEL}"]
 
 
 def _scans(sources: Mapping[str, Path | Arrays], how: Encoding, timings: Timings) -> dict[str, ImageScan]:
