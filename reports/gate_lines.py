@@ -17,13 +17,16 @@ from counterproof.reports.model import (
     RecordData,
 )
 from counterproof.reports.sentences import (
+    Places,
     Shown,
     amount,
     amount_within,
+    base_of,
     filled,
     group_in_words,
     on_own_scale,
     place_in_words,
+    places_of,
     quantity_of,
     telling_order,
 )
@@ -169,23 +172,9 @@ def family_of(gate: GateReading) -> str:
     return gate.family or "other"
 
 
-Places = Mapping[tuple[str, frozenset[tuple[str, str | None]]], Sequence[Reading]]
-
-
-"""The readings of each metric and group."""
-
-
-def places_of(record: RecordData) -> Places:
-    """Where readings stand, so that many gates find theirs in one step each."""
-    places: dict[tuple[str, frozenset[tuple[str, str | None]]], list[Reading]] = {}
-    for reading in record.measurements:
-        places.setdefault((reading.metric, frozenset(reading.group.items())), []).append(reading)
-    return places
-
-
 def line_of(record: RecordData, gate: GateReading, places: Places | None = None) -> Line:
     """A gate as outputs show it; ``places`` of the record where many gates are asked for."""
-    places = places_of(record) if places is None else places
+    places = places_of(record.measurements) if places is None else places
     if gate.members:
         members = tuple(line_of(record, member, places) for member in gate.members)
         deciding = (gate.metric, gate.field, gate.value, gate.limit)
@@ -203,7 +192,7 @@ def cell_lines(
     record: RecordData, gate: GateReading, cells: Sequence[CellReading], places: Places | None = None
 ) -> list[Line]:
     """The cells of a gate, each as a line of its own."""
-    places = places_of(record) if places is None else places
+    places = places_of(record.measurements) if places is None else places
     lines = []
     for cell in cells:
         alone = gate.model_copy(
@@ -249,8 +238,8 @@ def _judged_reading(record: RecordData, gate: GateReading, places: Places) -> Re
 
 def _shown(record: RecordData, gate: GateReading, found: Reading, places: Places) -> Line:
     """A gate whose numbers are those of a reading, on the scale that readers know."""
-    base = _base(found, places) if found.field.endswith("excess") else None
-    quantity = record.about.get(f"{gate.metric}.{gate.field}") or quantity_of(record.about, base or found)
+    base = base_of(found, places)
+    quantity = quantity_of(record.about, base or found, gate.field)
     shown = on_own_scale(
         Shown(
             quantity=quantity,
@@ -282,18 +271,10 @@ def _shown(record: RecordData, gate: GateReading, found: Reading, places: Places
     )
 
 
-def _base(reading: Reading, places: Places) -> Reading | None:
-    """The reading that an excess over the floor is the excess of."""
-    of_group = places.get((reading.metric, frozenset(reading.group.items())), ())
-    if reading.field != "excess":
-        return next((r for r in of_group if r.field == reading.field.removesuffix("_excess")), None)
-    return next((r for r in of_group if r.headline), None)
-
-
 def gates_by_family(record: RecordData) -> dict[str, list[Line]]:
     """Every gate by family, worst first inside it, facts before estimates; families in the order of the questions."""
     rungs: dict[str, list[Line]] = {family: [] for family in families(record)}
-    places = places_of(record)
+    places = places_of(record.measurements)
     for gate in record.gates:
         rungs[family_of(gate)].append(line_of(record, gate, places))
     for lines in rungs.values():

@@ -350,6 +350,11 @@ class GateReading(Part):
     name: str = ""
     members: list[GateReading] = Field(default_factory=list)
 
+    @property
+    def single(self) -> list[GateReading]:
+        """Its members, or itself where it asks for one thing alone."""
+        return self.members or [self]
+
     def __repr__(self) -> str:
         found = f": {interval(self.value, self.low, self.high)}" if self.value is not None else ""
         level = " (warns only)" if self.level == "warn" else ""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -122,8 +122,38 @@ def place_in_words(group: GroupKey) -> str:
     return group_in_words(group)
 
 
-def quantity_of(words: Words, reading: Reading) -> QuantityReading:
-    """What a reading is about; a metric that says nothing is told by its title and field."""
+Places = Mapping[tuple[str, frozenset[tuple[str, str | None]]], Sequence[Reading]]
+"""The readings of each metric and group."""
+
+
+def places_of(readings: Iterable[Reading]) -> Places:
+    """Where readings stand, so that many gates find theirs in one step each."""
+    places: dict[tuple[str, frozenset[tuple[str, str | None]]], list[Reading]] = {}
+    for reading in readings:
+        places.setdefault((reading.metric, frozenset(reading.group.items())), []).append(reading)
+    return places
+
+
+def base_of(reading: Reading, places: Places) -> Reading | None:
+    """The reading that an excess over the floor is the excess of; None for any other reading."""
+    if not reading.field.endswith("excess"):
+        return None
+    here = places.get((reading.metric, frozenset(reading.group.items())), ())
+    if reading.field == "excess":
+        return next((one for one in here if one.headline), None)
+    return next((one for one in reversed(here) if one.field == reading.field.removesuffix("_excess")), None)
+
+
+def quantity_of(words: Words, reading: Reading, asked: str = "") -> QuantityReading:
+    """What a reading is about; a metric that says nothing is told by its title and field.
+
+    Args:
+        words: What each field is about.
+        reading: The reading.
+        asked: The field that a gate asks for, where another reading may stand in for it.
+    """
+    if (named := words.get(f"{reading.metric}.{asked}")) is not None:
+        return named
     field = reading.field.removesuffix("_excess")
     found = words.get(f"{reading.metric}.{field}")
     if found is not None:
@@ -243,15 +273,21 @@ def on_own_scale(shown: Shown, reading: Reading, base: Reading | None) -> Shown:
         return shown
     floor = base.floor.value
     most = 1.0 if base.unit in BOUNDED else math.inf
-    moved = _Scale(floor=floor, sign=-1 if base.better == "higher" else 1)
+    sign = -1 if base.better == "higher" else 1
+
+    def moved(excess: float | None) -> float | None:
+        return None if excess is None else floor + sign * excess
+
     low, high = moved(shown.low), moved(shown.high)
+    if sign < 0:
+        low, high = high, low
     return replace(
         shown,
-        operator=MIRRORED[shown.operator] if moved.sign < 0 else shown.operator,
-        better="higher" if moved.sign < 0 else "lower",
+        operator=MIRRORED[shown.operator] if sign < 0 else shown.operator,
+        better="higher" if sign < 0 else "lower",
         value=moved(shown.value),
-        low=low if moved.sign > 0 else high,
-        high=_at_most(high if moved.sign > 0 else low, most),
+        low=low,
+        high=None if high is None else min(high, most),
         floor=floor,
         limit=moved(shown.limit),
         fail_limit=moved(shown.fail_limit),
@@ -259,21 +295,6 @@ def on_own_scale(shown: Shown, reading: Reading, base: Reading | None) -> Shown:
         bound=moved(shown.bound),
         least=base.least,
     )
-
-
-def _at_most(value: float | None, most: float) -> float | None:
-    return None if value is None else min(value, most)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Scale:
-    """From an excess to the metric's own scale."""
-
-    floor: float
-    sign: int
-
-    def __call__(self, excess: float | None) -> float | None:
-        return None if excess is None else self.floor + self.sign * excess
 
 
 # -- sentences --------------------------------------------------------------------------------------

@@ -108,7 +108,7 @@ def _reason(because: str) -> str:
 
 def _too_few(record: RecordData, family: str) -> int:
     """Gates and cells of a question that these data cannot decide."""
-    single = [member for gate in record.gates for member in gate.members or [gate] if member.family == family]
+    single = [member for gate in record.gates for member in gate.single if member.family == family]
     return sum(len(gate.too_few) or gate.verdict == "undecided" for gate in single)
 
 
@@ -205,7 +205,7 @@ def warnings_by_question(record: RecordData) -> dict[str, list[str]]:
 def to_do(record: RecordData) -> list[str]:
     """What to do next, the most pressing first: three sentences at most."""
     verdict, _ = overall(record)
-    strict = [member for gate in record.gates if gate.level == "fail" for member in gate.members or [gate]]
+    strict = [member for gate in record.gates if gate.level == "fail" for member in gate.single]
     if verdict == "fail":
         told = [gate.remedy for gate in most_telling("fail", strict, record.about) if gate.remedy] or [UNKNOWN_REMEDY]
     elif verdict == "error":
@@ -217,10 +217,8 @@ def to_do(record: RecordData) -> list[str]:
             told.append(f"Not judged: {' and '.join(filter(None, [', '.join(unasked[:-1]), unasked[-1]]))}.")
     else:
         told = list(_to_decide(record, strict))
-    if verdict in ("pass", "inconclusive"):
-        told += (
-            [f"Look at {_unjudged_columns(record)} yourself: no gate judged it."] if _unjudged_columns(record) else []
-        )
+    if verdict in ("pass", "inconclusive") and (columns := _unjudged_columns(record)):
+        told.append(f"Look at {columns} yourself: no gate judged it.")
     return [printable(text) for text in dict.fromkeys(told) if text][:MOST_TO_DO]
 
 

@@ -14,7 +14,17 @@ from counterproof.metrics.estimate import Estimate
 from counterproof.reports.judgement import Verdict, distance, holds, judge, rows_needed, worst
 from counterproof.reports.model import CellReading, Reading
 from counterproof.reports.record import Record
-from counterproof.reports.sentences import Openness, Shown, Words, on_own_scale, quantity_of, sentence, subject
+from counterproof.reports.sentences import (
+    Openness,
+    Places,
+    Shown,
+    Words,
+    base_of,
+    on_own_scale,
+    quantity_of,
+    sentence,
+    subject,
+)
 
 RANK: Mapping[Verdict, int] = {"fail": 0, "error": 1, "inconclusive": 2, "pass": 3, "undecided": 4, "not_applicable": 5}
 FARTHEST = 20  # times the rows there are, beyond which nobody should go and collect them
@@ -34,8 +44,7 @@ class Terms:
         confidence: Of the one-sided bound that a PASS needs inside.
         fail_confidence: The same for a FAIL, adjusted for the number of gates and cells.
         without_holdout: Whether leakage that cannot be assessed is let pass by.
-        readings: Every reading of the record.
-        headlines: Those of them that are their metric's headline, by metric and group.
+        places: Every reading of the record, by metric and group.
         baseline: An earlier record to compare with.
         widen: Whether the policy's tolerances widen to what real data of this size differ by.
         rows: Rows a side of the whole audit.
@@ -48,21 +57,10 @@ class Terms:
     widen: bool = True
     rows: int = 0
     without_holdout: Literal["refuse", "allow"] = "refuse"
-    readings: Mapping[Place, Reading] = field(default_factory=dict)
+    places: Places = field(default_factory=dict)
     baseline: Record | None = None
-    headlines: Mapping[tuple[str, frozenset[tuple[str, str | None]]], Reading] = field(default_factory=dict)
     adjusted_for: int = 1
     words: Words = field(default_factory=dict)
-
-    def own(self, reading: Reading) -> Reading:
-        """The reading whose quantity a sentence is about: for an excess, that which it is the excess of."""
-        return (self.base(reading) if reading.field.endswith("excess") else None) or reading
-
-    def base(self, reading: Reading) -> Reading | None:
-        """The reading that an excess over the floor is the excess of."""
-        if reading.field != "excess":
-            return self.readings.get(place(reading, reading.field.removesuffix("_excess")))
-        return self.headlines.get((reading.metric, frozenset(reading.group.items())))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +126,7 @@ def judge_cell(gate: Gate, reading: Reading, terms: Terms) -> Cell:
     Raises:
         GateError: The limit needs a floor or a baseline that is not there or cannot be compared.
     """
-    base = terms.base(reading) if reading.field.endswith("excess") else None
+    base = base_of(reading, terms.places)
     alarm = reading.alarm or (base.alarm if base is not None else "")
     if alarm:
         stated = gate.limit.value if gate.limit.kind == "number" else None

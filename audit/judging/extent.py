@@ -21,7 +21,7 @@ def extent_of(gates: Sequence[GateReading], measurements: Sequence[Reading], man
     """What was judged, from the gates as judged and what each metric looked at."""
     release = next((role.rows for role in manifest.roles if role.role == "synthetic"), 0)
     families = {reading.metric: reading.family for reading in measurements}
-    single = [member for gate in gates for member in gate.members or [gate] if member.level == "fail"]
+    single = [member for gate in gates for member in gate.single if member.level == "fail"]
     judging = {name: _judging(name, single, manifest.read_by) for name in manifest.released}
     asked = {gate.family for gate in single}
     return ExtentReading(

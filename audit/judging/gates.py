@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import compress
 from typing import Any, Literal
 
-from counterproof.judging.cells import Cell, Place, Terms, judge_cell, place
+from counterproof.judging.cells import Cell, Terms, judge_cell, place
 from counterproof.judging.decidability import decidable_together
 from counterproof.judging.grammar import Gate, split_name
 from counterproof.judging.joint_gates import AllOf, Requirement, joined, leaves
@@ -23,7 +23,7 @@ from counterproof.refusal import nearest_names
 from counterproof.reports.judgement import Verdict
 from counterproof.reports.model import GateReading, GroupKey, QuantityReading, Reading
 from counterproof.reports.record import Record
-from counterproof.reports.sentences import Words, filled, quantity_of
+from counterproof.reports.sentences import Places, Words, base_of, filled, places_of, quantity_of
 from counterproof.reports.text import counted
 
 
@@ -55,20 +55,17 @@ def judge_gates(
     """
     by_metric: dict[str, list[Reading]] = {}
     by_field: dict[tuple[str, str], list[Reading]] = {}
-    headlines: dict[tuple[str, frozenset[tuple[str, str | None]]], Reading] = {}
     for reading in measurements:
         by_metric.setdefault(reading.metric, []).append(reading)
         by_field.setdefault((reading.metric, reading.field), []).append(reading)
         if reading.headline:
             by_field.setdefault((reading.metric, ""), []).append(reading)
-            headlines.setdefault((reading.metric, frozenset(reading.group.items())), reading)
     judge = GateJudge(
         measurements=measurements,
         by_metric=by_metric,
         by_field=by_field,
-        headlines=headlines,
         rows=max((reading.rows for reading in measurements), default=0),
-        readings={place(reading): reading for reading in measurements},
+        places=places_of(measurements),
         known={reading.metric for reading in measurements} | set(installed()),
         strict=max(1, sum(gate.level == "fail" for gate in leaves(gates))),
         confidence=confidence,
@@ -121,15 +118,14 @@ class GateJudge:
     """Where gates are judged: the readings and the rules of one record.
 
     Gates judge ``measurements``, where a place that was read twice counts twice and the worst
-    decides; ``readings`` finds one by its place.
+    decides; ``places`` finds what a reading is the excess of.
     """
 
     measurements: Sequence[Reading]
     by_metric: Mapping[str, Sequence[Reading]]
     by_field: Mapping[tuple[str, str], Sequence[Reading]]
-    headlines: Mapping[tuple[str, frozenset[tuple[str, str | None]]], Reading]
     rows: int
-    readings: Mapping[Place, Reading]
+    places: Places
     known: Collection[str]
     strict: int
     confidence: float
@@ -150,8 +146,7 @@ class GateJudge:
                 without_holdout=self.without_holdout,
                 widen=self.undecided == "allow",
                 rows=self.rows,
-                readings=self.readings,
-                headlines=self.headlines,
+                places=self.places,
                 baseline=self.baseline,
                 adjusted_for=adjusted,
                 words=self.words,
@@ -245,7 +240,7 @@ def _reading(gate: Gate, cells: list[Cell], terms: Terms, undecided: str) -> Gat
     verdict = _verdict(listed, too_few, undecided)
     leading = next((c for c in [*listed, *too_few] if c.verdict == verdict), cells[0])
     first = leading.reading
-    about = terms.words.get(f"{gate.metric}.{gate.field}") or quantity_of(terms.words, terms.own(first))
+    about = quantity_of(terms.words, base_of(first, terms.places) or first, gate.field)
     return GateReading(
         **_declared(gate),
         field=gate.field or first.field,

@@ -105,7 +105,7 @@ def families_of(
 
     Where several gates must hold together, that is one question more.
     """
-    single = [member for gate in gates for member in gate.members or [gate]]
+    single = [member for gate in gates for member in gate.single]
     found = {family: _family(family, single, measurements, words) for family in FAMILIES}
     if any(gate.members for gate in gates):
         found[TOGETHER] = _family(TOGETHER, gates, measurements, words)
@@ -146,7 +146,7 @@ def _told(gates: Sequence[GateReading], measurements: Sequence[Reading]) -> list
 
 def _undecided_family(strict: Sequence[GateReading]) -> list[GateReading]:
     """The undecided gates of a question none of whose gates decides; empty where each question has one that does."""
-    single = [member for gate in strict for member in gate.members or [gate]]
+    single = [member for gate in strict for member in gate.single]
     for family in dict.fromkeys(gate.family for gate in single):
         verdicts = {gate.verdict for gate in single if gate.family == family} - {"not_applicable"}
         if verdicts == {"undecided"}:
@@ -218,7 +218,7 @@ def _passed(gates: Sequence[GateReading]) -> str:
     passed = [gate for gate in gates if gate.verdict == "pass"]
     missed = [gate for gate in gates if gate.level == "warn" and gate.verdict not in (*_SILENT, "pass")]
     few = sum(gate.verdict == "undecided" for gate in gates)
-    single = [member for gate in passed for member in gate.members or [gate]]
+    single = [member for gate in passed for member in gate.single]
     cells = sum(max(1, len(gate.cells)) for gate in single)
     small = sum(len(gate.too_few) for gate in single)
     which = " that can fail" if missed else ""
@@ -253,7 +253,7 @@ def _unheeded(gates: Sequence[GateReading], measurements: Sequence[Reading]) -> 
 
     Where a gate of the same metric fails, that says enough.
     """
-    failed = {m.metric for gate in gates for m in (gate.members or [gate]) if gate.verdict == "fail"}
+    failed = {m.metric for gate in gates for m in gate.single if gate.verdict == "fail"}
     alarms = [reading for reading in measurements if reading.alarm and reading.metric not in failed]
     heeded = {(r.metric, r.alarm) for r in alarms if any(_heeds(gate, r) for gate in gates)}
     unheeded = dict.fromkeys((r.metric, r.alarm) for r in alarms if (r.metric, r.alarm) not in heeded)

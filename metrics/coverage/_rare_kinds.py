@@ -17,6 +17,12 @@ from counterproof.metrics.shared.partitions import CROWD, partitions
 from counterproof.metrics.workbench import Workbench
 
 ATOM = 5  # a tail that holds more than so many times its share is no tail: one value that many rows have
+COMPARISONS = {  # by end, and whether the edge itself is left out
+    (True, False): np.greater_equal,
+    (True, True): np.greater,
+    (False, False): np.less_equal,
+    (False, True): np.less,
+}
 Flags = NDArray[np.bool_]
 Field = Literal["tails", "categories"]
 KINDS: Work[list[Kind]] = Work("rare kinds of rows")
@@ -105,13 +111,11 @@ def _side(column: NDArray[np.float32], real: NDArray[np.float32], tail: float, h
     edge = real[n - rank] if high else real[rank - 1]
     held = int((real >= edge).sum() if high else (real <= edge).sum())
     beyond = int((real > edge).sum() if high else (real < edge).sum())
-    if held <= ATOM * tail * n:
-        at = lambda rows: np.asarray(column[rows] >= edge if high else column[rows] <= edge)  # noqa: E731
-        return Side(edge=float(edge), beyond=False, inside=at)
-    if beyond:
-        past = lambda rows: np.asarray(column[rows] > edge if high else column[rows] < edge)  # noqa: E731
-        return Side(edge=float(edge), beyond=True, inside=past)
-    return None
+    past = held > ATOM * tail * n
+    if past and not beyond:
+        return None
+    compare = COMPARISONS[high, past]
+    return Side(edge=float(edge), beyond=past, inside=lambda rows: np.asarray(compare(column[rows], edge)))
 
 
 def _either(one: Callable[[Rows], Flags], other: Callable[[Rows], Flags]) -> Callable[[Rows], Flags]:

@@ -23,6 +23,7 @@ from counterproof.metrics.leakage._distances.known_neighbours import (
 )
 from counterproof.metrics.metric import Needs, Value, metric
 from counterproof.metrics.sample import Floats
+from counterproof.metrics.statistics.exact_tests import p_in_words
 from counterproof.metrics.statistics.proportions import wilson
 from counterproof.metrics.workbench import Workbench
 
@@ -83,7 +84,7 @@ def closer_to_train(bench: Workbench) -> Iterator[Value]:
     yield Value(
         estimate=share_estimate(share, deals, len(near.asked), bench.level),
         n=role_sizes(bench, near),
-        reason=f"p = {p:.2g} by dealing membership anew {DEALS} times; {blind_reason(near)}",
+        reason=f"{p_in_words(p, 2)} by dealing membership anew {DEALS} times; {blind_reason(near)}",
         evidence=_crowded(near, member),
     )
 

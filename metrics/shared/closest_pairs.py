@@ -99,7 +99,8 @@ def own_rows(bench: Workbench, rows: Rows) -> NDArray[np.bool_]:
     sides = [side.rows for side in (bench.train, bench.holdout, bench.real) if side is not None]
     known = np.unique(np.concatenate(sides))
     copied = np.isin(corpus.digests[rows], corpus.digests[known])
-    far = [np.sort(np.linalg.norm(corpus.features[known] - corpus.features[at], axis=1))[: TWINS + 1] for at in rows]
+    real = corpus.features[known]  # once: a copy of all real rows
+    far = [np.sort(np.linalg.norm(real - corpus.features[at], axis=1))[: TWINS + 1] for at in rows]
     lone = np.array([len(gaps) > TWINS and gaps[0] >= APART * gaps[-1] for gaps in far], dtype=bool)
     return lone & ~copied
 

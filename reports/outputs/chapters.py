@@ -12,6 +12,7 @@ from counterproof.reports.gate_lines import Line, State
 from counterproof.reports.model import EvidenceReading, GateReading, PanelReading, Reading, RecordData
 from counterproof.reports.outputs.page_size import Limits, fitted, weight_of
 from counterproof.reports.outputs.side_by_side import column_panel, parts_of, row_panel, veiled
+from counterproof.reports.sentences import Places, places_of
 
 FINDINGS, FINDINGS_OF_A_PASS = 3, 2
 OPEN_GATES, OPEN_PASSES = 10, 5
@@ -146,10 +147,11 @@ def chapters_of(record: RecordData, limits: Limits | None = None) -> list[Chapte
 
 def _chapters(record: RecordData, limits: Limits | None) -> Iterator[Chapter]:
     apart = [found[1] for found in (column_panel(record), row_panel(record)) if found]
+    places = places_of(record.measurements)
     for family in gate_lines.families(record):
         readings = [reading for reading in record.measurements if reading.family == family]
         found = record.families.get(family)
-        rows = _gate_rows(record, family, limits)
+        rows = _gate_rows(record, family, limits, places)
         chapter = Chapter(
             family=family,
             question=wording.question(family) or family,
@@ -163,10 +165,9 @@ def _chapters(record: RecordData, limits: Limits | None) -> Iterator[Chapter]:
         yield chapter if limits is None else _illustrated(record, chapter, readings, apart, limits)
 
 
-def _gate_rows(record: RecordData, family: str, limits: Limits | None) -> list[GateRow]:
+def _gate_rows(record: RecordData, family: str, limits: Limits | None, places: Places) -> list[GateRow]:
     """The gates of a question, worst first; the first of them with their cells."""
     gates = [gate for gate in record.gates if gate_lines.family_of(gate) == family]
-    places = gate_lines.places_of(record)
     lines = [gate_lines.line_of(record, gate, places) for gate in gates]
     gate_of = {id(line): gate for line, gate in zip(lines, gates, strict=True)}
     ordered = gate_lines.line_order(record, lines)
@@ -177,7 +178,7 @@ def _gate_rows(record: RecordData, family: str, limits: Limits | None) -> list[G
     return rows + [GateRow(line=line) for line in ordered[limits.gates :]]
 
 
-def _detailed(record: RecordData, line: Line, gate: GateReading, most: int, places: gate_lines.Places) -> GateRow:
+def _detailed(record: RecordData, line: Line, gate: GateReading, most: int, places: Places) -> GateRow:
     return GateRow(
         line=line,
         detailed=True,

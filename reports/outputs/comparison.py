@@ -17,6 +17,7 @@ from counterproof.reports.figures.dumbbells import dumbbell
 from counterproof.reports.gate_lines import Line
 from counterproof.reports.model import QUESTIONS, GateReading, Reading, RecordData
 from counterproof.reports.outputs.page import page
+from counterproof.reports.sentences import places_of
 from counterproof.reports.text import counted
 
 Direction = Literal["worse", "better", "higher", "lower", "same", "fact", "new", "gone", "apart"]
@@ -151,7 +152,7 @@ def render_comparison(earlier: RecordData, later: RecordData, *, links: tuple[st
 def changes_of(earlier: RecordData, later: RecordData) -> list[Change]:
     """Every gate of both audits, paired by what it judges; changed verdicts and clear changes first."""
     then, now = gates_by_what_they_judge(earlier), gates_by_what_they_judge(later)
-    before, after = gate_lines.places_of(earlier), gate_lines.places_of(later)
+    before, after = places_of(earlier.measurements), places_of(later.measurements)
     found = []
     for key in dict.fromkeys([*now, *then]):
         old, new = then.get(key), now.get(key)
@@ -195,7 +196,7 @@ def gates_by_what_they_judge(record: RecordData) -> dict[Key, GateReading]:
 
 def unlike(earlier: RecordData, later: RecordData, gate: GateReading) -> str:
     """Why the numbers of a gate are not comparable between two audits; empty where they are."""
-    for one in gate.members or [gate]:
+    for one in gate.single:
         then, now = _reading(earlier, one), _reading(later, one)
         if then is not None and now is not None and (told := now.unlike(then)):
             return told

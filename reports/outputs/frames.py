@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from counterproof.reports.gate_lines import line_of, places_of
+from counterproof.reports.gate_lines import line_of
 from counterproof.reports.model import RecordData
-from counterproof.reports.sentences import group_in_words
+from counterproof.reports.sentences import group_in_words, places_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +59,7 @@ def _measurements(record: RecordData) -> Iterator[dict[str, Any]]:
 
 def _gates(record: RecordData) -> Iterator[dict[str, Any]]:
     """Every gate; one that asks for several at once is followed by its members."""
-    places = places_of(record)
+    places = places_of(record.measurements)
     for gate in record.gates:
         for one, whole in [(gate, ""), *((member, gate.name) for member in gate.members)]:
             yield {

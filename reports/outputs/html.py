@@ -18,7 +18,7 @@ from markupsafe import Markup
 from counterproof.reports import wording
 from counterproof.reports.figures.draw import Figure
 from counterproof.reports.group_view.table import group_table
-from counterproof.reports.model import ControlReading, RecordData
+from counterproof.reports.model import RecordData
 from counterproof.reports.outputs import evidence_matrix
 from counterproof.reports.outputs.chapters import Chapter, chapters_of
 from counterproof.reports.outputs.glossary import quantities
@@ -64,7 +64,7 @@ def _page(record: RecordData, limits: Limits) -> str:
         rows=rows,
         images=record.manifest.modality == "image",
         groups=groups,
-        controls=_controls(record),
+        controls=wording.planted_controls(record.measurements),
         blind=wording.blind_searches(record),
         floors=_floors(record),
         judged=_judged(record),
@@ -103,11 +103,6 @@ def _figures(chapter: Chapter) -> list[Figure]:
 def _warnings(record: RecordData) -> list[tuple[str, str]]:
     """Warnings with their family, in the order of the questions; those of none first."""
     return [(family, text) for family, texts in wording.warnings_by_question(record).items() for text in texts][:LISTED]
-
-
-def _controls(record: RecordData) -> list[tuple[str, ControlReading]]:
-    """Planted controls of every question, missed ones first."""
-    return wording.planted_controls(record.measurements)
 
 
 def _judged(record: RecordData) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from counterproof.reports.gate_lines import Line
 from counterproof.reports.model import QUESTIONS, GateReading, RecordData
 from counterproof.reports.outputs.comparison import Key, gates_by_what_they_judge, unlike
 from counterproof.reports.outputs.page import page, release_name
+from counterproof.reports.sentences import Places, places_of
 from counterproof.reports.text import counted
 
 RELEASES_LISTED = 500
@@ -113,29 +114,31 @@ def _tally(entries: Sequence[Entry]) -> str:
 def trends_of(entries: Sequence[Entry], most: int = TRENDS_DRAWN) -> tuple[list[Trend], int]:
     """The gates that any of the audits has, by question and in the order of the latest audit; and how many are left."""
     gates = [gates_by_what_they_judge(entry.record) for entry in entries]
+    places = [places_of(entry.record.measurements) for entry in entries]
     known: dict[Key, GateReading] = {}
     for found in reversed(gates):
-        known = {**known, **{key: gate for key, gate in found.items() if key not in known}}
+        for key, gate in found.items():
+            known.setdefault(key, gate)
     families = [*QUESTIONS, *(gate_lines.family_of(gate) for gate in known.values())]
     keys = sorted(known, key=lambda key: families.index(gate_lines.family_of(known[key])))
     trends: list[Trend] = []
     for at, key in enumerate(keys):
         if len(trends) == most:
             return trends, len(keys) - at
-        points = list(_points(entries, [found.get(key) for found in gates]))
+        points = list(_points(entries, [found.get(key) for found in gates], places))
         lines = [point.line for point in points if point.line is not None]
         if any(line.gate.value is not None for line in lines):
             trends.append(Trend(family=gate_lines.family_of(lines[-1].gate), title=lines[-1].title, points=points))
     return trends, 0
 
 
-def _points(entries: Sequence[Entry], gates: Sequence[GateReading | None]) -> Iterator[Point]:
+def _points(entries: Sequence[Entry], gates: Sequence[GateReading | None], places: Sequence[Places]) -> Iterator[Point]:
     """One gate in every audit, each held against the audit before that has it."""
     before: RecordData | None = None
-    for entry, gate in zip(entries, gates, strict=True):
+    for entry, gate, there in zip(entries, gates, places, strict=True):
         if gate is None:
             yield Point(release=entry.name, line=None)
             continue
         apart = "" if before is None else unlike(before, entry.record, gate)
-        yield Point(release=entry.name, line=gate_lines.line_of(entry.record, gate), apart=apart)
+        yield Point(release=entry.name, line=gate_lines.line_of(entry.record, gate, there), apart=apart)
         before = entry.record

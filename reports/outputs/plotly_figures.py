@@ -81,7 +81,7 @@ def _intervals(record: RecordData, name: str, readings: Sequence[Reading], palet
 
 
 def _every_gate(record: RecordData) -> list[GateReading]:
-    return [one for gate in record.gates for one in (gate.members or [gate])]
+    return [one for gate in record.gates for one in gate.single]
 
 
 def _figure(plot: Plot) -> Figure:

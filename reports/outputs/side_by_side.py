@@ -10,6 +10,7 @@ from counterproof.reports.figures.draw import Figure, draw
 from counterproof.reports.gate_lines import State
 from counterproof.reports.model import PanelReading, Reading, RecordData
 from counterproof.reports.outputs.page_size import Limits, fitted
+from counterproof.reports.sentences import places_of
 
 COLUMNS_OPEN, ROWS_OPEN, A_FIGURE = 6, 6, 24
 
@@ -63,7 +64,7 @@ def columns_of(record: RecordData, limits: Limits) -> Side | None:
     if found is None:
         return None
     reading = found[0]
-    places = gate_lines.places_of(record)
+    places = places_of(record.measurements)
     lines = [gate_lines.line_of(record, gate, places) for gate in record.gates if gate.metric == reading.metric]
     judged = [line for line in gate_lines.line_order(record, lines) if line.state != "not_applicable"]
     side = _side(record, found, "columns", COLUMNS_OPEN, limits)
