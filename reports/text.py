@@ -52,6 +52,17 @@ def clipped(text: object, length: int) -> str:
     return line if len(line) <= length else line[: length - 1].rstrip() + "…"
 
 
+def path_end(path: object, length: int = 40) -> str:
+    """A path by its last two parts where it is longer than so many characters.
+
+    >>> path_end("data/train.csv"), path_end(".venv/lib/python3.11/site-packages/census/train.parquet")
+    ('data/train.csv', '…/census/train.parquet')
+    """
+    line = printable(path)
+    parts = line.split("/")
+    return line if len(line) <= length or len(parts) < 4 else f"…/{'/'.join(parts[-2:])}"
+
+
 def cell_text(value: object) -> str:
     """A value of an evidence table."""
     if value is None:

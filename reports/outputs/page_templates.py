@@ -22,7 +22,7 @@ from counterproof.reports.judgement import number
 from counterproof.reports.outputs.glossary import TERMS
 from counterproof.reports.sentences import group_in_words
 from counterproof.reports.serialise import rounded
-from counterproof.reports.text import cell_text, clipped, interval, sentence
+from counterproof.reports.text import cell_text, clipped, interval, path_end, sentence
 
 LONGEST = 3_000  # letters of one text on the page
 WARNINGS_OPEN = 3
@@ -50,6 +50,7 @@ def _environment() -> Environment:
         "full": _full,
         "multiplicity": wording.multiplicity,
         "number": number,
+        "path_end": path_end,
         "place": group_in_words,
         "pretty": _pretty,
         "rounded": rounded,
